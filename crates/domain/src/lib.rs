@@ -1,1 +1,22 @@
-//! placeholder
+//! What things are and what they may do: apps, users, consents, grants and the sealed tokens that
+//! point to them. Pure: the clock and randomness are parameters, nothing here reads or writes.
+//! What a token may do right now is decided in [`access`], what a refresh yields in [`grant`].
+
+pub mod access;
+pub mod app;
+pub mod audit;
+pub mod authority;
+pub mod change;
+pub mod consent;
+pub mod entropy;
+pub mod grant;
+pub mod id;
+pub mod keyring;
+pub mod password;
+pub mod policy;
+pub mod seal;
+pub mod session;
+pub mod time;
+pub mod token;
+pub mod usage;
+pub mod user;

@@ -1,0 +1,141 @@
+//! The audit trail: who did what to which authorization. Rows are appended in the transaction of
+//! what they describe and chained by hash in `store::audit`, so that a missing row shows.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::id::{AppId, ConsentId, GrantId, UserId};
+use crate::time::Timestamp;
+
+/// Who acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditActor {
+    User(UserId),
+    App(AppId),
+    /// The command line or a job.
+    System,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum AuditKind { $($(#[$doc])* $name,)* }
+
+        impl AuditKind {
+            pub const ALL: &[AuditKind] = &[$(AuditKind::$name,)*];
+
+            /// The stable name, as exported.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(AuditKind::$name => $text,)* }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+            }
+        }
+    };
+}
+
+kinds! {
+    SignedIn = "user.signed_in",
+    SignInFailed = "user.sign_in_failed",
+    SignedOut = "user.signed_out",
+    UserCreated = "user.created",
+    UserBlocked = "user.blocked",
+    UserUnblocked = "user.unblocked",
+    ConsentGiven = "consent.given",
+    ConsentDenied = "consent.denied",
+    ConsentNarrowed = "consent.narrowed",
+    ConsentWithdrawn = "consent.withdrawn",
+    GrantCreated = "grant.created",
+    GrantRefreshed = "grant.refreshed",
+    GrantRevoked = "grant.revoked",
+    /// A code was redeemed a second time by someone with everything it takes.
+    CodeReplayed = "code.replayed",
+    /// A refresh token older than its parent, or an orphan, was presented.
+    RefreshTheft = "refresh.theft",
+    TokenRevoked = "token.revoked",
+    ServiceTokenIssued = "service_token.issued",
+    AppCreated = "app.created",
+    AppChanged = "app.changed",
+    AppApproved = "app.approved",
+    AppRejected = "app.rejected",
+    AppSuspended = "app.suspended",
+    AppResumed = "app.resumed",
+    AppDeleted = "app.deleted",
+    SecretCreated = "secret.created",
+    SecretRemoved = "secret.removed",
+    KeysRotated = "keys.rotated",
+}
+
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    pub at: Timestamp,
+    pub kind: AuditKind,
+    pub actor: AuditActor,
+    pub app_id: Option<AppId>,
+    pub user_id: Option<UserId>,
+    pub consent_id: Option<ConsentId>,
+    pub grant_id: Option<GrantId>,
+    pub address: Option<IpAddr>,
+    /// What else a reader needs, never a secret.
+    pub detail: Value,
+}
+
+impl AuditEvent {
+    pub fn new(at: Timestamp, kind: AuditKind, actor: AuditActor) -> Self {
+        let (app_id, user_id) = match actor {
+            AuditActor::User(id) => (None, Some(id)),
+            AuditActor::App(id) => (Some(id), None),
+            AuditActor::System => (None, None),
+        };
+        Self {
+            at,
+            kind,
+            actor,
+            app_id,
+            user_id,
+            consent_id: None,
+            grant_id: None,
+            address: None,
+            detail: Value::Null,
+        }
+    }
+
+    #[must_use]
+    pub fn app(mut self, id: AppId) -> Self {
+        self.app_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn user(mut self, id: UserId) -> Self {
+        self.user_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn consent(mut self, id: ConsentId) -> Self {
+        self.consent_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn grant(mut self, id: GrantId) -> Self {
+        self.grant_id = Some(id);
+        self
+    }
+
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}

@@ -1,0 +1,214 @@
+//! What the operator declared: scopes, resources with their routes, lifetimes, who may register.
+//! One immutable value per provider, made by `consentry::config` and swapped as a whole.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::envelope::ErrorEnvelope;
+use protocol::jose::SigningAlgorithm;
+use protocol::path::RouteTable;
+use protocol::scope::{ScopeName, ScopeSet};
+use serde::{Deserialize, Serialize};
+
+use crate::app::AppLifetimes;
+
+/// What an app with this scope can do to a user: look, change things, move money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeKind {
+    Read,
+    Change,
+    Money,
+}
+
+/// How much harm it can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeTier {
+    Low,
+    Sensitive,
+    High,
+}
+
+/// A scope with the operator's words for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeDefinition {
+    pub name: ScopeName,
+    /// What it lets an app do, to be read after "This app will be able to …".
+    pub text: String,
+    pub kind: ScopeKind,
+    pub tier: ScopeTier,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// New apps wait for staff.
+    Review,
+    /// New apps go live at once, and the consent page says that nobody looked at them.
+    Live,
+    /// Only staff and the command line create apps.
+    Closed,
+}
+
+/// Operator's defaults and limits of how long things live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    pub access_token: Duration,
+    pub access_token_max: Duration,
+    /// A grant ends when it was not refreshed for this long.
+    pub refresh_idle: Duration,
+    pub refresh_idle_max: Duration,
+    /// A grant ends after this long, however often it is refreshed.
+    pub grant: Duration,
+    pub grant_max: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 3600;
+        Self {
+            access_token: Duration::from_secs(10 * 60),
+            access_token_max: Duration::from_secs(3600),
+            refresh_idle: Duration::from_secs(30 * DAY),
+            refresh_idle_max: Duration::from_secs(90 * DAY),
+            grant: Duration::from_secs(365 * DAY),
+            grant_max: Duration::from_secs(365 * DAY),
+        }
+    }
+}
+
+/// The lifetimes that hold for one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EffectiveLifetimes {
+    pub access_token: Duration,
+    pub refresh_idle: Duration,
+    pub grant: Duration,
+}
+
+impl Lifetimes {
+    pub fn for_app(&self, app: &AppLifetimes) -> EffectiveLifetimes {
+        let pick = |wish: Option<Duration>, default: Duration, max: Duration| {
+            wish.unwrap_or(default).min(max)
+        };
+        EffectiveLifetimes {
+            access_token: pick(app.access_token, self.access_token, self.access_token_max),
+            refresh_idle: pick(app.refresh_idle, self.refresh_idle, self.refresh_idle_max),
+            grant: pick(app.grant_max, self.grant, self.grant_max),
+        }
+    }
+}
+
+/// What a route asks of a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteAccess {
+    /// No token needed; one that is sent is not forwarded.
+    Public,
+    /// Every scope of at least one of the sets (OpenAPI's `security` alternatives). Not empty.
+    AnyOf(Vec<ScopeSet>),
+}
+
+impl RouteAccess {
+    /// What `held` lacks of the alternative it is nearest to. Empty: it suffices.
+    pub fn missing(&self, held: &ScopeSet) -> ScopeSet {
+        match self {
+            Self::Public => ScopeSet::default(),
+            Self::AnyOf(sets) => sets
+                .iter()
+                .map(|set| set.difference(held))
+                .min_by_key(|missing| missing.iter().count())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRule {
+    pub access: RouteAccess,
+    /// The endpoint family, as "connected apps" shows it, e.g. `orders`.
+    pub family: String,
+    /// As declared, for logs and documentation.
+    pub pattern: String,
+}
+
+/// A rate: `requests` per `period`, with bursts of as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub requests: u32,
+    pub period: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// `http://host:port[/path]`, no trailing slash.
+    pub url: String,
+    pub connect_timeout: Duration,
+    /// Until the head of the answer.
+    pub answer_timeout: Duration,
+    /// Between two pieces of a body.
+    pub idle_timeout: Duration,
+    /// Bytes of a request body.
+    pub body_max: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFormat {
+    Opaque,
+    /// RFC 9068.
+    Jwt(SigningAlgorithm),
+}
+
+/// Credentials of a resource server that asks for introspection itself. The MAC is made with
+/// [`crate::keyring::Keyring::secret_mac`].
+#[derive(Clone, Debug)]
+pub struct IntrospectionCredentials {
+    pub id: String,
+    pub secret_mac: [u8; 32],
+}
+
+/// An API behind the gateway.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// RFC 8707 resource identifier and the audience of its tokens: an absolute URI.
+    pub identifier: String,
+    pub name: String,
+    /// Which `Host` it answers to; `None`: the issuer's.
+    pub host: Option<String>,
+    /// `/api/v4`: no trailing slash; `""` when it has a host of its own.
+    pub path_prefix: String,
+    /// `None`: guarded by another proxy, through forward-auth.
+    pub upstream: Option<Upstream>,
+    pub envelope: ErrorEnvelope,
+    pub introspection: Option<IntrospectionCredentials>,
+    pub token_format: TokenFormat,
+    pub routes: RouteTable<RouteRule>,
+    /// Both count per node.
+    pub rate_per_app: Option<Rate>,
+    pub rate_per_user: Option<Rate>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// RFC 8414 issuer: scheme, host, port; no trailing slash. From the config, never a header.
+    pub issuer: String,
+    pub scopes: BTreeMap<ScopeName, ScopeDefinition>,
+    /// In the order of the config; the first is the default resource of a request without
+    /// `resource`.
+    pub resources: Vec<Resource>,
+    pub lifetimes: Lifetimes,
+    pub registration: Registration,
+}
+
+impl Policy {
+    pub fn scope(&self, name: &ScopeName) -> Option<&ScopeDefinition> {
+        self.scopes.get(name)
+    }
+
+    pub fn resource(&self, identifier: &str) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.identifier == identifier)
+    }
+
+    pub fn scope_names(&self) -> ScopeSet {
+        self.scopes.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,42 @@
+//! A signed-in browser. The cookie holds a secret; the database holds its hash as the session's id,
+//! so that a copy of the database opens no session.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+
+use crate::id::{SessionId, UserId};
+use crate::time::Timestamp;
+
+/// A session ends this long after sign-in, whatever happens.
+pub const SESSION_LIFETIME_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A session ends when it was not used for this long.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: SessionId,
+    pub user_id: UserId,
+    /// When the user last proved who they are (OIDC `auth_time`).
+    pub auth_time: Timestamp,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub address: IpAddr,
+    pub user_agent: String,
+}
+
+impl Session {
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at && now < self.last_seen_at.after(SESSION_IDLE_MAX)
+    }
+}
+
+/// The id under which the session of a cookie's secret is stored.
+pub fn session_id_of(cookie_secret: &[u8]) -> SessionId {
+    let digest = digest::digest(&digest::SHA256, cookie_secret);
+    let mut id = [0; 16];
+    id.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    SessionId::from_bytes(id)
+}

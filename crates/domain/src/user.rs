@@ -1,0 +1,62 @@
+//! A user account and its roles. Everyone can grant access; developing apps and reviewing them are
+//! roles.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+use crate::password::PasswordHash;
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Developer,
+    Reviewer,
+    Admin,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserStatus {
+    Active,
+    Blocked { at: Timestamp, reason: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct User {
+    pub id: UserId,
+    /// As the user typed it. Looked up by [`normalize_email`].
+    pub email: String,
+    pub name: String,
+    pub password: Option<PasswordHash>,
+    pub roles: Vec<Role>,
+    pub status: UserStatus,
+    pub created_at: Timestamp,
+}
+
+impl User {
+    pub fn is_active(&self) -> bool {
+        self.status == UserStatus::Active
+    }
+
+    /// Admins may do what reviewers may.
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role) || (role == Role::Reviewer && self.roles.contains(&Role::Admin))
+    }
+
+    #[must_use]
+    pub fn block(mut self, reason: String, now: Timestamp) -> Self {
+        self.status = UserStatus::Blocked { at: now, reason };
+        self
+    }
+
+    #[must_use]
+    pub fn unblock(mut self) -> Self {
+        self.status = UserStatus::Active;
+        self
+    }
+}
+
+/// The form in which an e-mail address is stored for look-up: trimmed and lower-cased.
+pub fn normalize_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
