@@ -1,1 +1,26 @@
-//! placeholder
+//! HTTP for people and apps: the OAuth endpoints, sign-in and consent, connected apps, the
+//! developers' applications, review. Handlers parse, ask `domain` for a decision, write once and
+//! render; nothing here decides what a grant may do, and no SQL appears.
+
+pub mod account;
+pub mod actor;
+pub mod address;
+pub mod control;
+pub mod cookie;
+pub mod csrf;
+pub mod error;
+pub mod form;
+pub mod headers;
+pub mod oauth;
+pub mod pages;
+pub mod passwords;
+pub mod portal;
+pub mod provider;
+pub mod review;
+pub mod view;
+
+mod routes;
+
+pub use address::ClientAddress;
+pub use provider::{Provider, Shared};
+pub use routes::{control_router, health_router, router};

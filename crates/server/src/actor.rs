@@ -1,0 +1,254 @@
+//! Who may do a thing, as a type. A handler takes an actor; without one there is no access
+//! (ARCHITECTURE.md, invariant 4). Actors of the token endpoints are in `oauth::client`.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use domain::app::App;
+use domain::entropy::random_bytes;
+use domain::id::AppId;
+use domain::session::{Session, session_id_of};
+use domain::user::{Role, User};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use http::header::SET_COOKIE;
+use http::request::Parts;
+use protocol::params::Params;
+use store::{apps, sessions, users};
+
+use crate::error::PageError;
+use crate::pages::views::{Account, Layout, Roles};
+use crate::provider::{Provider, Shared};
+use crate::{cookie, csrf, form};
+
+/// A user with a live session.
+#[derive(Clone, Debug)]
+pub struct SignedInUser {
+    pub user: User,
+    pub session: Session,
+    /// What this session's forms carry.
+    pub csrf: String,
+}
+
+impl SignedInUser {
+    pub fn account(&self) -> Account {
+        Account { name: self.user.name.clone(), email: self.user.email.clone() }
+    }
+
+    pub fn layout(&self) -> Layout {
+        let roles = Roles {
+            developer: self.user.has_role(Role::Developer),
+            staff: self.user.has_role(Role::Reviewer),
+        };
+        Layout::signed_in(self.account(), roles, self.csrf.clone())
+    }
+
+    /// The user of the session cookie, if it is live and the account is not blocked.
+    pub async fn find(provider: &Provider, parts: &Parts) -> Result<Option<Self>, PageError> {
+        let Some(secret) = cookie::read(&parts.headers, &provider.cookies.session) else {
+            return Ok(None);
+        };
+        let (id, now) = (session_id_of(secret.as_bytes()), provider.now());
+        let found = provider
+            .store
+            .db
+            .read(async move |tx| {
+                let Some(session) = sessions::find(tx, id).await? else { return Ok(None) };
+                let user = users::find(tx, session.user_id).await?;
+                Ok::<_, PageError>(user.map(|user| (session, user)))
+            })
+            .await?;
+        let live = found.filter(|(session, user)| session.is_live(now) && user.is_active());
+        let Some((session, user)) = live else { return Ok(None) };
+        let csrf = csrf::token(&provider.keyring(), secret);
+        Ok(Some(Self { user, session, csrf }))
+    }
+}
+
+impl FromRequestParts<Shared> for SignedInUser {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let found = Self::find(provider, parts).await?;
+        found.ok_or_else(|| PageError::SignInNeeded { continue_to: return_path(parts) })
+    }
+}
+
+/// Where to come back to after signing in: the page itself, or the start when a form was sent.
+fn return_path(parts: &Parts) -> String {
+    match (parts.method == Method::GET, parts.uri.path_and_query()) {
+        (true, Some(path)) => path.as_str().to_owned(),
+        _ => "/".to_owned(),
+    }
+}
+
+/// Whoever looks at a public page: signed in or not.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    pub signed_in: Option<SignedInUser>,
+    /// The value of the visitor cookie, made now if there was none.
+    secret: String,
+    is_new: bool,
+    csrf: String,
+}
+
+impl Visitor {
+    pub fn layout(&self) -> Layout {
+        match &self.signed_in {
+            Some(user) => user.layout(),
+            None => Layout::signed_out(self.csrf.clone()),
+        }
+    }
+
+    /// The token of this browser's sign-in form, whoever is signed in.
+    pub fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    /// `Set-Cookie` when this browser has no visitor cookie yet. Put it on every page that holds a
+    /// form for visitors.
+    pub fn remember(&self, provider: &Provider, response: Response) -> Response {
+        let cookie = provider.cookies.set(&provider.cookies.visitor, &self.secret);
+        match cookie.filter(|_| self.is_new) {
+            Some(value) => (AppendHeaders([(SET_COOKIE, value)]), response).into_response(),
+            None => response,
+        }
+    }
+}
+
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let signed_in = SignedInUser::find(provider, parts).await?;
+        let sent = cookie::read(&parts.headers, &provider.cookies.visitor)
+            .filter(|value| value.len() == 22)
+            .map(str::to_owned);
+        let is_new = sent.is_none();
+        let fresh = || URL_SAFE_NO_PAD.encode(random_bytes::<16>(&*provider.entropy));
+        let secret = sent.unwrap_or_else(fresh);
+        let csrf = csrf::token(&provider.keyring(), &secret);
+        Ok(Self { signed_in, secret, is_new, csrf })
+    }
+}
+
+/// A form that a signed-in user sent from one of our pages.
+#[derive(Debug)]
+pub struct SignedForm {
+    pub user: SignedInUser,
+    pub params: Params,
+}
+
+impl FromRequest<Shared> for SignedForm {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let user = SignedInUser::from_request_parts(&mut parts, provider).await?;
+        if csrf::is_cross_site(&parts.headers, &provider.policy.load().issuer) {
+            return Err(PageError::StaleForm);
+        }
+        let params = form::read(&parts.headers, body).await?;
+        let presented = params.one("csrf")?.unwrap_or_default();
+        let secret = cookie::read(&parts.headers, &provider.cookies.session).unwrap_or_default();
+        if !csrf::matches(&provider.keyring(), secret, presented) {
+            return Err(PageError::StaleForm);
+        }
+        Ok(Self { user, params })
+    }
+}
+
+/// A form that anyone sent from one of our pages: the sign-in form.
+#[derive(Debug)]
+pub struct VisitorForm {
+    pub visitor: Visitor,
+    pub params: Params,
+}
+
+impl FromRequest<Shared> for VisitorForm {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, provider).await?;
+        if csrf::is_cross_site(&parts.headers, &provider.policy.load().issuer) {
+            return Err(PageError::StaleForm);
+        }
+        let params = form::read(&parts.headers, body).await?;
+        let presented = params.one("csrf")?.unwrap_or_default();
+        if visitor.is_new || !csrf::matches(&provider.keyring(), &visitor.secret, presented) {
+            return Err(PageError::StaleForm);
+        }
+        Ok(Self { visitor, params })
+    }
+}
+
+/// A signed-in user who may register apps.
+#[derive(Clone, Debug)]
+pub struct Developer(pub SignedInUser);
+
+impl FromRequestParts<Shared> for Developer {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let user = SignedInUser::from_request_parts(parts, provider).await?;
+        if user.user.has_role(Role::Developer) || user.user.has_role(Role::Admin) {
+            return Ok(Self(user));
+        }
+        Err(PageError::Forbidden("This account is not registered as a developer.".into()))
+    }
+}
+
+/// Staff who review apps (admins may too).
+#[derive(Clone, Debug)]
+pub struct Reviewer(pub SignedInUser);
+
+impl FromRequestParts<Shared> for Reviewer {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let user = SignedInUser::from_request_parts(parts, provider).await?;
+        if user.user.has_role(Role::Reviewer) {
+            return Ok(Self(user));
+        }
+        Err(PageError::Forbidden("This page is for the staff who review apps.".into()))
+    }
+}
+
+/// The owner of the app that the path parameter `id` names. To everyone else the app does not
+/// exist (attack A2).
+#[derive(Clone, Debug)]
+pub struct AppOwner {
+    pub user: SignedInUser,
+    pub app: App,
+}
+
+impl FromRequestParts<Shared> for AppOwner {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let Developer(user) = Developer::from_request_parts(parts, provider).await?;
+        let id = path_id::<AppId>(parts, provider).await?;
+        let app = provider
+            .store
+            .db
+            .read(async move |tx| Ok::<_, PageError>(apps::find(tx, id).await?))
+            .await?
+            .filter(|app| app.owner == user.user.id)
+            .ok_or(PageError::NotFound)?;
+        Ok(Self { user, app })
+    }
+}
+
+/// The path parameter `id`.
+async fn path_id<I: std::str::FromStr>(
+    parts: &mut Parts,
+    provider: &Shared,
+) -> Result<I, PageError> {
+    let params = RawPathParams::from_request_parts(parts, provider)
+        .await
+        .map_err(|_| PageError::NotFound)?;
+    let found = params.iter().find(|(name, _)| *name == "id").map(|(_, value)| value);
+    found.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)
+}

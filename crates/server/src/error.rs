@@ -1,0 +1,221 @@
+//! What can go wrong with a page. Handlers return [`PageError`]; one middleware logs it once and
+//! renders it for a person. What the outside sees and what the log sees are different things.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
+use store::DbError;
+
+use crate::form::FormError;
+use crate::pages::views::{ErrorPage, Layout};
+use crate::pages::words;
+use crate::provider::Shared;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PageError {
+    /// The visitor must sign in first; `continue_to` is a path of ours.
+    #[error("sign-in needed")]
+    SignInNeeded { continue_to: String },
+    #[error("no such page or thing")]
+    NotFound,
+    /// Signed in, but not with the role it takes.
+    #[error("not allowed: {0}")]
+    Forbidden(Cow<'static, str>),
+    /// The form is stale, was sent from elsewhere or twice.
+    #[error("the form is no longer valid")]
+    StaleForm,
+    #[error("bad request: {0}")]
+    BadRequest(Cow<'static, str>),
+    /// A wrong authorization request whose redirect URI cannot be trusted (attacks R1, R6).
+    #[error("authorization request refused: {for_developers}")]
+    Authorize { what_happened: String, for_developers: String },
+    /// The thing is not in a state in which this can be done.
+    #[error("conflict: {0}")]
+    Conflict(Cow<'static, str>),
+    #[error("too many attempts")]
+    Throttled { wait: Duration },
+    /// The database cannot be reached or is full. Worth trying again.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<DbError> for PageError {
+    fn from(error: DbError) -> Self {
+        if error.is_transient() {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<FormError> for PageError {
+    fn from(error: FormError) -> Self {
+        Self::BadRequest(error.to_string().into())
+    }
+}
+
+impl From<protocol::params::Duplicate> for PageError {
+    fn from(error: protocol::params::Duplicate) -> Self {
+        Self::BadRequest(error.to_string().into())
+    }
+}
+
+impl PageError {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::SignInNeeded { .. } => StatusCode::SEE_OTHER,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::StaleForm | Self::BadRequest(_) | Self::Authorize { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Title, what happened, what to do.
+    fn words(&self) -> (&'static str, String, String) {
+        let plain = |title, happened: &str, to_do: &str| (title, happened.into(), to_do.into());
+        match self {
+            Self::SignInNeeded { .. } => {
+                plain("Please sign in", "This page is for signed-in users.", "Sign in.")
+            }
+            Self::NotFound => plain(
+                "There is nothing here",
+                "The address may be mistyped, or the thing it named is gone.",
+                "Check the address, or start over.",
+            ),
+            Self::Forbidden(why) => {
+                plain("This is not open to you", why, "Sign in with an account that may do this.")
+            }
+            Self::StaleForm => plain(
+                "This form is no longer valid",
+                "It was made for another session, or it was sent before.",
+                "Go back, reload the page and try again.",
+            ),
+            Self::BadRequest(what) => {
+                plain("We cannot read this request", what, "Go back and try again.")
+            }
+            Self::Authorize { what_happened, .. } => plain(
+                "This app sent you here with a wrong request",
+                what_happened,
+                "Go back to the app and try again. If it happens again, tell the app’s developer.",
+            ),
+            Self::Conflict(what) => {
+                plain("This cannot be done now", what, "Reload the page to see how things stand.")
+            }
+            Self::Throttled { wait } => (
+                "Too many attempts",
+                "To protect the account, we stopped looking at attempts for a while.".into(),
+                format!("Wait {} and try again.", duration_words(*wait)),
+            ),
+            Self::Unavailable(_) => plain(
+                "We cannot do this right now",
+                "A part of our service does not answer. Nothing was changed.",
+                "Try again in a minute.",
+            ),
+            Self::Internal(_) => plain(
+                "Something went wrong on our side",
+                "The mistake is ours and was logged. Nothing was changed.",
+                "Try again. If it happens again, tell support the request id below.",
+            ),
+        }
+    }
+
+    fn for_developers(&self) -> Option<String> {
+        match self {
+            Self::Authorize { for_developers, .. } => Some(for_developers.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// At least one second, in the words of the pages.
+pub fn duration_words(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
+    words::duration(seconds.max(1))
+}
+
+impl IntoResponse for PageError {
+    /// An empty answer that [`render`] fills; a redirect is complete as it is.
+    fn into_response(self) -> Response {
+        if let Self::SignInNeeded { continue_to } = &self {
+            let query: String = form_query(&[("continue", continue_to)]);
+            return Redirect::to(&format!("/sign-in?{query}")).into_response();
+        }
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// `name=value&…`, encoded.
+pub fn form_query(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// The id under which a request is logged; the error page shows it.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Log and render the [`PageError`] of a response, and give every request an id.
+pub async fn render(State(provider): State<Shared>, mut request: Request, next: Next) -> Response {
+    let id = domain::entropy::random_alphanumeric(&*provider.entropy, 12);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<PageError>() {
+        match &error {
+            PageError::Internal(_) | PageError::Unavailable(_) => {
+                tracing::error!(request_id = %id, %method, path, %error, "page failed");
+            }
+            _ => tracing::info!(request_id = %id, %method, path, %error, "page refused"),
+        }
+        response = error_page(&provider, &error, &id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+fn error_page(provider: &Shared, error: &PageError, request_id: &str) -> Response {
+    let (title, what_happened, what_to_do) = error.words();
+    let view = ErrorPage {
+        layout: Layout::signed_out(""),
+        status: error.status().as_u16(),
+        title: title.to_owned(),
+        what_happened,
+        what_to_do,
+        for_developers: error.for_developers(),
+        link: Some(("/".to_owned(), "Go to the start page".to_owned())),
+        request_id: request_id.to_owned(),
+    };
+    let mut response = crate::view::page_with_status(provider, error.status(), &view);
+    if let PageError::Throttled { wait } = error
+        && let Ok(value) = HeaderValue::from_str(&wait.as_secs().max(1).to_string())
+    {
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}
+
+
+pub async fn not_found() -> PageError {
+    PageError::NotFound
+}
+
+pub async fn method_not_allowed() -> Response {
+    StatusCode::METHOD_NOT_ALLOWED.into_response()
+}

@@ -1,0 +1,65 @@
+//! One provider: an issuer with its policy, brand, keys, store and pages. Several live in one
+//! process, so nothing here is global (ARCHITECTURE.md, invariant 6).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use domain::entropy::Entropy;
+use domain::keyring::Keyring;
+use domain::policy::Policy;
+use domain::time::{Clock, Timestamp};
+use store::Store;
+
+use crate::cookie::CookieNames;
+use crate::pages::Pages;
+use crate::passwords::Passwords;
+
+/// The state of every handler.
+pub type Shared = Arc<Provider>;
+
+pub struct Provider {
+    /// Swapped as a whole when the config is read again; the gateway holds the same pointer.
+    pub policy: Arc<ArcSwap<Policy>>,
+    pub store: Store,
+    pub pages: Pages,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub passwords: Passwords,
+    pub cookies: CookieNames,
+}
+
+/// What a provider is made from.
+pub struct ProviderParts {
+    pub policy: Arc<ArcSwap<Policy>>,
+    pub store: Store,
+    pub pages: Pages,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Provider {
+    pub fn new(parts: ProviderParts) -> Shared {
+        let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
+        let passwords = Passwords::new(Arc::clone(&parts.entropy));
+        let ProviderParts { policy, store, pages, clock, entropy } = parts;
+        Arc::new(Self { policy, store, pages, clock, entropy, passwords, cookies })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.store.keyring()
+    }
+
+    /// The issuer as it appears in answers (RFC 8414 §2, RFC 9207). From the config, never from a
+    /// request header.
+    pub fn issuer(&self) -> String {
+        self.policy.load().issuer.clone()
+    }
+}

@@ -1,0 +1,97 @@
+//! Every route of the public listener, of the internal one and of the control socket, on one
+//! screen.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+
+use crate::account::{connected, sign_in, sign_out};
+use crate::oauth::{
+    authorize, consent, introspect, jwks, metadata, protected_resource, revoke, token,
+};
+use crate::portal::{apps, secrets};
+use crate::provider::Shared;
+use crate::review::{queue, staff_apps};
+use crate::{account, control, error, headers, pages};
+
+/// Everything for browsers and apps.
+pub fn router(provider: Shared) -> Router {
+    Router::new()
+        .merge(oauth())
+        .merge(account())
+        .merge(portal())
+        .merge(review())
+        .route("/", get(account::home::show))
+        .route("/assets/{*path}", get(pages::serve_asset))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(provider.clone(), error::render))
+        .layer(from_fn(headers::add))
+        .with_state(provider)
+}
+
+fn oauth() -> Router<Shared> {
+    Router::new()
+        .route("/oauth/authorize", get(authorize::start).post(authorize::start_by_form))
+        .route("/oauth/authorize/continue", get(authorize::proceed))
+        .route("/oauth/consent", post(consent::decide))
+        .route("/oauth/token", post(token::issue).options(token::preflight))
+        .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
+        .route("/oauth/introspect", post(introspect::introspect))
+        .route("/.well-known/oauth-authorization-server", get(metadata::show))
+        .route("/.well-known/jwks.json", get(jwks::show))
+        .route("/.well-known/oauth-protected-resource", get(protected_resource::show_default))
+        .route("/.well-known/oauth-protected-resource/{*path}", get(protected_resource::show))
+}
+
+fn account() -> Router<Shared> {
+    Router::new()
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_out::submit))
+        .route("/connected", get(connected::list))
+        .route("/connected/{id}", get(connected::show))
+        .route("/connected/{id}/revoke", post(connected::revoke))
+        .route("/connected/{id}/remove-scope", post(connected::remove_scope))
+        .route("/connected/{id}/end-grant", post(connected::end_grant))
+        .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
+}
+
+fn portal() -> Router<Shared> {
+    Router::new()
+        .route("/apps", get(apps::list).post(apps::create))
+        .route("/apps/new", get(apps::new))
+        .route("/apps/{id}", get(apps::show).post(apps::update))
+        .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
+        .route("/apps/{id}/secrets", post(secrets::create))
+        .route("/apps/{id}/secrets/remove", post(secrets::remove))
+}
+
+fn review() -> Router<Shared> {
+    Router::new()
+        .route("/review", get(queue::list))
+        .route("/review/apps", get(staff_apps::list))
+        .route("/review/apps/{id}", get(queue::show).post(queue::decide))
+        .route("/review/apps/{id}/suspend", post(staff_apps::suspend))
+        .route("/review/apps/{id}/resume", post(staff_apps::resume))
+}
+
+/// JSON for the command line, over the Unix socket in the data directory. Whoever can open the
+/// socket is the operator.
+pub fn control_router(provider: Shared) -> Router {
+    Router::new()
+        .route("/apps", get(control::apps::list).post(control::apps::create))
+        .route("/apps/{client_id}", get(control::apps::show))
+        .route("/apps/{client_id}/suspend", post(control::apps::suspend))
+        .route("/users", get(control::users::list).post(control::users::create))
+        .route("/users/{email}/block", post(control::users::block))
+        .route("/keys/rotate", post(control::keys::rotate))
+        .with_state(provider)
+}
+
+/// Liveness and readiness, for the internal listener.
+pub fn health_router(provider: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(control::health::live))
+        .route("/readyz", get(control::health::ready))
+        .with_state(provider)
+}
