@@ -1,0 +1,255 @@
+//! The consent page: who asks, as whom, for what, for how long, and where the user goes next.
+
+use serde::Serialize;
+
+use super::{Account, Layout, Moment, ScopeKind, Tier, View};
+
+/// The decision of a user about an app's request.
+///
+/// | form `name`/`id` | method, action | fields |
+/// |---|---|---|
+/// | `consent` | POST `action` | hidden `request`, hidden `csrf`, `scope` (repeated), `decision` |
+///
+/// Each optional scope is a checkbox `name="scope"`, `value` = `id` after `scope-` = the scope.
+/// Required scopes are hidden inputs of the same name. The buttons are `name="decision"` with
+/// value `allow` (id `allow`) and `deny` (id `deny`). The link to change account is
+/// `#switch-account`. The page's `form-action` must include the redirect destination, because
+/// browsers apply it to the redirect that follows (see [`csp`](crate::pages::csp)).
+#[derive(Clone, Debug, Serialize)]
+pub struct Consent {
+    pub layout: Layout,
+    pub action: String,
+    /// The sealed authorization request; nothing of it is read back from the page.
+    pub request: String,
+    pub app: ConsentApp,
+    pub destination: Destination,
+    /// As whom.
+    pub account: Account,
+    pub switch_url: String,
+    /// In any order; the page groups by kind.
+    pub scopes: Vec<ConsentScope>,
+    /// Completes "Access lasts …": "30 days" or "until you take it back".
+    pub lasts: String,
+    /// A refresh token is issued.
+    pub works_while_away: bool,
+    /// The user consented before and this request differs.
+    pub changes: Option<ConsentChanges>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentApp {
+    pub name: String,
+    /// Same-origin path or `data:` image. `None` unless the app's brand is verified.
+    pub logo_url: Option<String>,
+    /// Who is behind the app.
+    pub publisher: Option<String>,
+    pub verification: Verification,
+    pub homepage: Option<String>,
+    pub privacy_url: Option<String>,
+    pub terms_url: Option<String>,
+}
+
+/// What this provider knows about the app's claims about itself.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Verification {
+    Reviewed {
+        on: Moment,
+    },
+    NotReviewed,
+    /// The app describes itself in a document at this host (client-id metadata document).
+    SelfDeclared {
+        host: String,
+    },
+}
+
+/// Where the browser goes after the decision.
+#[derive(Clone, Debug, Serialize)]
+pub struct Destination {
+    pub kind: DestinationKind,
+    /// The host (`bot.example.com`), `localhost:49152`, or the scheme (`com.example.app`).
+    pub place: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationKind {
+    Web,
+    /// A program on the user's own computer: said loudly.
+    Loopback,
+    /// An app that registered a URL scheme, which any other app could too: said loudly.
+    CustomScheme,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentScope {
+    /// The scope as on the wire.
+    pub id: String,
+    pub kind: ScopeKind,
+    pub tier: Tier,
+    /// The operator's plain-language text.
+    pub text: String,
+    /// Why the developer says the app needs it.
+    pub purpose: Option<String>,
+    /// Cannot be unticked.
+    pub required: bool,
+    /// Whether an optional scope starts ticked.
+    pub ticked: bool,
+    /// Was not part of the last consent.
+    pub new: bool,
+}
+
+/// How this request differs from what the user agreed to before.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentChanges {
+    pub last_consent_at: Moment,
+    /// The plain-language texts of scopes asked for the first time.
+    pub added: Vec<String>,
+    /// The texts of scopes that are no longer asked for.
+    pub removed: Vec<String>,
+    /// Anything else, as a sentence: "The app was called *Bot* before."
+    pub other: Vec<String>,
+}
+
+impl View for Consent {
+    const TEMPLATE: &'static str = "consent.html";
+
+    fn sample() -> Vec<Self> {
+        let base = trading_bot();
+        let again = Self {
+            changes: Some(ConsentChanges {
+                last_consent_at: Moment::sample("2026-01-09T10:00:00Z", "9 January 2026"),
+                added: vec!["Withdraw funds to addresses you have saved".into()],
+                removed: vec!["See your deposit history".into()],
+                other: vec!["It was called “Bot One” then.".into()],
+            }),
+            scopes: base.scopes.iter().cloned().chain([withdraw()]).collect(),
+            ..base.clone()
+        };
+        vec![base.clone(), again, local_program(base.clone()), self_declared(base)]
+    }
+}
+
+fn trading_bot() -> Consent {
+    Consent {
+        layout: Layout::sample(),
+        action: "/consent".into(),
+        request: "sealed-request".into(),
+        app: ConsentApp {
+            name: "Trading Bot".into(),
+            logo_url: None,
+            publisher: Some("Northwind Labs".into()),
+            verification: Verification::Reviewed {
+                on: Moment::sample("2026-03-12T09:00:00Z", "12 March 2026"),
+            },
+            homepage: Some("https://bot.example.com/".into()),
+            privacy_url: Some("https://bot.example.com/privacy".into()),
+            terms_url: Some("https://bot.example.com/terms".into()),
+        },
+        destination: Destination { kind: DestinationKind::Web, place: "bot.example.com".into() },
+        account: Account { name: "Alice Moreau".into(), email: "alice@example.com".into() },
+        switch_url: "/sign-in?switch=1".into(),
+        scopes: trading_scopes(),
+        lasts: "until you take it back, and ends by itself after 90 days without use".into(),
+        works_while_away: true,
+        changes: None,
+    }
+}
+
+fn trading_scopes() -> Vec<ConsentScope> {
+    let scope = |id: &str, kind, tier, text: &str, purpose: &str, required| ConsentScope {
+        id: id.into(),
+        kind,
+        tier,
+        text: text.into(),
+        purpose: Some(purpose.into()),
+        required,
+        ticked: true,
+        new: false,
+    };
+    vec![
+        scope(
+            "balances.read",
+            ScopeKind::Read,
+            Tier::Sensitive,
+            "See your balances",
+            "To size orders so that they never exceed what you hold.",
+            true,
+        ),
+        scope(
+            "history.read",
+            ScopeKind::Read,
+            Tier::Low,
+            "See your past trades",
+            "To draw your profit and loss.",
+            false,
+        ),
+        scope(
+            "orders.cancel",
+            ScopeKind::Change,
+            Tier::Sensitive,
+            "Cancel your open orders",
+            "To clear old orders when the strategy changes.",
+            false,
+        ),
+        scope(
+            "orders.place",
+            ScopeKind::Money,
+            Tier::High,
+            "Buy and sell with your funds",
+            "To follow the strategy that you choose.",
+            true,
+        ),
+    ]
+}
+
+fn withdraw() -> ConsentScope {
+    ConsentScope {
+        id: "withdraw".into(),
+        kind: ScopeKind::Money,
+        tier: Tier::High,
+        text: "Withdraw funds to addresses you have saved".into(),
+        purpose: None,
+        required: false,
+        ticked: false,
+        new: true,
+    }
+}
+
+fn local_program(base: Consent) -> Consent {
+    Consent {
+        app: ConsentApp {
+            name: "Portfolio Tracker".into(),
+            publisher: None,
+            verification: Verification::NotReviewed,
+            homepage: None,
+            privacy_url: None,
+            terms_url: None,
+            ..base.app
+        },
+        destination: Destination {
+            kind: DestinationKind::Loopback,
+            place: "localhost:49152".into(),
+        },
+        scopes: base.scopes.into_iter().filter(|s| s.kind == ScopeKind::Read).collect(),
+        lasts: "1 hour".into(),
+        works_while_away: false,
+        ..base
+    }
+}
+
+fn self_declared(base: Consent) -> Consent {
+    Consent {
+        app: ConsentApp {
+            name: "Pocket Orders".into(),
+            logo_url: Some("/assets/consentry.svg".into()),
+            verification: Verification::SelfDeclared { host: "pocket.example.net".into() },
+            ..base.app
+        },
+        destination: Destination {
+            kind: DestinationKind::CustomScheme,
+            place: "net.example.pocket".into(),
+        },
+        ..base
+    }
+}

@@ -1,0 +1,73 @@
+//! What each page shows: plain structs of display data, one per template, filled by handlers.
+//!
+//! Nothing here decides anything and no domain type appears. A view names its template and can
+//! produce samples; a test renders every sample, the gallery example writes them to disk, and
+//! an operator's overridden template is tried against them before it is used.
+//!
+//! Every form carries `layout.csrf` as the hidden field `csrf`. Ids that end up in an address
+//! (`id` fields) must be made of unreserved URL characters, as ours are.
+
+use serde::Serialize;
+
+mod apps;
+mod connected;
+mod consent;
+mod entry;
+mod layout;
+mod staff;
+mod system;
+
+pub use apps::{
+    AppCard, AppDetail, AppForm, AppFormErrors, AppKind, AppScope, AppSecret, AppStatus, DeleteApp,
+    Lifetimes, LineError, MyApps, NewApp, ScopeChoice, ScopeState, SecretOnce,
+};
+pub use connected::{
+    CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,
+    LiveGrant, ReportApp,
+};
+pub use consent::{
+    Consent, ConsentApp, ConsentChanges, ConsentScope, Destination, DestinationKind, Verification,
+};
+pub use entry::{Home, SignIn, SignedOut};
+pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
+pub use staff::{
+    FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
+};
+pub use system::{ErrorPage, FormField, FormPost};
+
+/// A page's data. Rendered with [`Pages::render`](super::Pages::render).
+pub trait View: Serialize {
+    /// File name below `templates/`.
+    const TEMPLATE: &'static str;
+
+    /// Examples that together use every branch of the template.
+    fn sample() -> Vec<Self>
+    where
+        Self: Sized;
+}
+
+/// Calls `$macro!(A, B, …)` with every view, so that a new page cannot miss the tests.
+macro_rules! for_every_view {
+    ($macro:ident) => {
+        $macro!(
+            AppDetail,
+            ConnectedApp,
+            ConnectedApps,
+            Consent,
+            DeleteApp,
+            ErrorPage,
+            FormPost,
+            Home,
+            MyApps,
+            NewApp,
+            ReportApp,
+            ReviewApp,
+            ReviewQueue,
+            SecretOnce,
+            SignIn,
+            SignedOut,
+            StaffApps
+        )
+    };
+}
+pub(crate) use for_every_view;

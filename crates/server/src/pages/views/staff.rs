@@ -1,0 +1,277 @@
+//! Review and suspension, for staff.
+
+use serde::Serialize;
+
+use super::{AppKind, AppStatus, Layout, Moment, ScopeKind, Section, Tier, View};
+
+/// `GET /staff/review`. Each entry links to `/staff/review/{id}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewQueue {
+    pub layout: Layout,
+    /// Oldest first.
+    pub entries: Vec<QueueEntry>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueEntry {
+    pub id: String,
+    pub name: String,
+    pub publisher: String,
+    pub kind: AppKind,
+    /// A change to a live app, not a new app.
+    pub is_change: bool,
+    pub waiting_since: Moment,
+    pub scope_count: u64,
+    pub flags: Vec<RiskFlag>,
+}
+
+/// Something that deserves a second look: "New redirect host", "High-tier scope".
+#[derive(Clone, Debug, Serialize)]
+pub struct RiskFlag {
+    pub label: String,
+    /// Why it was raised; shown on the review itself.
+    pub detail: String,
+    pub serious: bool,
+}
+
+impl View for ReviewQueue {
+    const TEMPLATE: &'static str = "review_queue.html";
+
+    fn sample() -> Vec<Self> {
+        let layout = Layout::staff_sample().in_section(Section::Review);
+        let entries = vec![
+            QueueEntry {
+                id: "r1".into(),
+                name: "Pocket Orders".into(),
+                publisher: "dev@example.com".into(),
+                kind: AppKind::Native,
+                is_change: false,
+                waiting_since: Moment::sample("2026-03-28T10:00:00Z", "5 days ago"),
+                scope_count: 3,
+                flags: risk_flags(),
+            },
+            QueueEntry {
+                id: "r2".into(),
+                name: "Ledger Sync".into(),
+                publisher: "Northwind Labs".into(),
+                kind: AppKind::Service,
+                is_change: true,
+                waiting_since: Moment::sample("2026-04-02T08:00:00Z", "1 hour ago"),
+                scope_count: 1,
+                flags: Vec::new(),
+            },
+        ];
+        vec![Self { layout: layout.clone(), entries }, Self { layout, entries: Vec::new() }]
+    }
+}
+
+fn risk_flags() -> Vec<RiskFlag> {
+    vec![
+        RiskFlag {
+            label: "High-tier scope".into(),
+            detail: "orders.place can move the user’s money.".into(),
+            serious: true,
+        },
+        RiskFlag {
+            label: "Custom scheme".into(),
+            detail: "Another app on the same phone could claim net.example.pocket.".into(),
+            serious: false,
+        },
+    ]
+}
+
+/// `GET /staff/review/{id}`.
+///
+/// | form `name`/`id` | method, action | fields |
+/// |---|---|---|
+/// | `review` | POST `/staff/review/{id}` | `scope` (repeated: approved ones), `condition.{scope}`, `note`, `decision` (`approve` or `reject`), hidden `csrf` |
+///
+/// Scope checkboxes start ticked; an unticked one is refused while the app is approved. The
+/// buttons are `#approve` and `#reject`; `note` is needed to reject.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewApp {
+    pub layout: Layout,
+    pub id: String,
+    pub name: String,
+    pub publisher: String,
+    pub kind: AppKind,
+    pub client_id: String,
+    pub description: String,
+    pub homepage: Option<String>,
+    pub privacy_url: Option<String>,
+    pub terms_url: Option<String>,
+    pub redirect_uris: Vec<String>,
+    pub waiting_since: Moment,
+    pub user_count: u64,
+    pub flags: Vec<RiskFlag>,
+    pub scopes: Vec<ReviewScope>,
+    /// Differences against the last approved revision; empty for a new app.
+    pub changes: Vec<FieldChange>,
+    /// What was typed before an error.
+    pub note: String,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewScope {
+    pub id: String,
+    pub kind: ScopeKind,
+    pub tier: Tier,
+    pub text: String,
+    pub purpose: Option<String>,
+    pub required: bool,
+    /// Was not part of the last approved revision.
+    pub new: bool,
+    pub approve: bool,
+    pub condition: String,
+}
+
+/// One field before and after.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldChange {
+    pub field: String,
+    pub before: String,
+    pub after: String,
+}
+
+impl View for ReviewApp {
+    const TEMPLATE: &'static str = "review_app.html";
+
+    fn sample() -> Vec<Self> {
+        let new = new_app_review();
+        let change = Self {
+            changes: vec![FieldChange {
+                field: "Redirect URIs".into(),
+                before: "https://bot.example.com/cb".into(),
+                after: "https://b0t.example.net/cb".into(),
+            }],
+            flags: Vec::new(),
+            homepage: None,
+            privacy_url: None,
+            terms_url: None,
+            user_count: 12,
+            note: "Why the new host?".into(),
+            error: Some("Write a note to the developer to reject.".into()),
+            ..new.clone()
+        };
+        vec![new, change]
+    }
+}
+
+fn new_app_review() -> ReviewApp {
+    let scope = |id: &str, kind, tier, text: &str, new: bool| ReviewScope {
+        id: id.into(),
+        kind,
+        tier,
+        text: text.into(),
+        purpose: new.then(|| "To place the orders that the user taps.".into()),
+        required: new,
+        new,
+        approve: true,
+        condition: String::new(),
+    };
+    ReviewApp {
+        layout: Layout::staff_sample().in_section(Section::Review),
+        id: "r1".into(),
+        name: "Pocket Orders".into(),
+        publisher: "dev@example.com".into(),
+        kind: AppKind::Native,
+        client_id: "app_a2".into(),
+        description: "Place and watch orders from your phone.".into(),
+        homepage: Some("https://pocket.example.net/".into()),
+        privacy_url: Some("https://pocket.example.net/privacy".into()),
+        terms_url: Some("https://pocket.example.net/terms".into()),
+        redirect_uris: vec![
+            "https://pocket.example.net/callback".into(),
+            "net.example.pocket:/callback".into(),
+        ],
+        waiting_since: Moment::sample("2026-03-28T10:00:00Z", "5 days ago"),
+        user_count: 0,
+        flags: risk_flags(),
+        scopes: vec![
+            scope("balances.read", ScopeKind::Read, Tier::Sensitive, "See balances", false),
+            scope("orders.place", ScopeKind::Money, Tier::High, "Buy and sell", true),
+        ],
+        changes: Vec::new(),
+        note: String::new(),
+        error: None,
+    }
+}
+
+/// `GET /staff/apps`.
+///
+/// | form `name` (`id`) | method, action | fields |
+/// |---|---|---|
+/// | `find` | GET `/staff/apps` | `q` |
+/// | `suspend` (`suspend-{id}`) | POST `/staff/apps/{id}/suspend` | `reason`, hidden `csrf` |
+/// | `resume` (`resume-{id}`) | POST `/staff/apps/{id}/resume` | `reason`, hidden `csrf` |
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffApps {
+    pub layout: Layout,
+    /// What was searched for.
+    pub query: String,
+    pub apps: Vec<StaffApp>,
+    /// The app whose form was refused, as its `id` and the reason.
+    pub error: Option<(String, String)>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffApp {
+    pub id: String,
+    pub name: String,
+    pub publisher: String,
+    pub kind: AppKind,
+    pub status: AppStatus,
+    /// Why it is suspended.
+    pub reason: Option<String>,
+    pub client_id: String,
+    pub user_count: u64,
+    pub last_call_at: Option<Moment>,
+}
+
+impl View for StaffApps {
+    const TEMPLATE: &'static str = "staff_apps.html";
+
+    fn sample() -> Vec<Self> {
+        let layout = Layout::staff_sample().in_section(Section::StaffApps);
+        let live = StaffApp {
+            id: "a1".into(),
+            name: "Trading Bot".into(),
+            publisher: "Northwind Labs".into(),
+            kind: AppKind::Web,
+            status: AppStatus::Live,
+            reason: None,
+            client_id: "trading-bot".into(),
+            user_count: 1284,
+            last_call_at: Some(Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago")),
+        };
+        let stopped = StaffApp {
+            id: "a4".into(),
+            name: "Chart Wall".into(),
+            status: AppStatus::Suspended,
+            reason: Some("Asks users for their password.".into()),
+            client_id: "app_a4".into(),
+            user_count: 1,
+            last_call_at: None,
+            ..live.clone()
+        };
+        let waiting = StaffApp {
+            id: "a2".into(),
+            name: "Pocket Orders".into(),
+            status: AppStatus::InReview,
+            ..stopped.clone()
+        };
+        let waiting = StaffApp { reason: None, ..waiting };
+        let error = Some(("a1".into(), "Say why, the developer will read it.".into()));
+        vec![
+            Self {
+                layout: layout.clone(),
+                query: String::new(),
+                apps: vec![live.clone(), waiting, stopped],
+                error: None,
+            },
+            Self { layout: layout.clone(), query: "bot".into(), apps: vec![live], error },
+            Self { layout, query: "zzz".into(), apps: Vec::new(), error: None },
+        ]
+    }
+}
