@@ -51,16 +51,21 @@ fn account() -> Router<Shared> {
         .route("/connected", get(connected::list))
         .route("/connected/{id}", get(connected::show))
         .route("/connected/{id}/revoke", post(connected::revoke))
-        .route("/connected/{id}/remove-scope", post(connected::remove_scope))
-        .route("/connected/{id}/end-grant", post(connected::end_grant))
+        .route("/connected/{id}/scopes/remove", post(connected::remove_scope))
+        .route("/connected/{id}/grants/end", post(connected::end_grant))
         .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
 }
 
 fn portal() -> Router<Shared> {
     Router::new()
-        .route("/apps", get(apps::list).post(apps::create))
-        .route("/apps/new", get(apps::new))
-        .route("/apps/{id}", get(apps::show).post(apps::update))
+        .route("/apps", get(apps::list))
+        .route("/apps/new", get(apps::new).post(apps::create))
+        .route("/apps/{id}", get(apps::show))
+        .route("/apps/{id}/details", post(apps::change_details))
+        .route("/apps/{id}/redirect-uris", post(apps::change_redirect_uris))
+        .route("/apps/{id}/scopes", post(apps::request_scopes))
+        .route("/apps/{id}/scopes/remove", post(apps::remove_scope))
+        .route("/apps/{id}/lifetimes", post(apps::change_lifetimes))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
@@ -68,11 +73,11 @@ fn portal() -> Router<Shared> {
 
 fn review() -> Router<Shared> {
     Router::new()
-        .route("/review", get(queue::list))
-        .route("/review/apps", get(staff_apps::list))
-        .route("/review/apps/{id}", get(queue::show).post(queue::decide))
-        .route("/review/apps/{id}/suspend", post(staff_apps::suspend))
-        .route("/review/apps/{id}/resume", post(staff_apps::resume))
+        .route("/staff/review", get(queue::list))
+        .route("/staff/review/{id}", get(queue::show).post(queue::decide))
+        .route("/staff/apps", get(staff_apps::list))
+        .route("/staff/apps/{id}/suspend", post(staff_apps::suspend))
+        .route("/staff/apps/{id}/resume", post(staff_apps::resume))
 }
 
 /// JSON for the command line, over the Unix socket in the data directory. Whoever can open the
