@@ -76,6 +76,8 @@ pub struct App {
     pub name: String,
     pub description: String,
     pub homepage: Option<String>,
+    pub privacy_url: Option<String>,
+    pub terms_url: Option<String>,
     pub owner: UserId,
     /// Who stands behind it, as the consent page says it.
     pub publisher: String,
@@ -130,17 +132,34 @@ impl App {
 
     /// What a request without `scope` means: everything that was asked for and approved.
     pub fn default_scopes(&self) -> ScopeSet {
-        let requested: ScopeSet = self.requested.iter().map(|r| r.scope.clone()).collect();
-        requested.intersection(&self.approved)
+        self.requested_scopes().intersection(&self.approved)
     }
 
-    pub fn approve(mut self, scopes: &ScopeSet, by: UserId, now: Timestamp) -> Result<Self, AppError> {
-        let AppStatus::InReview = self.status else { return Err(AppError::NotInReview) };
-        let requested: ScopeSet = self.requested.iter().map(|r| r.scope.clone()).collect();
-        self.approved = requested.intersection(scopes);
+    pub fn requested_scopes(&self) -> ScopeSet {
+        self.requested.iter().map(|r| r.scope.clone()).collect()
+    }
+
+    /// Asked for and not approved (yet).
+    pub fn pending_scopes(&self) -> ScopeSet {
+        self.requested_scopes().difference(&self.approved)
+    }
+
+    /// Approve `scopes` of what was requested. A live app whose developer asked for more keeps
+    /// what it had while the request waits, and is approved again here.
+    pub fn approve(
+        mut self,
+        scopes: &ScopeSet,
+        by: UserId,
+        now: Timestamp,
+    ) -> Result<Self, AppError> {
+        let since = match self.status {
+            AppStatus::InReview => now,
+            AppStatus::Live { since, .. } if !self.pending_scopes().is_empty() => since,
+            _ => return Err(AppError::NotInReview),
+        };
+        self.approved = self.requested_scopes().intersection(scopes);
         self.service_scopes = self.service_scopes.intersection(&self.approved);
-        let approval = Approval::Reviewed { at: now, by };
-        self.status = AppStatus::Live { since: now, approval };
+        self.status = AppStatus::Live { since, approval: Approval::Reviewed { at: now, by } };
         self.changed_at = now;
         Ok(self)
     }
