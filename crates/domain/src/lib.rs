@@ -16,6 +16,7 @@ pub mod password;
 pub mod policy;
 pub mod seal;
 pub mod session;
+pub mod throttle;
 pub mod time;
 pub mod token;
 pub mod usage;
