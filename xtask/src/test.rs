@@ -43,13 +43,15 @@ impl Options {
 struct Failures(Vec<String>);
 
 impl Failures {
-    /// Runs one step to its end; a failure is remembered and the next step still runs.
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Outcome<()>) {
+    /// Runs one step to its end. A failure is remembered, and the next step still runs.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Outcome<()>) -> bool {
         progress(name);
-        if let Err(message) = work() {
+        let outcome = work();
+        if let Err(message) = &outcome {
             progress(&format!("FAILED: {message}"));
             self.0.push(format!("{name}: {message}"));
         }
+        outcome.is_ok()
     }
 
     fn into_outcome(self) -> Outcome<()> {
@@ -74,12 +76,15 @@ pub fn run(root: &Path, options: &Options) -> Outcome<()> {
         if run_checks && options.with_clippy {
             failures.step("clippy", || workspace.clippy());
         }
-        failures.step("build the tests", || workspace.build_tests());
+        let is_built = failures.step("build the tests", || workspace.build_tests());
         let prepared = preparing.join().unwrap_or_else(|_| Err("the set-up broke off".into()));
         let mut tally = Tally::default();
         failures.step("tests", || {
             // Lives until the tests are over; dropping it stops the database.
             let setup = prepared?;
+            if !is_built {
+                return Err("none ran, since they could not be built".into());
+            }
             workspace.test(options.filter.as_deref(), setup.variables(), &mut tally)
         });
         tally
@@ -143,11 +148,12 @@ impl<'a> Workspace<'a> {
     ) -> Outcome<()> {
         let mut test = self.with_features(&["test", "--no-fail-fast"]);
         test.envs(variables.iter().map(|(name, value)| (name, value))).args(filter);
-        let all_passed = tally.run(&mut test)?;
+        let all_passed = tally.run(&mut test, std::io::stdout())?;
         if tally.ignored > 0 {
             return Err(format!("{} tests are ignored: run them or delete them", tally.ignored));
         }
         match (all_passed, tally.passed + tally.failed) {
+            (false, 0) => Err("a test program broke off before it ran a test".into()),
             (false, _) => Err(format!("{} tests failed", tally.failed)),
             (true, 0) => Err("no test ran: does the name exist?".into()),
             (true, _) => Ok(()),

@@ -13,14 +13,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Runs `command`, passes its output on, and adds up its results. `Ok(true)` when it succeeded.
-    pub fn run(&mut self, command: &mut Command) -> Outcome<bool> {
+    /// Runs `command`, passes its output on to `terminal`, and adds up its results. `Ok(true)`
+    /// when it succeeded.
+    pub fn run(&mut self, command: &mut Command, mut terminal: impl Write) -> Outcome<bool> {
         let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| could_not_start(command, &error))?;
         if let Some(output) = child.stdout.take() {
-            let mut terminal = std::io::stdout().lock();
             for line in BufReader::new(output).split(b'\n') {
                 let line = line.map_err(|error| format!("reading test output: {error}"))?;
                 // A closed terminal must not stop the count.
@@ -70,7 +70,9 @@ mod tests {
         let mut tally = Tally::default();
         let mut command = Command::new("sh");
         command.args(["-c", "echo 'test result: ok. 5 passed; 0 failed; 0 ignored'; exit 3"]);
-        assert_eq!(tally.run(&mut command), Ok(false));
+        let mut shown = Vec::new();
+        assert_eq!(tally.run(&mut command, &mut shown), Ok(false));
         assert_eq!(tally.passed, 5);
+        assert!(shown.starts_with(b"test result: ok. 5 passed"));
     }
 }
