@@ -1,1 +1,25 @@
-//! placeholder
+//! The words of OAuth and of the gateway: wire messages and the rules about them.
+//!
+//! Pure: no I/O, no async, no clock. Decoding (parameters → request) and encoding (answer → wire)
+//! are apart from deciding, so a dialect is another decoder and another encoder of the same types.
+
+pub mod authorize;
+pub mod authorize_response;
+pub mod bearer;
+pub mod client_auth;
+pub mod envelope;
+pub mod error;
+pub mod introspection;
+pub mod jose;
+pub mod jwk;
+pub mod jwt_access_token;
+pub mod metadata;
+pub mod params;
+pub mod path;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod revocation;
+pub mod route;
+pub mod scope;
+pub mod secret;
+pub mod token;

@@ -1,1 +1,13 @@
-//! placeholder
+//! Actors and parts for tests: a demo as a process, a person with a browser, an app with its
+//! credentials, a clock and randomness under control. A dev-dependency only.
+
+pub mod app;
+pub mod browser;
+pub mod clock;
+pub mod demo;
+pub mod html;
+
+pub use app::{TestApp, Tokens};
+pub use browser::Browser;
+pub use clock::{ManualClock, SeededEntropy};
+pub use demo::{Demo, DemoProvider};

@@ -1,0 +1,148 @@
+//! The token endpoint's request and answer (RFC 6749 §4.1.3, §4.4.2, §5.1 and §6; RFC 8707 §2).
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::authorize::check_resources;
+use crate::error::OAuthError;
+use crate::params::Params;
+use crate::pkce::CodeVerifier;
+use crate::scope::ScopeSet;
+
+/// What a client asks of the token endpoint. Who it is comes apart
+/// ([`crate::client_auth::PresentedClient`]).
+#[derive(Clone, PartialEq, Eq)]
+pub enum TokenRequest {
+    AuthorizationCode {
+        code: String,
+        redirect_uri: Option<String>,
+        verifier: Option<CodeVerifier>,
+        resources: Vec<String>,
+    },
+    Refresh {
+        token: String,
+        /// `None` keeps the scopes of the grant.
+        scopes: Option<ScopeSet>,
+        resources: Vec<String>,
+    },
+    ClientCredentials {
+        /// `None` means the app's default.
+        scopes: Option<ScopeSet>,
+        resources: Vec<String>,
+    },
+}
+
+impl TokenRequest {
+    /// Reads the standard form.
+    pub fn decode(form: &Params) -> Result<Self, OAuthError> {
+        let resources: Vec<String> = form.all("resource").map(str::to_owned).collect();
+        check_resources(&resources).map_err(OAuthError::invalid_target)?;
+        match form.one("grant_type")? {
+            Some("authorization_code") => Ok(Self::AuthorizationCode {
+                code: required(form, "code")?,
+                redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
+                verifier: form
+                    .one("code_verifier")?
+                    .map(CodeVerifier::parse)
+                    .transpose()
+                    .map_err(|error| OAuthError::invalid_request(error.to_string()))?,
+                resources,
+            }),
+            Some("refresh_token") => Ok(Self::Refresh {
+                token: required(form, "refresh_token")?,
+                scopes: scopes(form)?,
+                resources,
+            }),
+            Some("client_credentials") => {
+                Ok(Self::ClientCredentials { scopes: scopes(form)?, resources })
+            }
+            Some(_) => Err(OAuthError::unsupported_grant_type()),
+            None => Err(OAuthError::invalid_request("grant_type is missing")),
+        }
+    }
+
+    /// The word of `grant_type`, for logs.
+    pub fn grant_type(&self) -> &'static str {
+        match self {
+            Self::AuthorizationCode { .. } => "authorization_code",
+            Self::Refresh { .. } => "refresh_token",
+            Self::ClientCredentials { .. } => "client_credentials",
+        }
+    }
+}
+
+/// Codes and tokens stay out of logs.
+impl std::fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TokenRequest").field(&self.grant_type()).finish()
+    }
+}
+
+fn required(form: &Params, name: &'static str) -> Result<String, OAuthError> {
+    form.one(name)?
+        .map(str::to_owned)
+        .ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
+}
+
+fn scopes(form: &Params) -> Result<Option<ScopeSet>, OAuthError> {
+    let Some(text) = form.one("scope")? else { return Ok(None) };
+    let scopes =
+        ScopeSet::parse(text).map_err(|error| OAuthError::invalid_scope(error.to_string()))?;
+    if scopes.is_empty() {
+        return Err(OAuthError::invalid_scope("scope is empty"));
+    }
+    Ok(Some(scopes))
+}
+
+/// Tokens for the client.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct TokenResponse {
+    pub access_token: String,
+    pub token_type: TokenType,
+    /// Life of the access token in seconds.
+    pub expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// Always said, whether or not it is what was asked for.
+    pub scope: ScopeSet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum TokenType {
+    Bearer,
+}
+
+impl TokenType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+        }
+    }
+}
+
+impl TokenResponse {
+    /// The body of RFC 6749 §5.1 as compact JSON. Send it with 200 and `Cache-Control: no-store`.
+    pub fn to_json(&self) -> String {
+        let mut body = Map::new();
+        body.insert("access_token".into(), Value::from(self.access_token.as_str()));
+        body.insert("token_type".into(), Value::from(self.token_type.as_str()));
+        body.insert("expires_in".into(), Value::from(self.expires_in));
+        if let Some(refresh_token) = &self.refresh_token {
+            body.insert("refresh_token".into(), Value::from(refresh_token.as_str()));
+        }
+        body.insert("scope".into(), Value::from(self.scope.to_string()));
+        Value::Object(body).to_string()
+    }
+}
+
+/// Tokens stay out of logs.
+impl std::fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenResponse")
+            .field("token_type", &self.token_type)
+            .field("expires_in", &self.expires_in)
+            .field("has_refresh_token", &self.refresh_token.is_some())
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
