@@ -59,7 +59,7 @@ CREATE INDEX apps_of_owner ON apps (owner_id);
 CREATE INDEX apps_by_status ON apps (status, created_at);
 CREATE INDEX apps_by_name ON apps (name_normalized);
 
--- What goes over the wire. Compared exactly:, no folding.
+-- What goes over the wire. Compared exactly, byte for byte.
 CREATE TABLE client_ids (
     wire_id TEXT PRIMARY KEY,
     app_id TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
