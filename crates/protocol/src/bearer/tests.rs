@@ -1,5 +1,6 @@
 //! The bearer header and the challenge: rows T3 and X3 of the attack list.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -80,7 +81,7 @@ fn a_quoted_value_cannot_end_its_quotes() {
 
 proptest! {
     #[test]
-    fn t3_any_header_is_an_answer_and_not_a_panic(value in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn t3_any_header_is_an_answer_and_not_a_panic(value in vec(any::<u8>(), 0..60)) {
         if let Ok(token) = parse(&value) {
             prop_assert!(!token.is_empty() && token.is_ascii());
         }

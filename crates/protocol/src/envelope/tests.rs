@@ -99,7 +99,12 @@ fn a_kind_is_the_same_word_everywhere() {
 fn configuration_may_say_statuses_codes_and_messages_per_kind() {
     let spec: EnvelopeSpec = serde_json::from_value(json!({
         "content_type": "application/vnd.api+json",
-        "template": r#"{"code":"{{code}}","text":"{{error}}: {{ message }} ({{code}})","need":"<{{missing_scopes}}>","n":[1,true]}"#,
+        "template": r#"{
+            "code": "{{code}}",
+            "text": "{{error}}: {{ message }} ({{code}})",
+            "need": "<{{missing_scopes}}>",
+            "n": [1, true]
+        }"#,
         "statuses": { "rate_limited": 420 },
         "codes": { "rate_limited": -7 },
         "messages": { "rate_limited": "slow down" },
@@ -141,7 +146,8 @@ fn faults_of_a_template_are_told() {
 proptest! {
     #[test]
     fn r8_no_message_can_break_out_of_the_json(message in any::<String>()) {
-        for envelope in [ErrorEnvelope::problem_json(), ErrorEnvelope::bitport(), ErrorEnvelope::whitebit()] {
+        for name in ["problem+json", "bitport", "whitebit"] {
+            let envelope = ErrorEnvelope::named(name).unwrap();
             let rendered = envelope.render(&refusal(RefusalKind::BadRequest, &message));
             let parsed: Value = serde_json::from_str(&rendered.body).unwrap();
             prop_assert!(parsed.to_string().contains(&json!(message).to_string()));

@@ -1,5 +1,6 @@
 //! Parameters: strict decoding, bounds, duplicates.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -84,14 +85,14 @@ fn x3_values_are_not_printed() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_an_answer_and_not_a_panic(raw in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_an_answer_and_not_a_panic(raw in vec(any::<u8>(), 0..300)) {
         if let Ok(params) = Params::parse(&raw) {
             prop_assert!(params.iter().count() <= COUNT_MAX);
         }
     }
 
     #[test]
-    fn what_is_encoded_is_read_back(pairs in proptest::collection::vec(("[^\0]{0,20}", "[^\0]{0,40}"), 0..20)) {
+    fn what_is_encoded_is_read_back(pairs in vec(("[^\0]{0,20}", "[^\0]{0,40}"), 0..20)) {
         let mut raw = form_urlencoded::Serializer::new(String::new());
         raw.extend_pairs(&pairs);
         let params = Params::parse(raw.finish().as_bytes()).unwrap();
