@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 pub mod assertion;
+pub mod exchange;
 mod jwks;
+mod routes;
 mod storage;
 
 pub use storage::StorageError;
