@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 pub mod assertion;
+pub mod drive;
 pub mod exchange;
 mod jwks;
 mod routes;
