@@ -10,6 +10,8 @@ pub mod exchange;
 mod jwks;
 mod routes;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use storage::StorageError;
 
