@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use protocol::jwt_access_token::JwtAccessToken;
+use protocol::jose;
+use protocol::jwt_access_token::{AccessTokenClaims, TYP};
 use protocol::scope::ScopeSet;
 
 use crate::app::App;
@@ -108,13 +109,22 @@ pub fn open_access_token(
 
 fn open_jwt(keyring: &Keyring, text: &str) -> Result<AccessToken, AccessRefusal> {
     let not_ours = || AccessRefusal::NotOurs;
-    let claims = JwtAccessToken::verify(keyring.jwks(), keyring.issuer(), text)
-        .map_err(|_| AccessRefusal::NotOurs)?;
+    let claims =
+        jose::verify(keyring.verifying_keys(), TYP, text).map_err(|error| match error {
+            jose::JwtError::UnknownKey => AccessRefusal::UnknownKey,
+            _ => AccessRefusal::NotOurs,
+        })?;
+    let claims = AccessTokenClaims::from_verified(claims).map_err(|_| not_ours())?;
+    // Ours have one audience each; which one is wanted is compared in `check_access`.
+    let [audience] = claims.aud.as_slice() else { return Err(AccessRefusal::NotOurs) };
+    if claims.iss != keyring.issuer() {
+        return Err(AccessRefusal::NotOurs);
+    }
     Ok(AccessToken {
         grant_id: claims.grant_id.parse().map_err(|_| not_ours())?,
         token_id: claims.jti.parse().map_err(|_| not_ours())?,
+        audience: audience.clone(),
         scopes: claims.scope,
-        audience: claims.aud,
         issued_at: Timestamp::from_seconds(claims.iat),
         expires_at: Timestamp::from_seconds(claims.exp),
         key_binding: None,

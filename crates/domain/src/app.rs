@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use protocol::redirect_uri::RedirectUri;
+use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,14 @@ impl AppKind {
     /// A confidential client of RFC 6749 §2.1.
     pub const fn is_confidential(self) -> bool {
         matches!(self, Self::Web | Self::Service)
+    }
+
+    /// Which redirect URIs it may have.
+    pub const fn redirect_policy(self) -> RedirectPolicy {
+        match self {
+            Self::Native => RedirectPolicy::Native,
+            Self::Web | Self::SinglePage | Self::Service => RedirectPolicy::Web,
+        }
     }
 }
 

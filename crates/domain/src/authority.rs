@@ -34,7 +34,8 @@ pub trait Authority: Send + Sync + 'static {
 
     /// Resolves when something about `rows` or `token` may have changed, or this node can no longer
     /// be sure. A long call then asks [`Authority::live_rows`] again and is cut if refused.
-    fn changed(&self, rows: &LiveRows, token: TokenId) -> impl Future<Output = ()> + Send + 'static;
+    fn changed(&self, rows: &LiveRows, token: TokenId)
+    -> impl Future<Output = ()> + Send + 'static;
 
     /// Remember a call for the pages. Returns at once, writes later in batches.
     fn account(&self, usage: Use);

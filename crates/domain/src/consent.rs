@@ -103,7 +103,7 @@ impl Consent {
         if !self.is_given() {
             return Err(ConsentError::AlreadyWithdrawn);
         }
-        if !self.scopes.contains(scope) {
+        if !self.scopes.contains(scope.as_str()) {
             return Err(ConsentError::NoSuchScope);
         }
         self.scopes = self.scopes.iter().filter(|name| *name != scope).cloned().collect();
@@ -112,11 +112,7 @@ impl Consent {
         Ok(self)
     }
 
-    pub fn withdraw(
-        mut self,
-        entropy: &dyn Entropy,
-        now: Timestamp,
-    ) -> Result<Self, ConsentError> {
+    pub fn withdraw(mut self, entropy: &dyn Entropy, now: Timestamp) -> Result<Self, ConsentError> {
         if !self.is_given() {
             return Err(ConsentError::AlreadyWithdrawn);
         }

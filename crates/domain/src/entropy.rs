@@ -23,7 +23,8 @@ pub fn random_alphanumeric(entropy: &dyn Entropy, length: usize) -> String {
     while text.len() < length {
         for byte in random_bytes::<64>(entropy) {
             // 248 is the largest multiple of 62 below 256: rejecting the rest keeps it uniform.
-            if let Some(&letter) = (byte < 248).then(|| ALPHANUMERIC.get(usize::from(byte) % 62)).flatten()
+            if let Some(&letter) =
+                (byte < 248).then(|| ALPHANUMERIC.get(usize::from(byte) % 62)).flatten()
                 && text.len() < length
             {
                 text.push(char::from(letter));

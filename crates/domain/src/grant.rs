@@ -13,10 +13,16 @@ use crate::time::Timestamp;
 /// On whose behalf the app acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantSubject {
-    User { user_id: UserId, consent_id: ConsentId, consent_epoch: Epoch },
+    User {
+        user_id: UserId,
+        consent_id: ConsentId,
+        consent_epoch: Epoch,
+    },
     /// Client credentials: one grant per (app, credential, mode), so that revoking a credential
     /// ends only its tokens.
-    Service { credential_id: CredentialId },
+    Service {
+        credential_id: CredentialId,
+    },
 }
 
 /// Test credentials never reach live data.

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn upper_case_short_and_foreign_texts_are_no_ids() {
-        for text in ["", "AB", &"A".repeat(32), &"g".repeat(32), &"a".repeat(33), &"é".repeat(16)] {
+        for text in ["", "AB", &"A".repeat(32), &"g".repeat(32), &"a".repeat(33), &"é".repeat(16)]
+        {
             assert_eq!(text.parse::<AppId>(), Err(InvalidId), "{text}");
         }
     }

@@ -9,7 +9,8 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::{constant_time, hmac};
-use protocol::jose::{Jwks, SigningAlgorithm, SigningKey};
+use protocol::jose::{SigningKey, VerifyingKey};
+use protocol::jwk::{Algorithm, Jwks};
 use zeroize::Zeroizing;
 
 use crate::entropy::{Entropy, random_bytes};
@@ -112,6 +113,7 @@ pub struct Keyring {
     current_long_lived: u32,
     signing: Vec<SigningEntry>,
     jwks: Jwks,
+    verifying: Vec<VerifyingKey>,
     loaded_at: Timestamp,
 }
 
@@ -157,7 +159,12 @@ impl Keyring {
             sealing,
             current_code,
             current_long_lived,
-            jwks: Jwks::new(signing.iter().map(|entry| entry.key.public_jwk()).collect()),
+            verifying: signing
+                .iter()
+                .map(|entry| entry.key.verifying_key())
+                .collect::<Result<_, _>>()
+                .map_err(|_| KeyringError::Refused)?,
+            jwks: Jwks { keys: signing.iter().map(|entry| entry.key.public_jwk()).collect() },
             signing,
             loaded_at: now,
         })
@@ -226,7 +233,7 @@ impl Keyring {
     }
 
     /// The newest key of `algorithm` that is in use.
-    pub fn signing_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Option<&SigningKey> {
+    pub fn signing_key(&self, algorithm: Algorithm, now: Timestamp) -> Option<&SigningKey> {
         self.signing
             .iter()
             .filter(|entry| entry.key.algorithm() == algorithm && entry.use_at <= now)
@@ -237,5 +244,10 @@ impl Keyring {
     /// Every published public key: next, current and retiring.
     pub fn jwks(&self) -> &Jwks {
         &self.jwks
+    }
+
+    /// The same keys, parsed, for checking signatures.
+    pub fn verifying_keys(&self) -> &[VerifyingKey] {
+        &self.verifying
     }
 }

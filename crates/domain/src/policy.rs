@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::envelope::ErrorEnvelope;
-use protocol::jose::SigningAlgorithm;
-use protocol::path::RouteTable;
+use protocol::jwk::Algorithm;
+use protocol::route::RouteTable;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +116,7 @@ impl RouteAccess {
             Self::AnyOf(sets) => sets
                 .iter()
                 .map(|set| set.difference(held))
-                .min_by_key(|missing| missing.iter().count())
+                .min_by_key(|missing| missing.len())
                 .unwrap_or_default(),
         }
     }
@@ -155,7 +155,7 @@ pub struct Upstream {
 pub enum TokenFormat {
     Opaque,
     /// RFC 9068.
-    Jwt(SigningAlgorithm),
+    Jwt(Algorithm),
 }
 
 /// Credentials of a resource server that asks for introspection itself. The MAC is made with

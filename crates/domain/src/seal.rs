@@ -83,7 +83,12 @@ pub(crate) struct PurposeKeys {
 
 impl PurposeKeys {
     /// `None` only if the crypto library refuses a 32-byte key, which it does not.
-    pub(crate) fn derive(issuer: &str, kid: u32, class: KeyClass, secret: &[u8; 32]) -> Option<Self> {
+    pub(crate) fn derive(
+        issuer: &str,
+        kid: u32,
+        class: KeyClass,
+        secret: &[u8; 32],
+    ) -> Option<Self> {
         let root = Salt::new(HKDF_SHA256, b"consentry sealing v1").extract(secret);
         let mut keys = Vec::new();
         for purpose in Purpose::ALL.into_iter().filter(|purpose| purpose.class() == class) {

@@ -461,3 +461,6 @@ fn parse_max_age(text: Option<&str>) -> Result<Option<u32>, Refusal> {
 fn is_plain_text(text: &str) -> bool {
     text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,3 +140,6 @@ fn push_quoted(target: &mut String, value: &str) {
     }
     target.push('"');
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,6 @@ fn refuse_url_credentials(query: Option<&str>) -> Result<(), ClientAuthError> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

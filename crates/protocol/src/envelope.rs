@@ -441,3 +441,6 @@ impl Template {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

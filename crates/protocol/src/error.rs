@@ -169,7 +169,10 @@ impl From<ParamsError> for OAuthError {
 impl From<ClientAuthError> for OAuthError {
     fn from(error: ClientAuthError) -> Self {
         match error {
-            ClientAuthError::Missing | ClientAuthError::Unreadable => Self::invalid_client(),
+            // RFC 6749 §5.2: also for a method that is not supported.
+            ClientAuthError::Missing | ClientAuthError::Unreadable | ClientAuthError::Assertion => {
+                Self::invalid_client()
+            }
             other => Self::invalid_request(other.to_string()),
         }
     }
@@ -189,3 +192,6 @@ pub(crate) fn legal_description(text: Cow<'static, str>) -> Cow<'static, str> {
     };
     Cow::Owned(text.chars().map(replace).collect())
 }
+
+#[cfg(test)]
+mod tests;

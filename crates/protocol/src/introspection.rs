@@ -82,3 +82,6 @@ impl IntrospectionResponse {
         body.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

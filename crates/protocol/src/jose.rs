@@ -262,3 +262,6 @@ fn is_same_type(given: &str, expected: &str) -> bool {
 fn decode(text: &str) -> Result<Vec<u8>, JwtError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,3 +99,6 @@ mod audience {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

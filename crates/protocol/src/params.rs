@@ -181,3 +181,6 @@ pub(crate) fn append_encoded(
         separator = Some('&');
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ fn is_unreserved(byte: u8) -> bool {
 fn is_pchar(byte: u8) -> bool {
     is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests;

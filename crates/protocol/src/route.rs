@@ -278,13 +278,18 @@ impl<T> RouteTable<T> {
     }
 
     fn find(&self, path: &NormalPath) -> Option<&Routes<T>> {
-        let segments: Vec<&str> = path.segments().collect();
+        let mut segments: Vec<&str> = path.segments().collect();
         let found = self.root.find(&segments).found()?;
-        // Many upstreams ignore a trailing slash. If without it another route would decide, the
-        // path has two readings.
-        if let Some((&"", above)) = segments.split_last()
-            && let Found::Routes(other) = self.root.find(above)
-            && !std::ptr::eq(other, found)
+        // Many upstreams ignore a trailing slash. Where a more specific route would decide with
+        // the slash added or taken away, the path has two readings.
+        match segments.last() {
+            Some(&"") => drop(segments.pop()),
+            _ => segments.push(""),
+        }
+        let is_exact = matches!(found.pattern.parts.last(), Some(Part::Literal(_)));
+        if !is_exact
+            && let Found::Routes(other) = self.root.find(&segments)
+            && other.pattern.cmp_specificity(&found.pattern) == Ordering::Less
         {
             return None;
         }
@@ -376,3 +381,6 @@ fn fold(segment: &str) -> String {
     }
     folded
 }
+
+#[cfg(test)]
+mod tests;

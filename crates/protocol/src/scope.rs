@@ -228,3 +228,6 @@ impl<'de> Deserialize<'de> for ScopeSet {
         Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,9 +32,24 @@ pub enum TokenRequest {
     },
 }
 
+/// Parameters that may come once, whether or not the grant type uses them (RFC 6749 §3.2).
+const SINGLE: [&str; 8] = [
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+    "client_id",
+    "client_secret",
+];
+
 impl TokenRequest {
     /// Reads the standard form.
     pub fn decode(form: &Params) -> Result<Self, OAuthError> {
+        for name in SINGLE {
+            form.one(name)?;
+        }
         let resources: Vec<String> = form.all("resource").map(str::to_owned).collect();
         check_resources(&resources).map_err(OAuthError::invalid_target)?;
         match form.one("grant_type")? {
@@ -146,3 +161,6 @@ impl std::fmt::Debug for TokenResponse {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

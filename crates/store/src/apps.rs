@@ -1,0 +1,235 @@
+//! Tables `apps` and `client_ids`: an app and what it is called on the wire.
+
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::id::{AppId, UserId};
+use domain::time::Timestamp;
+use ipnet::IpNet;
+use protocol::redirect_uri::RedirectUri;
+
+use crate::value::{Row, Value, unreadable};
+use crate::{DbError, Tx, bind};
+
+mod columns;
+
+use columns::{KINDS, Status, json, of_json, of_name, name_of, normalize_name};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.id, c.wire_id, a.kind, a.name, a.description, a.homepage, a.privacy_url, \
+             a.terms_url, a.owner_id, a.publisher, a.status, a.status_at, a.status_note, \
+             a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
+             a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
+             a.rotates_refresh_tokens, a.optional_ticked, c.dialect, a.created_at, a.changed_at \
+             FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
+            $rest
+        )
+    };
+}
+
+/// `false`: the client id is taken.
+pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
+    let taken = "SELECT wire_id FROM client_ids WHERE wire_id = $1";
+    if tx.query_opt(taken, bind![&app.client_id]).await?.is_some() {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO apps (id, kind, name, name_normalized, description, homepage, privacy_url, \
+         terms_url, publisher, status, status_at, status_note, reviewed_at, reviewed_by, \
+         redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
+         refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, changed_at, \
+         owner_id, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+         $19, $20, $21, $22, $23, $24, $25, $26, $27)",
+        &values(app)?,
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO client_ids (wire_id, app_id, mode, dialect, source) \
+         VALUES ($1, $2, 'live', $3, 'registered')",
+        bind![&app.client_id, app.id, app.dialect.as_ref()],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Everything but what never changes: id, client id, owner, time of creation.
+pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
+    let mut values = values(app)?;
+    values.truncate(25);
+    tx.execute(
+        "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
+         homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
+         status_at = $11, status_note = $12, reviewed_at = $13, reviewed_by = $14, \
+         redirect_uris = $15, requested = $16, approved = $17, service_scopes = $18, \
+         addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
+         rotates_refresh_tokens = $23, optional_ticked = $24, changed_at = $25 WHERE id = $1",
+        &values,
+    )
+    .await?;
+    Ok(())
+}
+
+/// With its client id, secrets, consents and grants.
+pub async fn delete(tx: &mut Tx<'_>, id: AppId) -> Result<(), DbError> {
+    tx.execute("DELETE FROM apps WHERE id = $1", bind![id]).await?;
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx<'_>, id: AppId) -> Result<Option<App>, DbError> {
+    let row = tx.query_opt(select!("WHERE a.id = $1"), bind![id]).await?;
+    row.map(read).transpose()
+}
+
+/// By what it is called on the wire, compared exactly.
+pub async fn find_by_client_id(
+    tx: &mut Tx<'_>,
+    client_id: &str,
+) -> Result<Option<App>, DbError> {
+    let row = tx.query_opt(select!("WHERE c.wire_id = $1"), bind![client_id]).await?;
+    row.map(read).transpose()
+}
+
+/// Newest first.
+pub async fn list_of_owner(tx: &mut Tx<'_>, owner: UserId) -> Result<Vec<App>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE a.owner_id = $1 ORDER BY a.created_at DESC, a.id"),
+            bind![owner],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Every app in the order of names, after `after`, at most `limit`.
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<App>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE c.wire_id > $1 ORDER BY c.wire_id LIMIT $2"),
+            bind![after, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// In review, or live and asking for more; whoever waits longest first.
+pub async fn list_for_review(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE a.status IN ('in_review', 'live') AND (a.status = 'in_review' \
+                 OR a.requested <> '[]') ORDER BY a.changed_at, a.id"
+            ),
+            &[],
+        )
+        .await?;
+    let apps: Vec<App> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let waits = |app: &App| app.status == AppStatus::InReview || !app.pending_scopes().is_empty();
+    Ok(apps.into_iter().filter(waits).collect())
+}
+
+/// Apps whose name looks like `name` to a person, for the look-alike check.
+pub async fn list_named_like(tx: &mut Tx<'_>, name: &str) -> Result<Vec<App>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE a.name_normalized = $1 ORDER BY a.created_at, a.id"),
+            bind![normalize_name(name)],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
+    let status = Status::of(&app.status);
+    let redirect_uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let ms = |lifetime: Option<std::time::Duration>| {
+        lifetime.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    };
+    Ok(vec![
+        app.id.into(),
+        name_of(&KINDS, app.kind).into(),
+        (&app.name).into(),
+        normalize_name(&app.name).into(),
+        (&app.description).into(),
+        app.homepage.as_ref().into(),
+        app.privacy_url.as_ref().into(),
+        app.terms_url.as_ref().into(),
+        (&app.publisher).into(),
+        status.name.into(),
+        status.at.into(),
+        status.note.into(),
+        status.reviewed_at.into(),
+        status.reviewed_by.into(),
+        json(&redirect_uris)?.into(),
+        json(&app.requested)?.into(),
+        (&app.approved).into(),
+        (&app.service_scopes).into(),
+        json(&app.addresses)?.into(),
+        ms(app.lifetimes.access_token).into(),
+        ms(app.lifetimes.refresh_idle).into(),
+        ms(app.lifetimes.grant_max).into(),
+        app.rotates_refresh_tokens.into(),
+        app.optional_ticked.into(),
+        app.changed_at.into(),
+        app.owner.into(),
+        app.created_at.into(),
+    ])
+}
+
+fn read(mut row: Row) -> Result<App, DbError> {
+    let duration = |ms: Option<i64>| {
+        ms.map(|ms| std::time::Duration::from_millis(ms.unsigned_abs()))
+    };
+    let (id, client_id) = (row.next()?, row.next()?);
+    let kind = row.next_as("kind of app", |name: String| of_name(&KINDS, &name))?;
+    Ok(App {
+        id,
+        client_id,
+        kind,
+        name: row.next()?,
+        description: row.next()?,
+        homepage: row.next()?,
+        privacy_url: row.next()?,
+        terms_url: row.next()?,
+        owner: row.next()?,
+        publisher: row.next()?,
+        status: read_status(&mut row)?,
+        redirect_uris: row.next_as("redirect URI", |text: String| redirect_uris(kind, &text))?,
+        requested: of_json::<Vec<ScopeRequest>>(&row.next::<String>()?)?,
+        approved: row.next()?,
+        service_scopes: row.next()?,
+        addresses: of_json::<Vec<IpNet>>(&row.next::<String>()?)?,
+        lifetimes: AppLifetimes {
+            access_token: duration(row.next()?),
+            refresh_idle: duration(row.next()?),
+            grant_max: duration(row.next()?),
+        },
+        rotates_refresh_tokens: row.next()?,
+        optional_ticked: row.next()?,
+        dialect: row.next()?,
+        created_at: row.next()?,
+        changed_at: row.next()?,
+    })
+}
+
+fn redirect_uris(kind: AppKind, json: &str) -> Option<Vec<RedirectUri>> {
+    let uris: Vec<String> = serde_json::from_str(json).ok()?;
+    uris.iter().map(|uri| RedirectUri::register(kind.redirect_policy(), uri).ok()).collect()
+}
+
+fn read_status(row: &mut Row) -> Result<AppStatus, DbError> {
+    let name: String = row.next()?;
+    let at: Timestamp = row.next::<Option<Timestamp>>()?.unwrap_or_default();
+    let note: String = row.next::<Option<String>>()?.unwrap_or_default();
+    let approval = match (row.next()?, row.next()?) {
+        (Some(at), Some(by)) => Approval::Reviewed { at, by },
+        _ => Approval::Unreviewed,
+    };
+    match name.as_str() {
+        "in_review" => Ok(AppStatus::InReview),
+        "live" => Ok(AppStatus::Live { since: at, approval }),
+        "rejected" => Ok(AppStatus::Rejected { at, note }),
+        "suspended" => Ok(AppStatus::Suspended { at, reason: note, approval }),
+        _ => Err(unreadable("status of an app")),
+    }
+}

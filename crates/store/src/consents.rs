@@ -1,0 +1,91 @@
+//! Table `consents`: one row per user and app, for ever the same one.
+
+use domain::consent::{Consent, ConsentStatus};
+use domain::id::{AppId, ConsentId, UserId};
+
+use crate::value::Row;
+use crate::{DbError, Tx, bind};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, app_id, user_id, epoch, scopes, withdrawn_at, given_at, changed_at \
+             FROM consents ",
+            $rest
+        )
+    };
+}
+
+/// Insert it, or write over the one with the same id.
+pub async fn save(tx: &mut Tx<'_>, consent: &Consent) -> Result<(), DbError> {
+    let withdrawn_at = match consent.status {
+        ConsentStatus::Given => None,
+        ConsentStatus::Withdrawn { at } => Some(at),
+    };
+    tx.execute(
+        "INSERT INTO consents (id, app_id, user_id, epoch, scopes, withdrawn_at, given_at, \
+         changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET \
+         epoch = EXCLUDED.epoch, scopes = EXCLUDED.scopes, withdrawn_at = EXCLUDED.withdrawn_at, \
+         given_at = EXCLUDED.given_at, changed_at = EXCLUDED.changed_at",
+        bind![
+            consent.id,
+            consent.app_id,
+            consent.user_id,
+            &consent.epoch,
+            &consent.scopes,
+            withdrawn_at,
+            consent.given_at,
+            consent.changed_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx<'_>, id: ConsentId) -> Result<Option<Consent>, DbError> {
+    let row = tx.query_opt(select!("WHERE id = $1"), bind![id]).await?;
+    row.map(read).transpose()
+}
+
+/// What `user` decided about `app`, given or withdrawn.
+pub async fn find_of(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    app: AppId,
+) -> Result<Option<Consent>, DbError> {
+    let row = tx.query_opt(select!("WHERE user_id = $1 AND app_id = $2"), bind![user, app]).await?;
+    row.map(read).transpose()
+}
+
+/// What `user` has let in, newest first.
+pub async fn list_given_by(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Consent>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE user_id = $1 AND withdrawn_at IS NULL ORDER BY given_at DESC, id"),
+            bind![user],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// How many users have let `app` in.
+pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<i64, DbError> {
+    let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL";
+    tx.query_one(sql, bind![app]).await?.next()
+}
+
+fn read(mut row: Row) -> Result<Consent, DbError> {
+    Ok(Consent {
+        id: row.next()?,
+        app_id: row.next()?,
+        user_id: row.next()?,
+        epoch: row.next()?,
+        scopes: row.next()?,
+        status: match row.next()? {
+            None => ConsentStatus::Given,
+            Some(at) => ConsentStatus::Withdrawn { at },
+        },
+        given_at: row.next()?,
+        changed_at: row.next()?,
+    })
+}

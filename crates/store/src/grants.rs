@@ -1,0 +1,297 @@
+//! Table `grants`: the only thing tokens point to.
+
+use domain::grant::{
+    Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason,
+};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
+use domain::time::Timestamp;
+use protocol::scope::ScopeSet;
+
+use crate::value::{Row, unreadable};
+use crate::{DbError, Tx, bind};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, app_id, user_id, consent_id, consent_epoch, credential_id, scopes, \
+             resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, details_ref, \
+             code_id, attempt_id, generation, parent, rotated_at, revoked_at, revoked_reason, \
+             created_at, last_used_at, expires_at, idle_expires_at FROM grants ",
+            $rest
+        )
+    };
+}
+
+/// `false`: there is a grant of this id (the code was redeemed before), or a service grant of this
+/// credential.
+pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
+    let (user_id, consent_id, consent_epoch, credential_id) = match &grant.subject {
+        GrantSubject::User { user_id, consent_id, consent_epoch } => {
+            (Some(*user_id), Some(*consent_id), Some(consent_epoch), None)
+        }
+        GrantSubject::Service { credential_id } => (None, None, None, Some(*credential_id)),
+    };
+    let (revoked_at, revoked_reason) = match grant.status {
+        GrantStatus::Live => (None, None),
+        GrantStatus::Revoked { at, reason } => (Some(at), Some(reason_name(reason))),
+    };
+    let inserted = tx
+        .execute(
+            "INSERT INTO grants (id, app_id, user_id, consent_id, consent_epoch, credential_id, \
+             scopes, resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, \
+             details_ref, code_id, attempt_id, generation, parent, rotated_at, revoked_at, \
+             revoked_reason, created_at, last_used_at, expires_at, idle_expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT DO NOTHING",
+            bind![
+                grant.id,
+                grant.app_id,
+                user_id,
+                consent_id,
+                consent_epoch,
+                credential_id,
+                &grant.scopes,
+                serde_json::to_string(&grant.resources).map_err(DbError::bug)?,
+                mode_name(grant.mode),
+                grant.dialect.as_ref(),
+                grant.session_id,
+                grant.auth_time,
+                grant.acr.as_ref(),
+                grant.amr.as_ref(),
+                grant.key_binding.as_ref(),
+                grant.details_ref.as_ref(),
+                grant.code_id,
+                grant.attempt_id,
+                grant.refresh.map(|state| state.generation),
+                grant.refresh.and_then(|state| state.parent),
+                grant.refresh.map(|state| state.rotated_at),
+                revoked_at,
+                revoked_reason,
+                grant.created_at,
+                grant.last_used_at,
+                grant.expires_at,
+                grant.idle_expires_at,
+            ],
+        )
+        .await?;
+    Ok(inserted == 1)
+}
+
+pub async fn find(tx: &mut Tx<'_>, id: GrantId) -> Result<Option<Grant>, DbError> {
+    let row = tx.query_opt(select!("WHERE id = $1"), bind![id]).await?;
+    row.map(read).transpose()
+}
+
+/// The service grant of a credential.
+pub async fn find_of_credential(
+    tx: &mut Tx<'_>,
+    credential: CredentialId,
+    mode: Mode,
+) -> Result<Option<Grant>, DbError> {
+    let row = tx
+        .query_opt(
+            select!("WHERE credential_id = $1 AND mode = $2"),
+            bind![credential, mode_name(mode)],
+        )
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Compare-and-swap of the refresh state. `false`: somebody rotated or revoked it meanwhile; read
+/// the grant again and decide again.
+pub async fn rotate(
+    tx: &mut Tx<'_>,
+    id: GrantId,
+    from: &RefreshState,
+    to: &RefreshState,
+    idle_expires_at: Timestamp,
+) -> Result<bool, DbError> {
+    let updated = tx
+        .execute(
+            "UPDATE grants SET generation = $3, parent = $4, rotated_at = $5, last_used_at = $5, \
+             idle_expires_at = $6 WHERE id = $1 AND generation = $2 AND revoked_at IS NULL",
+            bind![id, from.generation, to.generation, to.parent, to.rotated_at, idle_expires_at],
+        )
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Replace what a service grant is good for; its tokens hold their own, narrower scopes.
+pub async fn renew_service(
+    tx: &mut Tx<'_>,
+    id: GrantId,
+    scopes: &ScopeSet,
+    resources: &[String],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE grants SET scopes = $2, resources = $3, last_used_at = $4, expires_at = $5, \
+         idle_expires_at = $5, revoked_at = NULL, revoked_reason = NULL WHERE id = $1",
+        bind![
+            id,
+            scopes,
+            serde_json::to_string(resources).map_err(DbError::bug)?,
+            now,
+            expires_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// `false`: there is no such live grant.
+pub async fn revoke(
+    tx: &mut Tx<'_>,
+    id: GrantId,
+    reason: RevokeReason,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let updated = tx
+        .execute(
+            "UPDATE grants SET revoked_at = $2, revoked_reason = $3 \
+             WHERE id = $1 AND revoked_at IS NULL",
+            bind![id, now, reason_name(reason)],
+        )
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Keep only `scopes` of what a grant holds.
+pub async fn set_scopes(
+    tx: &mut Tx<'_>,
+    id: GrantId,
+    scopes: &ScopeSet,
+) -> Result<(), DbError> {
+    tx.execute("UPDATE grants SET scopes = $2 WHERE id = $1", bind![id, scopes]).await?;
+    Ok(())
+}
+
+/// The live grants under a consent, newest first.
+pub async fn list_live_of_consent(
+    tx: &mut Tx<'_>,
+    consent: ConsentId,
+    now: Timestamp,
+) -> Result<Vec<Grant>, DbError> {
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE consent_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+                 AND idle_expires_at > $2 ORDER BY created_at DESC, id"
+            ),
+            bind![consent, now],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The live grants of `app` for `user`, longest unused first: the order of eviction.
+pub async fn list_live_of(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    app: AppId,
+    now: Timestamp,
+) -> Result<Vec<Grant>, DbError> {
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE user_id = $1 AND app_id = $2 AND revoked_at IS NULL AND expires_at > $3 \
+                 AND idle_expires_at > $3 ORDER BY last_used_at, id"
+            ),
+            bind![user, app, now],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Delete at most `limit` grants that ended before `ended_before`: long after their code and their
+/// last token, so that an absent row is always an ended one.
+pub async fn sweep(
+    tx: &mut Tx<'_>,
+    ended_before: Timestamp,
+    limit: i64,
+) -> Result<u64, DbError> {
+    tx.execute(
+        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 \
+         OR idle_expires_at <= $1 OR revoked_at <= $1 LIMIT $2)",
+        bind![ended_before, limit],
+    )
+    .await
+}
+
+const REASONS: [(RevokeReason, &str); 6] = [
+    (RevokeReason::User, "user"),
+    (RevokeReason::App, "app"),
+    (RevokeReason::Staff, "staff"),
+    (RevokeReason::CodeReplayed, "code_replayed"),
+    (RevokeReason::RefreshTheft, "refresh_theft"),
+    (RevokeReason::Evicted, "evicted"),
+];
+
+fn reason_name(reason: RevokeReason) -> &'static str {
+    REASONS.iter().find(|(known, _)| *known == reason).map_or("staff", |(_, name)| *name)
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "live",
+        Mode::Test => "test",
+    }
+}
+
+fn read(mut row: Row) -> Result<Grant, DbError> {
+    Ok(Grant {
+        id: row.next()?,
+        app_id: row.next()?,
+        subject: read_subject(&mut row)?,
+        scopes: row.next()?,
+        resources: row.next_as("list of resources", |text: String| {
+            serde_json::from_str(&text).ok()
+        })?,
+        mode: row.next_as("mode", |name: String| match name.as_str() {
+            "live" => Some(Mode::Live),
+            "test" => Some(Mode::Test),
+            _ => None,
+        })?,
+        dialect: row.next()?,
+        session_id: row.next()?,
+        auth_time: row.next()?,
+        acr: row.next()?,
+        amr: row.next()?,
+        key_binding: row.next()?,
+        details_ref: row.next()?,
+        code_id: row.next()?,
+        attempt_id: row.next()?,
+        refresh: match (row.next()?, row.next()?, row.next()?) {
+            (Some(generation), parent, Some(rotated_at)) => {
+                Some(RefreshState { generation, parent, rotated_at })
+            }
+            _ => None,
+        },
+        status: match (row.next()?, row.next::<Option<String>>()?) {
+            (None, _) => GrantStatus::Live,
+            (Some(at), reason) => GrantStatus::Revoked { at, reason: read_reason(reason)? },
+        },
+        created_at: row.next()?,
+        last_used_at: row.next()?,
+        expires_at: row.next()?,
+        idle_expires_at: row.next()?,
+    })
+}
+
+fn read_subject(row: &mut Row) -> Result<GrantSubject, DbError> {
+    match (row.next()?, row.next()?, row.next()?, row.next()?) {
+        (Some(user_id), Some(consent_id), Some(consent_epoch), None) => {
+            Ok(GrantSubject::User { user_id, consent_id, consent_epoch })
+        }
+        (None::<UserId>, None, None, Some(credential_id)) => {
+            Ok(GrantSubject::Service { credential_id })
+        }
+        _ => Err(unreadable("subject of a grant")),
+    }
+}
+
+fn read_reason(name: Option<String>) -> Result<RevokeReason, DbError> {
+    let known = REASONS.iter().find(|(_, known)| Some(*known) == name.as_deref());
+    known.map(|(reason, _)| *reason).ok_or_else(|| unreadable("reason of a revocation"))
+}

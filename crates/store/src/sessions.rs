@@ -1,0 +1,79 @@
+//! Table `sessions`: signed-in browsers.
+
+use std::net::IpAddr;
+
+use domain::id::{SessionId, UserId};
+use domain::session::Session;
+use domain::time::Timestamp;
+
+use crate::value::Row;
+use crate::{DbError, Tx, bind};
+
+pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO sessions (id, user_id, auth_time, created_at, last_seen_at, expires_at, \
+         address, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        bind![
+            session.id,
+            session.user_id,
+            session.auth_time,
+            session.created_at,
+            session.last_seen_at,
+            session.expires_at,
+            session.address.to_string(),
+            &session.user_agent,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<Session>, DbError> {
+    let row = tx
+        .query_opt(
+            "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
+             user_agent FROM sessions WHERE id = $1",
+            bind![id],
+        )
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Called coarsely: not a write per request.
+pub async fn touch(tx: &mut Tx<'_>, id: SessionId, now: Timestamp) -> Result<(), DbError> {
+    tx.execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1", bind![id, now]).await?;
+    Ok(())
+}
+
+pub async fn delete(tx: &mut Tx<'_>, id: SessionId) -> Result<(), DbError> {
+    tx.execute("DELETE FROM sessions WHERE id = $1", bind![id]).await?;
+    Ok(())
+}
+
+/// Sign a user out everywhere.
+pub async fn delete_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbError> {
+    tx.execute("DELETE FROM sessions WHERE user_id = $1", bind![user]).await
+}
+
+/// Delete at most `limit` that are over.
+pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+    tx.execute(
+        "DELETE FROM sessions WHERE id IN \
+         (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+        bind![now, limit],
+    )
+    .await
+}
+
+fn read(mut row: Row) -> Result<Session, DbError> {
+    Ok(Session {
+        id: row.next()?,
+        user_id: row.next()?,
+        auth_time: row.next()?,
+        created_at: row.next()?,
+        last_seen_at: row.next()?,
+        expires_at: row.next()?,
+        address: row.next_as("address", |text: String| text.parse::<IpAddr>().ok())?,
+        user_agent: row.next()?,
+    })
+}

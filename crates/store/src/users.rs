@@ -1,0 +1,119 @@
+//! Table `users`.
+
+use domain::id::UserId;
+use domain::password::PasswordHash;
+use domain::user::{Role, User, UserStatus, normalize_email};
+
+use crate::value::Row;
+use crate::{DbError, Tx, bind};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, email, name, password_phc, roles, blocked_at, blocked_reason, created_at \
+             FROM users ",
+            $rest
+        )
+    };
+}
+
+/// `false`: the e-mail address is taken.
+pub async fn insert(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
+    let (blocked_at, blocked_reason) = blocked(&user.status);
+    let inserted = tx
+        .execute(
+            "INSERT INTO users (id, email, email_normalized, name, password_phc, roles, blocked_at, \
+             blocked_reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT DO NOTHING",
+            bind![
+                user.id,
+                &user.email,
+                normalize_email(&user.email),
+                &user.name,
+                user.password.as_ref().map(PasswordHash::as_phc),
+                roles_text(&user.roles),
+                blocked_at,
+                blocked_reason,
+                user.created_at,
+            ],
+        )
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// Everything but the id, the address and the time of creation.
+pub async fn save(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
+    let (blocked_at, blocked_reason) = blocked(&user.status);
+    tx.execute(
+        "UPDATE users SET name = $2, password_phc = $3, roles = $4, blocked_at = $5, \
+         blocked_reason = $6 WHERE id = $1",
+        bind![
+            user.id,
+            &user.name,
+            user.password.as_ref().map(PasswordHash::as_phc),
+            roles_text(&user.roles),
+            blocked_at,
+            blocked_reason,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, DbError> {
+    let row = tx.query_opt(select!("WHERE id = $1"), bind![id]).await?;
+    row.map(read).transpose()
+}
+
+pub async fn find_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>, DbError> {
+    let row = tx
+        .query_opt(select!("WHERE email_normalized = $1"), bind![normalize_email(email)])
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of their addresses, after `after`, at most `limit`.
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<User>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE email_normalized > $1 ORDER BY email_normalized LIMIT $2"),
+            bind![after, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn blocked(status: &UserStatus) -> (Option<domain::time::Timestamp>, Option<&String>) {
+    match status {
+        UserStatus::Active => (None, None),
+        UserStatus::Blocked { at, reason } => (Some(*at), Some(reason)),
+    }
+}
+
+fn read(mut row: Row) -> Result<User, DbError> {
+    Ok(User {
+        id: row.next()?,
+        email: row.next()?,
+        name: row.next()?,
+        password: row.next::<Option<String>>()?.map(PasswordHash::from_phc),
+        roles: row.next_as("list of roles", roles_of)?,
+        status: match (row.next()?, row.next::<Option<String>>()?) {
+            (None, _) => UserStatus::Active,
+            (Some(at), reason) => UserStatus::Blocked { at, reason: reason.unwrap_or_default() },
+        },
+        created_at: row.next()?,
+    })
+}
+
+const ROLES: [(Role, &str); 3] =
+    [(Role::Developer, "developer"), (Role::Reviewer, "reviewer"), (Role::Admin, "admin")];
+
+fn roles_text(roles: &[Role]) -> String {
+    let held = ROLES.iter().filter(|(role, _)| roles.contains(role));
+    held.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+}
+
+fn roles_of(text: String) -> Option<Vec<Role>> {
+    let role = |name| ROLES.iter().find(|(_, known)| *known == name).map(|(role, _)| *role);
+    text.split_whitespace().map(role).collect()
+}
