@@ -18,3 +18,4 @@ pub mod token;
 mod consent_page;
 mod deliver;
 mod mint;
+mod open;
