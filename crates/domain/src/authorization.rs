@@ -28,7 +28,9 @@ pub struct Visit<'a> {
 pub enum SignInAsked {
     NotYet,
     /// The session there was then is not good enough, whatever the browser does (attack S3).
-    Asked { refused_session: Option<SessionId> },
+    Asked {
+        refused_session: Option<SessionId>,
+    },
 }
 
 /// What the authorization endpoint does next.
