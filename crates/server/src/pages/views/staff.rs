@@ -84,7 +84,7 @@ fn risk_flags() -> Vec<RiskFlag> {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `review` | POST `/staff/review/{id}` | `scope` (repeated: approved ones), `condition.{scope}`, `note`, `decision` (`approve` or `reject`), hidden `csrf` |
+/// | `review` | POST `/staff/review/{id}` | `scope` (repeated: approved ones), `condition.{scope}`, `note`, `decision` (`approve` or `reject`), hidden `revision`, `csrf` |
 ///
 /// Scope checkboxes start ticked; an unticked one is refused while the app is approved. The
 /// buttons are `#approve` and `#reject`; `note` is needed to reject.
@@ -92,6 +92,8 @@ fn risk_flags() -> Vec<RiskFlag> {
 pub struct ReviewApp {
     pub layout: Layout,
     pub id: String,
+    /// Names the state of the app that the reviewer looks at.
+    pub revision: String,
     pub name: String,
     pub publisher: String,
     pub kind: AppKind,
@@ -173,6 +175,7 @@ fn new_app_review() -> ReviewApp {
     ReviewApp {
         layout: Layout::staff_sample().in_section(Section::Review),
         id: "r1".into(),
+        revision: "1775120400000".into(),
         name: "Pocket Orders".into(),
         publisher: "dev@example.com".into(),
         kind: AppKind::Native,
@@ -227,6 +230,14 @@ pub struct StaffApp {
     pub client_id: String,
     pub user_count: u64,
     pub last_call_at: Option<Moment>,
+    /// What users told about it, newest first.
+    pub reports: Vec<UserReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct UserReport {
+    pub at: Moment,
+    pub text: String,
 }
 
 impl View for StaffApps {
@@ -244,6 +255,10 @@ impl View for StaffApps {
             client_id: "trading-bot".into(),
             user_count: 1284,
             last_call_at: Some(Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago")),
+            reports: vec![UserReport {
+                at: Moment::sample("2026-04-02T08:00:00Z", "1 hour ago"),
+                text: "It sold everything while I slept.".into(),
+            }],
         };
         let stopped = StaffApp {
             id: "a4".into(),
@@ -253,6 +268,7 @@ impl View for StaffApps {
             client_id: "app_a4".into(),
             user_count: 1,
             last_call_at: None,
+            reports: Vec::new(),
             ..live.clone()
         };
         let waiting = StaffApp {
