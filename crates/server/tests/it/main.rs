@@ -5,9 +5,9 @@
 
 mod harness;
 
-
-
-
-
-
-
+mod authorize;
+mod consent;
+mod discovery;
+mod introspect;
+mod revoke;
+mod token;
