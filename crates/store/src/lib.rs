@@ -1,1 +1,21 @@
-//! placeholder
+//! What is remembered, and the only crate of the product that knows a database driver. One SQL text
+//! runs on SQLite and on PostgreSQL ([`Db`], [`Tx`]); each table has a file with one function per
+//! statement.
+
+mod db;
+mod error;
+mod migrate;
+mod postgres;
+mod sqlite;
+mod tx;
+mod value;
+
+pub mod changes;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use db::Db;
+pub use error::DbError;
+pub use sqlite::lock_exclusively;
+pub use tx::Tx;
+pub use value::{Column, FromColumn, Row, Value};

@@ -38,9 +38,15 @@ impl Demo {
 
     /// Start it on a folder that the caller keeps.
     pub async fn start_in(binary: &str, data: &Path) -> Self {
+        Self::start_on(binary, data, "0").await
+    }
+
+    /// Start it with the exchange on a port that the caller knows.
+    pub async fn start_on(binary: &str, data: &Path, exchange_port: &str) -> Self {
         let _ = std::fs::remove_file(data.join("demo.json"));
         let mut child = Command::new(binary)
-            .args(["demo", "--exchange-port", "0", "--drive-port", "0", "--app-port", "0", "--data"])
+            .args(["demo", "--exchange-port", exchange_port])
+            .args(["--drive-port", "0", "--app-port", "0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
             .kill_on_drop(true)

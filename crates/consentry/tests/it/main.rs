@@ -1,0 +1,13 @@
+//! The product as its users meet it: `consentry demo` as a process, people with browsers, apps with
+//! their credentials. One binary, so that it links once.
+//!
+//! What needs only SQLite and this binary runs under plain `cargo test`. What needs PostgreSQL, a
+//! browser, strace or client libraries of other languages is behind the feature `full-tests`,
+//! which `cargo xtask test` turns on after it has installed them.
+
+mod refresh;
+mod revocation;
+mod use_cases;
+
+/// The program under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_consentry");

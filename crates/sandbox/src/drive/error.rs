@@ -1,0 +1,87 @@
+//! Everything that the drive can refuse, in Bitport's envelope. As on Bitport, an error of the API
+//! is HTTP 200 with `status: error`; only a bad identity is 401. Signed links are no part of the
+//! API and answer with the status that a download client understands.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::assertion::AssertionError;
+use crate::storage::StorageError;
+
+#[derive(Debug)]
+pub(crate) enum DriveError {
+    Unauthorized,
+    /// A parameter is missing or wrong; the text says which and what it must be.
+    Parameter(&'static str),
+    NoSuchFile,
+    NoSuchFolder,
+    NoSuchMethod,
+    ForgedLink,
+    ExpiredLink,
+    /// The link is good and its file is gone.
+    DeadLink,
+    /// Ours, not the caller's. Logged, and opaque outside.
+    Broken(StorageError),
+    /// The gateway's keys cannot be fetched, so nobody can be recognised.
+    Unavailable,
+}
+
+impl DriveError {
+    fn answer(&self) -> (StatusCode, &'static str, u32) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized access", 401),
+            Self::Parameter(message) => (StatusCode::OK, message, 101),
+            Self::NoSuchFile => (StatusCode::OK, "File not found", 404),
+            Self::NoSuchFolder => (StatusCode::OK, "Folder not found", 404),
+            Self::NoSuchMethod => (StatusCode::OK, "Method not found", 404),
+            Self::ForgedLink => (StatusCode::FORBIDDEN, "The link is not valid", 403),
+            Self::ExpiredLink => (StatusCode::FORBIDDEN, "The link has expired", 403),
+            Self::DeadLink => (StatusCode::NOT_FOUND, "File not found", 404),
+            Self::Broken(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", 500),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable", 503),
+        }
+    }
+}
+
+impl IntoResponse for DriveError {
+    fn into_response(self) -> Response {
+        if let Self::Broken(error) = &self {
+            tracing::error!(%error, "the practice drive failed");
+        }
+        let (status, message, code) = self.answer();
+        let errors = json!([{ "message": message, "code": code }]);
+        let body = json!({ "status": "error", "data": null, "errors": errors });
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1: a 401 names a scheme. The gateway is who must authenticate.
+            let scheme = HeaderValue::from_static("ConsentryAssertion");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+/// The envelope of success. `data` is always a list, even of one.
+pub(crate) fn success(data: Vec<Value>) -> Json<Value> {
+    Json(json!({ "status": "success", "data": data, "errors": null }))
+}
+
+impl From<AssertionError> for DriveError {
+    fn from(error: AssertionError) -> Self {
+        match error {
+            AssertionError::KeysUnreachable => Self::Unavailable,
+            _ => {
+                tracing::debug!(%error, "a call without a valid assertion");
+                Self::Unauthorized
+            }
+        }
+    }
+}
+
+impl From<StorageError> for DriveError {
+    fn from(error: StorageError) -> Self {
+        Self::Broken(error)
+    }
+}

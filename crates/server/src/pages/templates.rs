@@ -1,0 +1,74 @@
+//! The built-in templates, and where an operator's take their place.
+
+use std::path::PathBuf;
+
+use minijinja::{Error, TemplateSource, path_loader};
+
+/// How an overriding template names the one it overrides.
+const BUILT_IN_FOLDER: &str = "built-in/";
+
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        const BUILT_IN: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../templates/", $name)))),*];
+    };
+}
+
+built_in!(
+    "app_detail.html",
+    "brand_mark.html",
+    "connected_app.html",
+    "connected_apps.html",
+    "consent.html",
+    "delete_app.html",
+    "error.html",
+    "focus.html",
+    "form_post.html",
+    "home.html",
+    "layout.html",
+    "my_apps.html",
+    "new_app.html",
+    "parts.html",
+    "report_app.html",
+    "review_app.html",
+    "review_queue.html",
+    "secret_once.html",
+    "sign_in.html",
+    "signed_out.html",
+    "staff_apps.html",
+);
+
+fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
+}
+
+pub(super) fn is_known(name: &str) -> bool {
+    built_in(name).is_some()
+}
+
+/// For messages.
+pub(super) fn names() -> String {
+    BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(super) fn all() -> &'static [(&'static str, &'static str)] {
+    BUILT_IN
+}
+
+pub(super) fn loader(
+    overrides: Option<PathBuf>,
+) -> impl Fn(&str) -> Result<Option<TemplateSource>, Error> + Send + Sync + 'static {
+    let from_folder = overrides.map(path_loader);
+    move |name| {
+        if let Some(name) = name.strip_prefix(BUILT_IN_FOLDER) {
+            return Ok(built_in(name).map(TemplateSource::new));
+        }
+        if let Some(from_folder) = &from_folder
+            && let Some(source) = from_folder(name)?
+        {
+            return Ok(Some(source));
+        }
+        Ok(built_in(name).map(TemplateSource::new))
+    }
+}

@@ -1,0 +1,74 @@
+//! Bringing the schema up to date at start. Each migration is two files of the same name, one per
+//! database, and runs in a transaction of its own; a schema newer than this program is refused.
+
+use rusqlite::Connection;
+use tokio_postgres::Client;
+
+use crate::DbError;
+use crate::{postgres as pg, sqlite as lite};
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "first",
+    sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
+    postgres: include_str!("../migrations/postgres/0001_first.sql"),
+}];
+
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
+     (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
+const FIND_VERSION: &str = "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM schema_migrations";
+const RECORD: &str = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)";
+
+/// Any number, the same in every Consentry: nodes that start together migrate one after the other.
+const POSTGRES_LOCK: i64 = 0x636f_6e73_656e_7401;
+
+/// What is to be done on a schema of version `found`.
+fn pending(found: i64) -> Result<&'static [Migration], DbError> {
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if found > known {
+        return Err(DbError::NewerSchema { found, known });
+    }
+    let done = MIGRATIONS.iter().take_while(|migration| migration.version <= found).count();
+    Ok(MIGRATIONS.get(done..).unwrap_or_default())
+}
+
+/// The file lock is held already.
+pub(crate) fn sqlite(connection: &mut Connection) -> Result<(), DbError> {
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(lite::map_error)?;
+    transaction.execute_batch(CREATE_TABLE).map_err(lite::map_error)?;
+    let found =
+        transaction.query_row(FIND_VERSION, [], |row| row.get(0)).map_err(lite::map_error)?;
+    for migration in pending(found)? {
+        transaction.execute_batch(migration.sqlite).map_err(lite::map_error)?;
+        let record = rusqlite::params![migration.version, migration.name];
+        transaction.execute(RECORD, record).map_err(lite::map_error)?;
+    }
+    transaction.commit().map_err(lite::map_error)
+}
+
+pub(crate) async fn postgres(client: &mut Client) -> Result<(), DbError> {
+    let lock = format!("SELECT pg_advisory_lock({POSTGRES_LOCK})");
+    client.batch_execute(&lock).await.map_err(pg::map_error)?;
+    // The lock goes with the connection, which the caller drops.
+    client.batch_execute(CREATE_TABLE).await.map_err(pg::map_error)?;
+    let row = client.query_one(FIND_VERSION, &[]).await.map_err(pg::map_error)?;
+    let found = row.try_get(0).map_err(pg::map_error)?;
+    for migration in pending(found)? {
+        let transaction = client.transaction().await.map_err(pg::map_error)?;
+        transaction.batch_execute(migration.postgres).await.map_err(pg::map_error)?;
+        let record: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+            [&migration.version, &migration.name];
+        transaction.execute(RECORD, &record).await.map_err(pg::map_error)?;
+        transaction.commit().await.map_err(pg::map_error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Connections to PostgreSQL and how a transaction runs on one: serializable, with bounded retries.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::workers::Workers;
+use super::{Begin, PgTx, map_error};
+use crate::db::Committed;
+use crate::{DbError, Tx};
+
+/// Facts, limits: 16 connections commit more per second than 1 or 64.
+const CONNECTIONS_MAX: usize = 16;
+/// Two cores are busy with encoding at most.
+const WORKERS: usize = 2;
+/// Until a connection is free or made.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often a transaction that lost against others runs in all.
+const ATTEMPTS_MAX: u32 = 10;
+
+pub(crate) struct Engine {
+    pool: Pool,
+    pub(crate) workers: Arc<Workers>,
+    config: Config,
+    commits: AtomicU64,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("postgres::Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(crate) async fn open(url: &str) -> Result<Self, DbError> {
+        let mut config: Config = url
+            .parse()
+            .map_err(|error| DbError::Setup(format!("the database URL is wrong: {error}")))?;
+        config
+            .application_name("consentry")
+            .connect_timeout(WAIT_MAX)
+            .keepalives_idle(Duration::from_secs(10))
+            .tcp_user_timeout(Duration::from_secs(10));
+        let workers = Arc::new(Workers::start(WORKERS)?);
+        let first = config.clone();
+        workers.run(move || async move { prepare_database(&first).await }).await??;
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, recycle))
+            .max_size(CONNECTIONS_MAX)
+            .wait_timeout(Some(WAIT_MAX))
+            .create_timeout(Some(WAIT_MAX))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(DbError::bug)?;
+        Ok(Self { pool, workers, config, commits: AtomicU64::new(0) })
+    }
+
+    /// A connection of its own, for the change feed.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    async fn connection(&self) -> Result<Object, DbError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => match map_error(error) {
+                DbError::Bug(text) => DbError::Unavailable(text),
+                other => other,
+            },
+            PoolError::Timeout(TimeoutType::Wait) => {
+                DbError::Unavailable("all connections are busy".to_owned())
+            }
+            other => DbError::Unavailable(other.to_string()),
+        })
+    }
+
+    /// Run `closure` until it commits, returns an error of its own, or the retries are used up.
+    pub(crate) async fn write<F, T, E>(&self, closure: &F, begin: Begin) -> Result<Committed<T>, E>
+    where
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+        E: From<DbError>,
+    {
+        let mut attempt = 1;
+        loop {
+            let retry = match self.attempt(closure, begin).await {
+                Attempt::Done(result) => return result,
+                Attempt::Failed(error, can_retry) => match can_retry && attempt < ATTEMPTS_MAX {
+                    true => error,
+                    false => return Err(error.into()),
+                },
+            };
+            // Spread the losers: who lost later waits longer, and no two wait alike.
+            let spread = self.commits().wrapping_mul(7).wrapping_add(u64::from(attempt) * 3) % 8;
+            tracing::debug!(error = %retry, attempt, "a transaction runs again");
+            tokio::time::sleep(Duration::from_millis(u64::from(attempt) + spread)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt<F, T, E>(&self, closure: &F, begin: Begin) -> Attempt<T, E>
+    where
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+        E: From<DbError>,
+    {
+        let client = match self.connection().await {
+            Ok(client) => client,
+            Err(error) => return Attempt::Failed(error, false),
+        };
+        let mut pg = PgTx::new(client, begin);
+        let mut tx = Tx::postgres(&mut pg, false);
+        let result = closure(&mut tx).await;
+        let position = match &result {
+            // The failure is looked at below.
+            Ok(_) => tx.flush_changes().await.unwrap_or(None),
+            Err(_) => None,
+        };
+        let (changes, failure) = (tx.take_changes(), tx.failure().cloned());
+        drop(tx);
+        if let Some(error) = failure {
+            pg.roll_back().await;
+            return match (&error, begin, result) {
+                (DbError::Conflict(_), _, _) => Attempt::Failed(error, true),
+                // Sent and not answered: it may have been done.
+                (DbError::Unavailable(text), Begin::Autocommit, _) => {
+                    Attempt::Failed(DbError::OutcomeUnknown(text.clone()), false)
+                }
+                // A connection from before the server was restarted: nothing was committed.
+                (DbError::Unavailable(_), _, _) => Attempt::Failed(error, true),
+                (_, _, Err(own)) => Attempt::Done(Err(own)),
+                (_, _, Ok(_)) => Attempt::Failed(error, false),
+            };
+        }
+        match result {
+            Err(error) => {
+                pg.roll_back().await;
+                Attempt::Done(Err(error))
+            }
+            Ok(value) => match pg.commit().await {
+                Ok(()) => {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
+                    Attempt::Done(Ok(Committed { value, changes, position }))
+                }
+                Err(error @ DbError::Conflict(_)) => {
+                    pg.roll_back().await;
+                    Attempt::Failed(error, true)
+                }
+                Err(error) => Attempt::Failed(error, false),
+            },
+        }
+    }
+
+    pub(crate) async fn read<F, T, E>(&self, closure: &F) -> Result<T, E>
+    where
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
+        E: From<DbError>,
+    {
+        // Once more, should the connection date from before the server was restarted.
+        for can_retry in [true, false] {
+            let mut pg = PgTx::new(self.connection().await?, Begin::Read);
+            let mut tx = Tx::postgres(&mut pg, true);
+            let result = closure(&mut tx).await;
+            let failure = tx.failure().cloned();
+            drop(tx);
+            pg.roll_back().await;
+            match failure {
+                Some(DbError::Unavailable(_) | DbError::Conflict(_)) if can_retry => {}
+                Some(error) => return result.and(Err(error.into())),
+                None => return result,
+            }
+        }
+        Err(DbError::bug("unreachable end of a read").into())
+    }
+}
+
+enum Attempt<T, E> {
+    Done(Result<Committed<T>, E>),
+    /// Nothing was committed (or nobody knows); whether another attempt makes sense.
+    Failed(DbError, bool),
+}
+
+/// A connection outside the pool.
+pub(crate) async fn connect(config: &Config) -> Result<Client, DbError> {
+    let (client, connection) = config.connect(NoTls).await.map_err(map_error)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "a database connection ended");
+        }
+    });
+    Ok(client)
+}
+
+/// Check that this server keeps its promises and bring the schema up to date.
+async fn prepare_database(config: &Config) -> Result<(), DbError> {
+    let mut client = connect(config).await?;
+    let settings = [
+        ("synchronous_commit", "off", "answers must be durable (invariant 2): set it to on"),
+        ("fsync", "off", "answers must be durable (invariant 2): set it to on"),
+        ("server_encoding", "SQL_ASCII", "create the database with ENCODING 'UTF8'"),
+    ];
+    for (name, unfit, what_to_do) in settings {
+        let sql = format!("SHOW {name}");
+        let row = client.query_one(&sql, &[]).await.map_err(map_error)?;
+        let value: String = row.try_get(0).map_err(map_error)?;
+        if value == unfit {
+            return Err(DbError::Setup(format!(
+                "the database server has {name}={value}; {what_to_do}"
+            )));
+        }
+    }
+    crate::migrate::postgres(&mut client).await
+}
