@@ -4,8 +4,8 @@
 //! produce samples; a test renders every sample, the gallery example writes them to disk, and
 //! an operator's overridden template is tried against them before it is used.
 //!
-//! Every POST form but `form-post` carries `layout.csrf` as the hidden field `csrf`. Ids that end up in an address
-//! (`id` fields) must be made of unreserved URL characters, as ours are.
+//! Every POST form but `form-post` carries `layout.csrf` as the hidden field `csrf`. Ids that
+//! end up in an address (`id` fields) must be made of unreserved URL characters, as ours are.
 
 use serde::Serialize;
 
