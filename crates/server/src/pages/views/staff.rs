@@ -84,8 +84,9 @@ fn risk_flags() -> Vec<RiskFlag> {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `review` | POST `/staff/review/{id}` | `scope` (repeated: approved ones), `condition.{scope}`, `note`, `decision` (`approve` or `reject`), hidden `csrf` |
+/// | `review` | POST `/staff/review/{id}` | `scope`, `condition.{scope}`, `note`, `decision` |
 ///
+/// `scope` is repeated, once per approved one; `decision` is `approve` or `reject`.
 /// Scope checkboxes start ticked; an unticked one is refused while the app is approved. The
 /// buttons are `#approve` and `#reject`; `note` is needed to reject.
 #[derive(Clone, Debug, Serialize)]
