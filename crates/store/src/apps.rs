@@ -101,15 +101,17 @@ pub async fn list_of_owner(tx: &mut Tx<'_>, owner: UserId) -> Result<Vec<App>, D
     rows.into_iter().map(read).collect()
 }
 
-/// Every app in the order of names, after `after`, at most `limit`.
-pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<App>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE c.wire_id > $1 ORDER BY c.wire_id LIMIT $2"),
-            bind![after, limit],
-        )
-        .await?;
+/// Every app, by client id. For the command line and staff; read it with [`crate::Db::read_long`].
+pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
+    let rows = tx.query_all(select!("ORDER BY c.wire_id"), &[]).await?;
     rows.into_iter().map(read).collect()
+}
+
+/// The names of live apps, for the look-alike check.
+pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, DbError> {
+    let sql = "SELECT id, name FROM apps WHERE status = 'live' ORDER BY name, id";
+    let rows = tx.query_all(sql, &[]).await?;
+    rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
 }
 
 /// In review, or live and asking for more; whoever waits longest first.
@@ -142,6 +144,7 @@ pub async fn list_named_like(tx: &mut Tx<'_>, name: &str) -> Result<Vec<App>, Db
 fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
     let status = Status::of(&app.status);
     let redirect_uris: Vec<&str> = app.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let addresses: Vec<String> = app.addresses.iter().map(IpNet::to_string).collect();
     let ms = |lifetime: Option<std::time::Duration>| {
         lifetime.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     };
@@ -164,7 +167,7 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         json(&app.requested)?.into(),
         (&app.approved).into(),
         (&app.service_scopes).into(),
-        json(&app.addresses)?.into(),
+        json(&addresses)?.into(),
         ms(app.lifetimes.access_token).into(),
         ms(app.lifetimes.refresh_idle).into(),
         ms(app.lifetimes.grant_max).into(),
@@ -198,7 +201,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         requested: of_json::<Vec<ScopeRequest>>(&row.next::<String>()?)?,
         approved: row.next()?,
         service_scopes: row.next()?,
-        addresses: of_json::<Vec<IpNet>>(&row.next::<String>()?)?,
+        addresses: row.next_as("address range", |text: String| addresses(&text))?,
         lifetimes: AppLifetimes {
             access_token: duration(row.next()?),
             refresh_idle: duration(row.next()?),
@@ -215,6 +218,11 @@ fn read(mut row: Row) -> Result<App, DbError> {
 fn redirect_uris(kind: AppKind, json: &str) -> Option<Vec<RedirectUri>> {
     let uris: Vec<String> = serde_json::from_str(json).ok()?;
     uris.iter().map(|uri| RedirectUri::register(kind.redirect_policy(), uri).ok()).collect()
+}
+
+fn addresses(json: &str) -> Option<Vec<IpNet>> {
+    let nets: Vec<String> = serde_json::from_str(json).ok()?;
+    nets.iter().map(|net| net.parse().ok()).collect()
 }
 
 fn read_status(row: &mut Row) -> Result<AppStatus, DbError> {

@@ -1,12 +1,15 @@
-//! Table `audit`: append-only, each row chained to the one before it by hash, so that a row that
-//! was changed or taken away shows.
+//! Table `audit`: append-only. Rows are written in the transaction of what they describe, and sealed
+//! in blocks about a second later: the hash of a block covers its rows and the hash of the block
+//! before, so that a row that was changed, added or taken away shows.
+//!
+//! Chaining row by row inside each transaction would make all writers wait for one another, or on
+//! PostgreSQL fail and run again, for the sake of that second.
 
-use std::fmt::Display;
 use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::id::{AppId, UserId};
+use domain::id::{AppId, ConsentId, UserId};
 
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
@@ -15,150 +18,200 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
-             grant_id, address, detail, hash FROM audit ",
+             grant_id, address, detail, seal FROM audit ",
             $rest
         )
     };
 }
 
-/// A stored event with its place in the chain.
+/// Rows in one block at most.
+const BLOCK_MAX: i64 = 1000;
+
+/// A stored event with its place in the trail.
 #[derive(Clone, Debug)]
 pub struct AuditRow {
     pub position: i64,
     pub event: AuditEvent,
+    /// The block that covers it; `None` for about a second.
+    pub seal: Option<i64>,
+}
+
+/// The hash over a block of rows and everything before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// Blocks are numbered from 1 without gaps.
+    pub number: i64,
+    pub row_count: u64,
     pub hash: [u8; 32],
+}
+
+/// What is wrong with a trail.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrailError {
+    #[error("block {0} is missing")]
+    MissingBlock(i64),
+    #[error("block {0} does not match its rows: some were changed, added or taken away")]
+    ChangedBlock(i64),
 }
 
 /// Append. Part of the transaction of what it describes.
 pub async fn record(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), DbError> {
-    let head = tx
-        .query_opt("SELECT position, hash FROM audit ORDER BY position DESC LIMIT 1", &[])
-        .await?;
-    let (position, previous) = match head {
-        Some(mut row) => (row.next::<i64>()?.saturating_add(1), row.next::<[u8; 32]>()?),
-        None => (1, [0; 32]),
-    };
-    let text = Texts::of(event);
-    let hash = text.hash(&previous, position, event);
+    let (actor_kind, actor_id) = actor_texts(event.actor);
     tx.execute(
-        "INSERT INTO audit (position, at, kind, actor_kind, actor_id, app_id, user_id, \
-         consent_id, grant_id, address, detail, hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO audit (at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
+         grant_id, address, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         bind![
-            position,
             event.at,
             event.kind.as_str(),
-            text.actor_kind,
-            text.actor_id.as_ref(),
+            actor_kind,
+            actor_id,
             event.app_id,
             event.user_id,
             event.consent_id,
             event.grant_id,
-            text.address.as_ref(),
-            &text.detail,
-            &hash,
+            event.address.map(|address| address.to_string()),
+            event.detail.to_string(),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// What concerns `user` and `app`, newest first, at most `limit`.
-pub async fn list_of(
+/// What concerns `consent`, newest first, at most `limit`.
+pub async fn list_of_consent(
     tx: &mut Tx<'_>,
-    user: UserId,
-    app: AppId,
-    limit: i64,
-) -> Result<Vec<AuditRow>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE user_id = $1 AND app_id = $2 ORDER BY position DESC LIMIT $3"),
-            bind![user, app, limit],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
+    consent: ConsentId,
+    limit: u32,
+) -> Result<Vec<AuditEvent>, DbError> {
+    let sql = select!("WHERE consent_id = $1 ORDER BY position DESC LIMIT $2");
+    events(tx.query_all(sql, bind![consent, i64::from(limit)]).await?)
 }
 
 /// What concerns `app`, newest first, at most `limit`.
 pub async fn list_of_app(
     tx: &mut Tx<'_>,
     app: AppId,
-    limit: i64,
-) -> Result<Vec<AuditRow>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE app_id = $1 ORDER BY position DESC LIMIT $2"),
-            bind![app, limit],
-        )
-        .await?;
+    limit: u32,
+) -> Result<Vec<AuditEvent>, DbError> {
+    let sql = select!("WHERE app_id = $1 ORDER BY position DESC LIMIT $2");
+    events(tx.query_all(sql, bind![app, i64::from(limit)]).await?)
+}
+
+/// What concerns `user`, newest first, at most `limit`.
+pub async fn list_of_user(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    limit: u32,
+) -> Result<Vec<AuditEvent>, DbError> {
+    let sql = select!("WHERE user_id = $1 ORDER BY position DESC LIMIT $2");
+    events(tx.query_all(sql, bind![user, i64::from(limit)]).await?)
+}
+
+/// What is of one kind, newest first, at most `limit`.
+pub async fn list_of_kind(
+    tx: &mut Tx<'_>,
+    kind: AuditKind,
+    limit: u32,
+) -> Result<Vec<AuditEvent>, DbError> {
+    let sql = select!("WHERE kind = $1 ORDER BY position DESC LIMIT $2");
+    events(tx.query_all(sql, bind![kind.as_str(), i64::from(limit)]).await?)
+}
+
+/// In order, after `position`, at most `limit`: how the whole trail is exported.
+pub async fn list(tx: &mut Tx<'_>, after: i64, limit: u32) -> Result<Vec<AuditRow>, DbError> {
+    let sql = select!("WHERE position > $1 ORDER BY position LIMIT $2");
+    let rows = tx.query_all(sql, bind![after, i64::from(limit)]).await?;
     rows.into_iter().map(read).collect()
 }
 
-/// In order, after `position`, at most `limit`: how the whole trail is exported and verified.
-pub async fn list(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<AuditRow>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE position > $1 ORDER BY position LIMIT $2"),
-            bind![after, limit],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Does `row` follow a row with the hash `previous`? The first row follows 32 zero bytes.
-pub fn follows(row: &AuditRow, previous: &[u8; 32]) -> bool {
-    Texts::of(&row.event).hash(previous, row.position, &row.event) == row.hash
-}
-
-/// The parts of an event as they are stored and hashed.
-struct Texts {
-    actor_kind: &'static str,
-    actor_id: Option<String>,
-    address: Option<String>,
-    detail: String,
-}
-
-impl Texts {
-    fn of(event: &AuditEvent) -> Self {
-        let (actor_kind, actor_id) = match event.actor {
-            AuditActor::User(id) => ("user", Some(id.to_string())),
-            AuditActor::App(id) => ("app", Some(id.to_string())),
-            AuditActor::System => ("system", None),
-        };
-        Self {
-            actor_kind,
-            actor_id,
-            address: event.address.map(|address| address.to_string()),
-            detail: event.detail.to_string(),
-        }
+/// Seal the rows that are not sealed yet. `false`: there was nothing to do.
+pub async fn seal(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    let sql = select!("WHERE seal IS NULL ORDER BY position LIMIT $1");
+    let rows = tx.query_all(sql, bind![BLOCK_MAX]).await?;
+    let rows: Vec<AuditRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let Some(last) = rows.last() else { return Ok(false) };
+    let sql = "SELECT number, row_count, hash FROM audit_seals ORDER BY number DESC LIMIT 1";
+    let previous = tx.query_opt(sql, bind![]).await?.map(read_seal).transpose()?;
+    let number = previous.as_ref().map_or(1, |seal| seal.number.saturating_add(1));
+    let hash = block_hash(previous.as_ref().map_or(&[0; 32], |seal| &seal.hash), &rows);
+    let update = "UPDATE audit SET seal = $1 WHERE seal IS NULL AND position <= $2";
+    let sealed = tx.execute(update, bind![number, last.position]).await?;
+    if sealed != rows.len() as u64 {
+        return Err(DbError::bug("the rows of a block changed while it was sealed"));
     }
+    let count = i64::try_from(sealed).map_err(DbError::bug)?;
+    let insert = "INSERT INTO audit_seals (number, row_count, hash) VALUES ($1, $2, $3)";
+    tx.execute(insert, bind![number, count, &hash]).await?;
+    Ok(true)
+}
 
-    /// Every part with its length in front, so that no two events hash alike.
-    fn hash(&self, previous: &[u8; 32], position: i64, event: &AuditEvent) -> [u8; 32] {
-        let optional = |id: Option<&dyn Display>| id.map(|id| id.to_string()).unwrap_or_default();
+/// Recompute every block from the first on. The newest seal: whoever keeps it elsewhere can tell
+/// later that nothing up to it was rewritten.
+pub async fn verify(tx: &mut Tx<'_>) -> Result<Result<Option<Seal>, TrailError>, DbError> {
+    let mut newest: Option<Seal> = None;
+    loop {
+        let number = newest.as_ref().map_or(1, |seal| seal.number.saturating_add(1));
+        let sql = select!("WHERE seal = $1 ORDER BY position");
+        let rows = tx.query_all(sql, bind![number]).await?;
+        let rows: Vec<AuditRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let sql = "SELECT number, row_count, hash FROM audit_seals WHERE number = $1";
+        let Some(seal) = tx.query_opt(sql, bind![number]).await? else {
+            let later = "SELECT COUNT(*) FROM audit_seals WHERE number > $1";
+            let later: u64 = tx.query_one(later, bind![number]).await?.next()?;
+            return match rows.is_empty() && later == 0 {
+                true => Ok(Ok(newest)),
+                false => Ok(Err(TrailError::MissingBlock(number))),
+            };
+        };
+        let seal = read_seal(seal)?;
+        let expected = block_hash(newest.as_ref().map_or(&[0; 32], |seal| &seal.hash), &rows);
+        if seal.hash != expected || seal.row_count != rows.len() as u64 {
+            return Ok(Err(TrailError::ChangedBlock(number)));
+        }
+        newest = Some(seal);
+    }
+}
+
+/// Every part with its length in front, so that no two blocks hash alike.
+fn block_hash(previous: &[u8; 32], rows: &[AuditRow]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(previous);
+    for row in rows {
+        let event = &row.event;
+        let (actor_kind, actor_id) = actor_texts(event.actor);
         let parts = [
-            position.to_string(),
+            row.position.to_string(),
             event.at.as_millis().to_string(),
             event.kind.as_str().to_owned(),
-            self.actor_kind.to_owned(),
-            self.actor_id.clone().unwrap_or_default(),
-            optional(event.app_id.as_ref().map(|id| id as &dyn Display)),
-            optional(event.user_id.as_ref().map(|id| id as &dyn Display)),
-            optional(event.consent_id.as_ref().map(|id| id as &dyn Display)),
-            optional(event.grant_id.as_ref().map(|id| id as &dyn Display)),
-            self.address.clone().unwrap_or_default(),
-            self.detail.clone(),
+            actor_kind.to_owned(),
+            actor_id.unwrap_or_default(),
+            event.app_id.map(|id| id.to_string()).unwrap_or_default(),
+            event.user_id.map(|id| id.to_string()).unwrap_or_default(),
+            event.consent_id.map(|id| id.to_string()).unwrap_or_default(),
+            event.grant_id.map(|id| id.to_string()).unwrap_or_default(),
+            event.address.map(|address| address.to_string()).unwrap_or_default(),
+            event.detail.to_string(),
         ];
-        let mut context = Context::new(&SHA256);
-        context.update(previous);
         for part in &parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
-        let mut hash = [0; 32];
-        hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        hash
     }
+    let mut hash = [0; 32];
+    hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
+
+fn actor_texts(actor: AuditActor) -> (&'static str, Option<String>) {
+    match actor {
+        AuditActor::User(id) => ("user", Some(id.to_string())),
+        AuditActor::App(id) => ("app", Some(id.to_string())),
+        AuditActor::System => ("system", None),
+    }
+}
+
+fn events(rows: Vec<Row>) -> Result<Vec<AuditEvent>, DbError> {
+    rows.into_iter().map(|row| Ok(read(row)?.event)).collect()
 }
 
 fn read(mut row: Row) -> Result<AuditRow, DbError> {
@@ -171,13 +224,17 @@ fn read(mut row: Row) -> Result<AuditRow, DbError> {
         user_id: row.next()?,
         consent_id: row.next()?,
         grant_id: row.next()?,
-        address: row
-            .next::<Option<String>>()?
-            .map(|text| text.parse::<IpAddr>().map_err(|_| unreadable("address")))
-            .transpose()?,
+        address: row.next_as("address", |text: Option<String>| match text {
+            None => Some(None),
+            Some(text) => text.parse::<IpAddr>().ok().map(Some),
+        })?,
         detail: row.next_as("detail", |text: String| serde_json::from_str(&text).ok())?,
     };
-    Ok(AuditRow { position, event, hash: row.next()? })
+    Ok(AuditRow { position, event, seal: row.next()? })
+}
+
+fn read_seal(mut row: Row) -> Result<Seal, DbError> {
+    Ok(Seal { number: row.next()?, row_count: row.next()?, hash: row.next()? })
 }
 
 fn read_actor(row: &mut Row) -> Result<AuditActor, DbError> {

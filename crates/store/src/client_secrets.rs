@@ -43,11 +43,9 @@ pub async fn touch(tx: &mut Tx<'_>, id: CredentialId, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// `false`: this app has no such secret.
-pub async fn delete(tx: &mut Tx<'_>, app: AppId, id: CredentialId) -> Result<bool, DbError> {
-    let deleted = tx
-        .execute("DELETE FROM client_secrets WHERE id = $1 AND app_id = $2", bind![id, app])
-        .await?;
+/// `false`: there is no such secret.
+pub async fn delete(tx: &mut Tx<'_>, id: CredentialId) -> Result<bool, DbError> {
+    let deleted = tx.execute("DELETE FROM client_secrets WHERE id = $1", bind![id]).await?;
     Ok(deleted == 1)
 }
 

@@ -68,8 +68,19 @@ pub async fn list_given_by(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Consent>
     rows.into_iter().map(read).collect()
 }
 
+/// The consents that `app` holds, newest first.
+pub async fn list_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Consent>, DbError> {
+    let rows = tx
+        .query_all(
+            select!("WHERE app_id = $1 AND withdrawn_at IS NULL ORDER BY given_at DESC, id"),
+            bind![app],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// How many users have let `app` in.
-pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<i64, DbError> {
+pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError> {
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL";
     tx.query_one(sql, bind![app]).await?.next()
 }

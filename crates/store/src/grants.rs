@@ -31,10 +31,7 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
         }
         GrantSubject::Service { credential_id } => (None, None, None, Some(*credential_id)),
     };
-    let (revoked_at, revoked_reason) = match grant.status {
-        GrantStatus::Live => (None, None),
-        GrantStatus::Revoked { at, reason } => (Some(at), Some(reason_name(reason))),
-    };
+    let (revoked_at, revoked_reason) = revoked(grant.status);
     let inserted = tx
         .execute(
             "INSERT INTO grants (id, app_id, user_id, consent_id, consent_epoch, credential_id, \
@@ -51,7 +48,7 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
                 consent_epoch,
                 credential_id,
                 &grant.scopes,
-                serde_json::to_string(&grant.resources).map_err(DbError::bug)?,
+                json(&grant.resources)?,
                 mode_name(grant.mode),
                 grant.dialect.as_ref(),
                 grant.session_id,
@@ -131,7 +128,7 @@ pub async fn renew_service(
         bind![
             id,
             scopes,
-            serde_json::to_string(resources).map_err(DbError::bug)?,
+            json(resources)?,
             now,
             expires_at
         ],
@@ -155,6 +152,28 @@ pub async fn revoke(
         )
         .await?;
     Ok(updated == 1)
+}
+
+/// Store what a decision may change: scopes, resources, state and ends. Where its refresh tokens
+/// stand is changed by [`rotate`] alone.
+pub async fn save(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
+    let (revoked_at, revoked_reason) = revoked(grant.status);
+    tx.execute(
+        "UPDATE grants SET scopes = $2, resources = $3, revoked_at = $4, revoked_reason = $5, \
+         last_used_at = $6, expires_at = $7, idle_expires_at = $8 WHERE id = $1",
+        bind![
+            grant.id,
+            &grant.scopes,
+            json(&grant.resources)?,
+            revoked_at,
+            revoked_reason,
+            grant.last_used_at,
+            grant.expires_at,
+            grant.idle_expires_at,
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Keep only `scopes` of what a grant holds.
@@ -204,19 +223,64 @@ pub async fn list_live_of(
     rows.into_iter().map(read).collect()
 }
 
-/// Delete at most `limit` grants that ended before `ended_before`: long after their code and their
-/// last token, so that an absent row is always an ended one.
+/// The live service grants of a credential, one per mode.
+pub async fn list_live_of_credential(
+    tx: &mut Tx<'_>,
+    credential: CredentialId,
+    now: Timestamp,
+) -> Result<Vec<Grant>, DbError> {
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE credential_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+                 AND idle_expires_at > $2 ORDER BY created_at DESC, id"
+            ),
+            bind![credential, now],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Remember a use. Called coarsely: not a write per call.
+pub async fn touch(tx: &mut Tx<'_>, id: GrantId, at: Timestamp) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2",
+        bind![id, at],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn delete(tx: &mut Tx<'_>, id: GrantId) -> Result<(), DbError> {
+    tx.execute("DELETE FROM grants WHERE id = $1", bind![id]).await?;
+    Ok(())
+}
+
+/// Look at `limit` grants after `after` and delete those that ended before `ended_before`: long
+/// after their code and their last token, so that an absent row is always an ended one. Where to go
+/// on; `None` at the end. Walking along the key needs no index that every refresh would have to
+/// keep.
 pub async fn sweep(
     tx: &mut Tx<'_>,
+    after: &str,
     ended_before: Timestamp,
     limit: i64,
-) -> Result<u64, DbError> {
+) -> Result<Option<String>, DbError> {
+    let last = tx
+        .query_opt(
+            "SELECT id FROM grants WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+            bind![after, limit],
+        )
+        .await?;
+    let last = last.map(|mut row| row.next::<String>()).transpose()?;
     tx.execute(
-        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 \
-         OR idle_expires_at <= $1 OR revoked_at <= $1 LIMIT $2)",
-        bind![ended_before, limit],
+        "DELETE FROM grants WHERE id > $1 AND id <= $2 \
+         AND (expires_at <= $3 OR idle_expires_at <= $3 OR revoked_at <= $3)",
+        // Hex digits sort below "g".
+        bind![after, last.as_deref().unwrap_or("g"), ended_before],
     )
-    .await
+    .await?;
+    Ok(last)
 }
 
 const REASONS: [(RevokeReason, &str); 6] = [
@@ -230,6 +294,17 @@ const REASONS: [(RevokeReason, &str); 6] = [
 
 fn reason_name(reason: RevokeReason) -> &'static str {
     REASONS.iter().find(|(known, _)| *known == reason).map_or("staff", |(_, name)| *name)
+}
+
+fn revoked(status: GrantStatus) -> (Option<Timestamp>, Option<&'static str>) {
+    match status {
+        GrantStatus::Live => (None, None),
+        GrantStatus::Revoked { at, reason } => (Some(at), Some(reason_name(reason))),
+    }
+}
+
+fn json(resources: &[String]) -> Result<String, DbError> {
+    serde_json::to_string(resources).map_err(DbError::bug)
 }
 
 fn mode_name(mode: Mode) -> &'static str {

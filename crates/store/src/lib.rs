@@ -10,9 +10,22 @@ mod sqlite;
 mod tx;
 mod value;
 
+pub mod apps;
+pub mod audit;
 pub mod changes;
+pub mod client_secrets;
+pub mod consents;
+pub mod grants;
+pub mod keys;
+pub mod nodes;
+pub mod revoked_tokens;
+pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod throttles;
+pub mod usage;
+pub mod used_once;
+pub mod users;
 
 pub use db::Db;
 pub use error::DbError;

@@ -1,68 +1,134 @@
 //! Table `usage_of_grants`: what apps did, per grant and endpoint family, in coarse batches.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
 use domain::id::{AppId, GrantId, UserId};
 use domain::time::Timestamp;
+use domain::usage::Use;
 
 use crate::value::Row;
-use crate::{DbError, Tx, bind};
+use crate::{DbError, Tx, bind, grants};
 
-/// Calls of one grant to one family since the last batch, or in all.
+/// What an app did for a user with one endpoint family.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usage {
-    pub grant_id: GrantId,
+pub struct FamilyUse {
     pub family: String,
-    pub app_id: AppId,
-    pub user_id: Option<UserId>,
-    pub calls: i64,
-    /// Calls among them that were refused (4xx of ours).
-    pub refused: i64,
+    pub calls: u64,
+    /// Calls among them that were refused or failed (status 400 and above).
+    pub refused: u64,
     pub last_at: Timestamp,
     pub last_address: IpAddr,
 }
 
-/// Add a batch to what is stored.
-pub async fn add(tx: &mut Tx<'_>, batch: &[Usage]) -> Result<(), DbError> {
-    for usage in batch {
-        tx.execute(
-            "INSERT INTO usage_of_grants (grant_id, family, app_id, user_id, calls, refused, \
-             last_at, last_address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-             ON CONFLICT (grant_id, family) DO UPDATE SET \
-             calls = usage_of_grants.calls + EXCLUDED.calls, \
-             refused = usage_of_grants.refused + EXCLUDED.refused, \
-             last_at = EXCLUDED.last_at, last_address = EXCLUDED.last_address",
-            bind![
-                usage.grant_id,
-                &usage.family,
-                usage.app_id,
-                usage.user_id,
-                usage.calls,
-                usage.refused,
-                usage.last_at,
-                usage.last_address.to_string(),
-            ],
-        )
-        .await?;
-    }
-    Ok(())
+/// Calls since the last flush, added up in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(HashMap<(GrantId, String), Sum>);
+
+#[derive(Debug)]
+struct Sum {
+    app_id: AppId,
+    user_id: Option<UserId>,
+    calls: i64,
+    refused: i64,
+    last_at: Timestamp,
+    last_address: IpAddr,
 }
 
-/// What `app` did for `user`, last used first.
+/// More kinds of calls are not told apart until the next flush.
+const BATCH_MAX: usize = 100_000;
+
+impl Batch {
+    pub(crate) fn add(&mut self, usage: Use) {
+        let is_full = self.0.len() >= BATCH_MAX;
+        let sum = match self.0.entry((usage.grant_id, usage.family)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if is_full => return,
+            Entry::Vacant(entry) => entry.insert(Sum {
+                app_id: usage.app_id,
+                user_id: usage.user_id,
+                calls: 0,
+                refused: 0,
+                last_at: usage.at,
+                last_address: usage.address,
+            }),
+        };
+        sum.calls += 1;
+        sum.refused += i64::from(usage.status >= 400);
+        sum.last_at = sum.last_at.max(usage.at);
+        sum.last_address = usage.address;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Add to what is stored. The grants' times of last use move along.
+    pub(crate) async fn store(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+        // In one order, so that two nodes do not wait for one another.
+        let mut sums: Vec<_> = self.0.iter().collect();
+        sums.sort_by(|a, b| a.0.cmp(b.0));
+        for ((grant_id, family), sum) in sums {
+            tx.execute(
+                "INSERT INTO usage_of_grants (grant_id, family, app_id, user_id, calls, refused, \
+                 last_at, last_address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                 ON CONFLICT (grant_id, family) DO UPDATE SET \
+                 calls = usage_of_grants.calls + EXCLUDED.calls, \
+                 refused = usage_of_grants.refused + EXCLUDED.refused, \
+                 last_at = EXCLUDED.last_at, last_address = EXCLUDED.last_address",
+                bind![
+                    *grant_id,
+                    family,
+                    sum.app_id,
+                    sum.user_id,
+                    sum.calls,
+                    sum.refused,
+                    sum.last_at,
+                    sum.last_address.to_string(),
+                ],
+            )
+            .await?;
+            grants::touch(tx, *grant_id, sum.last_at).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Store single calls at once. For tests and imports; the gateway adds up in memory.
+pub async fn add(tx: &mut Tx<'_>, uses: &[Use]) -> Result<(), DbError> {
+    let mut batch = Batch::default();
+    uses.iter().for_each(|usage| batch.add(usage.clone()));
+    batch.store(tx).await
+}
+
+/// What `app` did for `user`, most called first.
 pub async fn list_of(
     tx: &mut Tx<'_>,
     user: UserId,
     app: AppId,
-) -> Result<Vec<Usage>, DbError> {
+) -> Result<Vec<FamilyUse>, DbError> {
     let rows = tx
         .query_all(
-            "SELECT grant_id, family, app_id, user_id, calls, refused, last_at, last_address \
-             FROM usage_of_grants WHERE user_id = $1 AND app_id = $2 \
-             ORDER BY last_at DESC, grant_id, family",
+            "SELECT family, calls, refused, last_at, last_address FROM usage_of_grants \
+             WHERE user_id = $1 AND app_id = $2 ORDER BY family, last_at DESC, grant_id",
             bind![user, app],
         )
         .await?;
-    rows.into_iter().map(read).collect()
+    let mut families: Vec<FamilyUse> = Vec::new();
+    for row in rows {
+        let usage = read(row)?;
+        match families.last_mut() {
+            // The first of a family is its latest.
+            Some(last) if last.family == usage.family => {
+                last.calls = last.calls.saturating_add(usage.calls);
+                last.refused = last.refused.saturating_add(usage.refused);
+            }
+            _ => families.push(usage),
+        }
+    }
+    families.sort_by_key(|usage| std::cmp::Reverse(usage.calls));
+    Ok(families)
 }
 
 /// When `app` last called anything for anyone.
@@ -84,12 +150,9 @@ pub async fn sweep(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64
     .await
 }
 
-fn read(mut row: Row) -> Result<Usage, DbError> {
-    Ok(Usage {
-        grant_id: row.next()?,
+fn read(mut row: Row) -> Result<FamilyUse, DbError> {
+    Ok(FamilyUse {
         family: row.next()?,
-        app_id: row.next()?,
-        user_id: row.next()?,
         calls: row.next()?,
         refused: row.next()?,
         last_at: row.next()?,

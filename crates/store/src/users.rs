@@ -72,14 +72,9 @@ pub async fn find_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>,
     row.map(read).transpose()
 }
 
-/// In the order of their addresses, after `after`, at most `limit`.
-pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<User>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE email_normalized > $1 ORDER BY email_normalized LIMIT $2"),
-            bind![after, limit],
-        )
-        .await?;
+/// Every user, by address. For the command line; read it with [`crate::Db::read_long`].
+pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<User>, DbError> {
+    let rows = tx.query_all(select!("ORDER BY email_normalized"), &[]).await?;
     rows.into_iter().map(read).collect()
 }
 

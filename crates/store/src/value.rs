@@ -156,6 +156,13 @@ impl FromColumn for i64 {
     }
 }
 
+/// A count: never negative.
+impl FromColumn for u64 {
+    fn from_column(column: Column) -> Result<Self, DbError> {
+        i64::from_column(column)?.try_into().map_err(|_| unreadable("count"))
+    }
+}
+
 impl FromColumn for bool {
     fn from_column(column: Column) -> Result<Self, DbError> {
         Ok(i64::from_column(column)? != 0)

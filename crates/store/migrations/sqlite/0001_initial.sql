@@ -127,8 +127,6 @@ CREATE TABLE grants (
 CREATE INDEX grants_of_user_and_app ON grants (user_id, app_id);
 CREATE INDEX grants_of_app ON grants (app_id);
 CREATE INDEX grants_of_consent ON grants (consent_id);
-CREATE INDEX grants_by_end ON grants (expires_at);
-CREATE INDEX grants_by_idle_end ON grants (idle_expires_at);
 CREATE UNIQUE INDEX grants_of_credential ON grants (credential_id, mode);
 
 -- Access tokens that were given back before they expired (RFC 7009). Swept.
@@ -155,27 +153,20 @@ CREATE TABLE throttles (
 ) STRICT;
 CREATE INDEX throttles_by_end ON throttles (expires_at);
 
--- The change feed: which row is no longer what a cache may hold. Appends are serialised through
--- the one row of change_head, so that positions become visible in their order.
-CREATE TABLE change_head (
-    id INTEGER PRIMARY KEY,
-    position INTEGER NOT NULL
-) STRICT;
-INSERT INTO change_head (id, position) VALUES (1, 0);
-
+-- The change feed: which row is no longer what a cache may hold. Appends take turns, so that
+-- positions become visible in their order.
 CREATE TABLE changes (
-    position INTEGER PRIMARY KEY,
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
-    row_id TEXT NOT NULL,
-    at INTEGER NOT NULL
+    row_id TEXT NOT NULL
 ) STRICT;
-CREATE INDEX changes_by_time ON changes (at);
 
--- Who runs on this database, how far each has read, and until when each may answer.
+-- Who runs on this database and how far each has read. A renewal also acknowledges what was read.
 CREATE TABLE nodes (
     id TEXT PRIMARY KEY,
-    lease_until INTEGER NOT NULL,
     position INTEGER NOT NULL,
+    renewals INTEGER NOT NULL,
+    lease_ms INTEGER NOT NULL,
     clock_skew_ms INTEGER NOT NULL
 ) STRICT;
 
@@ -204,9 +195,9 @@ CREATE TABLE usage_of_grants (
 CREATE INDEX usage_of_user_and_app ON usage_of_grants (user_id, app_id);
 CREATE INDEX usage_of_app ON usage_of_grants (app_id);
 
--- Append-only, chained by hash. The chain's head is the row of the highest position.
+-- Append-only. Sealed in blocks, each with the hash of the one before it.
 CREATE TABLE audit (
-    position INTEGER PRIMARY KEY,
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,
     actor_kind TEXT NOT NULL,
@@ -217,7 +208,15 @@ CREATE TABLE audit (
     grant_id TEXT,
     address TEXT,
     detail TEXT NOT NULL,
-    hash BLOB NOT NULL
+    seal INTEGER
 ) STRICT;
 CREATE INDEX audit_of_user ON audit (user_id, position);
 CREATE INDEX audit_of_app ON audit (app_id, position);
+CREATE INDEX audit_of_consent ON audit (consent_id, position);
+CREATE INDEX audit_by_seal ON audit (seal, position);
+
+CREATE TABLE audit_seals (
+    number INTEGER PRIMARY KEY,
+    row_count INTEGER NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
