@@ -1,1 +1,25 @@
-//! placeholder
+//! The API gateway: every call passes a named list of phases ([`pass`]) and reaches the upstream
+//! with a proven identity, or is refused in the API's own words. It reads grants through
+//! [`domain::authority::Authority`] and the operator's declarations from one policy snapshot; it
+//! knows neither SQL nor HTML.
+
+mod api;
+mod body;
+mod connection;
+mod error;
+mod forward_auth;
+mod headers;
+mod identity;
+mod jwt_cache;
+mod pass;
+mod phase;
+mod target;
+mod tunnel;
+mod upload;
+mod watch;
+
+pub use body::{Body, BodyError};
+pub use connection::{ConnectionLimits, serve_connection};
+pub use forward_auth::ForwardAuthStyle;
+pub use pass::Gateway;
+pub use target::{TargetError, host_of};

@@ -1,0 +1,246 @@
+//! Why a call does not reach the upstream or comes back without its answer. Each error knows whose
+//! it is; the API's envelope says it to the caller, the log says the cause.
+
+use std::borrow::Cow;
+
+use domain::access::AccessRefusal;
+use domain::authority::Unverifiable;
+use domain::policy::Resource;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use protocol::bearer::{BearerErrorCode, Challenge};
+use protocol::envelope::{ErrorEnvelope, Refusal, RefusalKind};
+use protocol::path::Ambiguous;
+use protocol::scope::ScopeSet;
+
+use crate::api::Api;
+use crate::body::Body;
+use crate::phase::limit::Limited;
+use crate::target::TargetError;
+use crate::watch::Cut;
+
+/// Tells errors of the gateway's own from those of the upstream, whose answers pass unchanged.
+pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("consentry-error-source");
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Client,
+    Gateway,
+    Upstream,
+}
+
+impl Source {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatewayError {
+    #[error("{0}")]
+    Target(#[from] TargetError),
+    #[error("{0}")]
+    AmbiguousPath(#[from] Ambiguous),
+    #[error("there is no such endpoint")]
+    UnknownRoute,
+    #[error("this endpoint does not have this method")]
+    MethodNotAllowed(Vec<Method>),
+    #[error("send an access token in the Authorization header, as Bearer")]
+    TokenMissing,
+    #[error("send the access token in one Authorization header only, never in the address")]
+    TokenMisplaced,
+    #[error("the access token is not valid")]
+    TokenRefused(TokenRefusal),
+    #[error("this app may not call from this address")]
+    AddressNotAllowed,
+    #[error("the access token lacks permissions: {0}")]
+    InsufficientScope(ScopeSet),
+    #[error("too many requests, try again in {} s", .0.retry_after_seconds)]
+    RateLimited(Limited),
+    #[error("the request is larger than {0} bytes")]
+    BodyTooLarge(u64),
+    #[error("the request broke off or was not readable")]
+    BodyBroken,
+    #[error("the request was not sent in time")]
+    ClientStalled,
+    #[error("the access ended during the call")]
+    Cut(Cut),
+
+    #[error("the access cannot be verified right now, try again")]
+    Unverifiable(#[from] Unverifiable),
+    #[error("the gateway could not handle this call")]
+    Internal(&'static str),
+
+    #[error("the API cannot be reached right now")]
+    Unreachable(String),
+    #[error("the API did not answer properly")]
+    BadAnswer(String),
+    #[error("the API did not answer in time")]
+    AnswerTimeout(&'static str),
+}
+
+/// Why a token is no good. Outside they all look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenRefusal {
+    #[error("{0}")]
+    Access(#[from] AccessRefusal),
+    #[error("there is no such grant")]
+    NoGrant,
+    #[error("a test token was shown to a live API")]
+    TestToken,
+    #[error("the token is not of the form that RFC 6750 allows")]
+    Malformed,
+}
+
+impl GatewayError {
+    pub(crate) fn kind(&self) -> RefusalKind {
+        match self {
+            Self::AmbiguousPath(Ambiguous::TooLong) => RefusalKind::UriTooLong,
+            Self::Target(_) | Self::AmbiguousPath(_) => RefusalKind::BadRequest,
+            Self::TokenMisplaced | Self::BodyBroken => RefusalKind::BadRequest,
+            Self::UnknownRoute => RefusalKind::NotFound,
+            Self::MethodNotAllowed(_) => RefusalKind::MethodNotAllowed,
+            Self::TokenMissing => RefusalKind::MissingToken,
+            Self::TokenRefused(_) => RefusalKind::InvalidToken,
+            Self::AddressNotAllowed => RefusalKind::AddressNotAllowed,
+            Self::InsufficientScope(_) => RefusalKind::InsufficientScope,
+            Self::RateLimited(_) => RefusalKind::RateLimited,
+            Self::BodyTooLarge(_) => RefusalKind::PayloadTooLarge,
+            Self::ClientStalled => RefusalKind::RequestTimeout,
+            Self::Cut(Cut::Ended) => RefusalKind::InvalidToken,
+            Self::Cut(Cut::Unverifiable | Cut::ShuttingDown) => RefusalKind::Unavailable,
+            Self::Unverifiable(_) => RefusalKind::Unavailable,
+            Self::Internal(_) => RefusalKind::Internal,
+            Self::Unreachable(_) | Self::BadAnswer(_) => RefusalKind::UpstreamUnavailable,
+            Self::AnswerTimeout(_) => RefusalKind::UpstreamTimeout,
+        }
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        match self.kind() {
+            RefusalKind::UpstreamUnavailable | RefusalKind::UpstreamTimeout => Source::Upstream,
+            RefusalKind::Unavailable | RefusalKind::Internal => Source::Gateway,
+            _ => Source::Client,
+        }
+    }
+
+    /// What only the log may say.
+    fn cause(&self) -> Cow<'_, str> {
+        match self {
+            Self::TokenRefused(refusal) => refusal.to_string().into(),
+            Self::Unverifiable(unverifiable) => unverifiable.reason.as_str().into(),
+            Self::Internal(cause) | Self::AnswerTimeout(cause) => (*cause).into(),
+            Self::Unreachable(cause) | Self::BadAnswer(cause) => cause.as_str().into(),
+            Self::Cut(cut) => cut.to_string().into(),
+            other => other.to_string().into(),
+        }
+    }
+
+    /// Written once per refused call. Says nothing of the token and nothing of the query.
+    pub(crate) fn log(&self, api: Option<&Resource>, method: &Method, path: &str) {
+        let (api, cause) = (api.map_or("", |api| api.name.as_str()), self.cause());
+        match self.source() {
+            Source::Client => tracing::debug!(api, %method, path, %cause, "call refused"),
+            source => {
+                let source = source.as_str();
+                tracing::warn!(source, api, %method, path, %cause, "call failed");
+            }
+        }
+    }
+
+    /// RFC 6750 §3: error code and all missing scopes at once; RFC 9728 §5.1: where to learn more.
+    fn challenge(&self, metadata_url: Option<&str>) -> Option<HeaderValue> {
+        let challenge = Challenge::new();
+        let challenge = match self {
+            Self::TokenMissing => challenge,
+            Self::TokenMisplaced => {
+                challenge.error(BearerErrorCode::InvalidRequest, &self.to_string())
+            }
+            Self::TokenRefused(_) | Self::Cut(Cut::Ended) => {
+                let text = GatewayError::TokenRefused(TokenRefusal::NoGrant).to_string();
+                challenge.error(BearerErrorCode::InvalidToken, &text)
+            }
+            Self::InsufficientScope(missing) => challenge
+                .error(BearerErrorCode::InsufficientScope, "the access token lacks permissions")
+                .scope(missing),
+            _ => return None,
+        };
+        let challenge = match metadata_url {
+            Some(url) => challenge.resource_metadata(url),
+            None => challenge,
+        };
+        Some(challenge.to_header_value())
+    }
+
+    /// The headers of the refusal, without those about its body.
+    pub(crate) fn headers(&self, api: Option<&Api>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(ERROR_SOURCE, HeaderValue::from_static(self.source().as_str()));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge(api.map(|api| api.metadata_url.as_str())) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        match self {
+            Self::MethodNotAllowed(methods) => {
+                let allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                if let Ok(allow) = HeaderValue::from_str(&allow.join(", ")) {
+                    headers.insert(ALLOW, allow);
+                }
+            }
+            Self::RateLimited(limited) => {
+                headers.insert(RETRY_AFTER, limited.retry_after_seconds.into());
+                limited.allowance.write(&mut headers);
+            }
+            Self::Unverifiable(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        headers
+    }
+
+    /// The refusal in the envelope of the API, or as problem details when it is of none.
+    pub(crate) fn respond(&self, api: Option<&Api>) -> Response<Body> {
+        let problem;
+        let envelope = match api {
+            Some(api) => &api.resource.envelope,
+            None => {
+                problem = ErrorEnvelope::problem_json();
+                &problem
+            }
+        };
+        let message = self.to_string();
+        let missing_scopes = match self {
+            Self::InsufficientScope(missing) => Some(missing),
+            _ => None,
+        };
+        let refusal = Refusal { kind: self.kind(), message: &message, missing_scopes };
+        let rendered = envelope.render(&refusal);
+        let mut response = Response::new(Body::text(rendered.body));
+        *response.status_mut() = rendered.status;
+        *response.headers_mut() = self.headers(api);
+        let content_type = HeaderValue::from_str(&rendered.content_type)
+            .unwrap_or(HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+
+    /// The status of HTTP itself, whatever an envelope makes of it.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().status()
+    }
+}
+
+impl From<AccessRefusal> for GatewayError {
+    fn from(refusal: AccessRefusal) -> Self {
+        match refusal {
+            AccessRefusal::AddressNotAllowed => Self::AddressNotAllowed,
+            other => Self::TokenRefused(other.into()),
+        }
+    }
+}

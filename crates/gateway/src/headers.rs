@@ -1,0 +1,329 @@
+//! Which headers cross the gateway. Removed on the way in: what belongs to one connection, the
+//! token, our cookies, and everything an upstream could take for a word of ours. Removed on the way
+//! out: what would act on the pages' origin.
+
+use std::net::IpAddr;
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE,
+    VIA, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("consentry-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
+
+/// Words that speak for a proxy in front of an upstream, or that make it read another method or
+/// path than the one that was matched (attacks G1, G2, G5). In canonical form; a dash at the end
+/// stands for every word that begins so.
+const RESERVED: [&str; 13] = [
+    "consentry-",
+    "forwarded",
+    "x-forwarded-",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-http-path-override",
+];
+
+/// What a request said about its connection, read before it is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// `Connection: upgrade` with `Upgrade: websocket` (RFC 6455 §4.1).
+    pub(crate) asks_websocket: bool,
+    /// RFC 9110 §10.1.4
+    pub(crate) takes_trailers: bool,
+}
+
+/// Makes a request's headers fit for the upstream; what is added comes after ([`add_forwarded`]).
+pub(crate) fn clean_request(headers: &mut HeaderMap) -> Hop {
+    let hop = Hop {
+        asks_websocket: has_token(headers, &CONNECTION, "upgrade")
+            && has_token(headers, &UPGRADE, "websocket"),
+        takes_trailers: has_token(headers, &TE, "trailers"),
+    };
+    remove_hop_by_hop(headers);
+    headers.remove(AUTHORIZATION);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(EXPECT);
+    headers.remove(HOST);
+    remove_reserved(headers);
+    remove_our_cookies(headers);
+    hop
+}
+
+/// Who asks, for which host, how: our words in place of whatever the client said.
+pub(crate) fn add_forwarded(
+    headers: &mut HeaderMap,
+    client: IpAddr,
+    host: Option<HeaderValue>,
+    scheme: &HeaderValue,
+) {
+    if let Ok(address) = HeaderValue::from_str(&client.to_canonical().to_string()) {
+        headers.insert(X_FORWARDED_FOR, address);
+    }
+    if let Some(host) = host {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    headers.insert(X_FORWARDED_PROTO, scheme.clone());
+    // RFC 9110 §7.6.3: a gateway says so to the inbound side.
+    headers.append(VIA, HeaderValue::from_static("1.1 consentry"));
+}
+
+/// `Connection: upgrade` and `Upgrade: websocket`, on either side of a tunnel.
+pub(crate) fn add_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+pub(crate) fn add_takes_trailers(headers: &mut HeaderMap) {
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
+}
+
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
+}
+
+/// Makes an answer's headers fit for the client.
+pub(crate) fn clean_answer(headers: &mut HeaderMap, shares_origin: bool) {
+    remove_hop_by_hop(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+    // Attack G6: a cookie of the upstream would be a cookie of the pages.
+    headers.remove(SET_COOKIE);
+    remove_matching(headers, |name| is_reserved_word(name, "consentry-"));
+    if shares_origin {
+        // Attack G7: whatever it is, it is no page and no script of ours.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+        headers.remove(CLEAR_SITE_DATA);
+        headers.remove(SERVICE_WORKER_ALLOWED);
+        headers.remove(STRICT_TRANSPORT_SECURITY);
+    }
+}
+
+/// Trailers may carry no more than headers may.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
+    clean_request(trailers);
+    trailers.remove(COOKIE);
+}
+
+pub(crate) fn clean_answer_trailers(trailers: &mut HeaderMap) {
+    clean_answer(trailers, false);
+}
+
+/// RFC 9110 §7.6.1: what `Connection` names, and what was always per connection (attack G4).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+            .filter(|token| !token.eq_ignore_ascii_case("close"))
+            .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+fn remove_reserved(headers: &mut HeaderMap) {
+    remove_matching(headers, |name| RESERVED.iter().any(|word| is_reserved_word(name, word)));
+}
+
+fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
+    // Allocates only when there is something to remove.
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| matches(name.as_str())).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+/// Upstreams that see headers as variables (CGI, WSGI, PHP) cannot tell `_` and other signs from
+/// `-`, so neither do we.
+fn is_reserved_word(name: &str, word: &str) -> bool {
+    let open = word.ends_with('-');
+    let fits_length = if open { name.len() >= word.len() } else { name.len() == word.len() };
+    let canonical = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    };
+    fits_length && name.bytes().zip(word.bytes()).all(|(a, b)| canonical(a) == b)
+}
+
+/// Drops the cookies of our pages from what is sent on (attack G6), and joins what HTTP/2 may have
+/// split (RFC 9113 §8.2.3).
+fn remove_our_cookies(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(COOKIE).iter();
+    let (first, more) = (values.next(), values.next().is_some());
+    let Some(first) = first else { return };
+    if !more && !first.as_bytes().split(|byte| *byte == b';').any(is_our_cookie) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for value in headers.get_all(COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii();
+            if pair.is_empty() || is_our_cookie(pair) {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+    }
+    headers.remove(COOKIE);
+    if let Ok(value) = HeaderValue::from_bytes(&kept)
+        && !value.is_empty()
+    {
+        headers.insert(COOKIE, value);
+    }
+}
+
+fn is_our_cookie(pair: &[u8]) -> bool {
+    let pair = pair.trim_ascii();
+    let begins = |prefix: &[u8]| {
+        pair.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    begins(b"cs-") || begins(b"__Host-cs-") || begins(b"__Secure-cs-")
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// The elements of a comma-separated header, without parameters.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|token| token.split(';').next().unwrap_or_default().trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
+            })
+            .collect()
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn headers_named_in_connection_do_not_pass_g4() {
+        let mut headers = map(&[
+            ("connection", "keep-alive, X-Private"),
+            ("connection", "other"),
+            ("keep-alive", "timeout=5"),
+            ("x-private", "1"),
+            ("other", "2"),
+            ("te", "gzip"),
+            ("accept", "*/*"),
+        ]);
+        assert_eq!(clean_request(&mut headers), Hop::default());
+        assert_eq!(names(&headers), ["accept"]);
+    }
+
+    #[test]
+    fn an_upgrade_is_seen_only_when_connection_asks_for_it_g4() {
+        let mut asked = map(&[("connection", "Upgrade"), ("upgrade", "WebSocket")]);
+        assert!(clean_request(&mut asked).asks_websocket);
+        let mut not_asked = map(&[("upgrade", "websocket")]);
+        assert!(!clean_request(&mut not_asked).asks_websocket);
+        let mut h2c = map(&[("connection", "upgrade"), ("upgrade", "h2c")]);
+        assert!(!clean_request(&mut h2c).asks_websocket);
+        assert!(asked.is_empty() && not_asked.is_empty() && h2c.is_empty());
+    }
+
+    #[test]
+    fn our_cookies_stay_with_us_and_others_pass_g6() {
+        let mut headers = map(&[
+            ("cookie", "a=1; __Host-cs-session-9f=secret; cs-visitor-9f=x"),
+            ("cookie", "b=2;CS-session=y"),
+        ]);
+        clean_request(&mut headers);
+        assert_eq!(headers.get(COOKIE).unwrap(), "a=1; b=2");
+        let mut only_ours = map(&[("cookie", "cs-session-9f=secret")]);
+        clean_request(&mut only_ours);
+        assert!(only_ours.is_empty());
+    }
+
+    #[test]
+    fn an_upstream_sets_no_cookie_and_speaks_no_word_of_ours_g6() {
+        let mut headers = map(&[
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=1"),
+            ("consentry-error-source", "gateway"),
+            ("content-type", "text/html"),
+        ]);
+        clean_answer(&mut headers, false);
+        assert_eq!(names(&headers), ["content-type"]);
+    }
+
+    #[test]
+    fn an_answer_on_the_pages_origin_is_sandboxed_g7() {
+        let mut headers = map(&[
+            ("content-security-policy", "default-src *"),
+            ("x-content-type-options", "other"),
+            ("clear-site-data", "\"*\""),
+            ("service-worker-allowed", "/"),
+        ]);
+        clean_answer(&mut headers, true);
+        assert_eq!(headers.get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff");
+        assert!(headers.get_all(CONTENT_SECURITY_POLICY).iter().any(|csp| csp == "sandbox"));
+        assert_eq!(names(&headers), ["content-security-policy", "x-content-type-options"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_reserved_word_passes_g5(
+            word in proptest::sample::select(vec![
+                "consentry-subject", "consentry-scopes", "x-forwarded-for", "x-real-ip",
+                "x-http-method-override", "x-original-url", "x-rewrite-url", "forwarded",
+            ]),
+            signs in proptest::collection::vec(
+                proptest::sample::select(vec!['-', '_', '.', '!', '~']), 8),
+            upper in any::<u32>(),
+        ) {
+            let mut signs = signs.into_iter();
+            let name: String = word.chars().enumerate().map(|(at, letter)| match letter {
+                '-' => signs.next().unwrap(),
+                _ if upper >> (at % 32) & 1 == 1 => letter.to_ascii_uppercase(),
+                _ => letter,
+            }).collect();
+            let mut headers = map(&[(&name, "forged"), (&name, "twice"), ("accept", "*/*")]);
+            clean_request(&mut headers);
+            prop_assert_eq!(names(&headers), vec!["accept"]);
+        }
+    }
+}

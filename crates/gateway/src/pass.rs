@@ -1,0 +1,199 @@
+//! The gateway, and the way of a call through it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use domain::authority::Authority;
+use domain::entropy::{Entropy, random_bytes};
+use domain::policy::Policy;
+use domain::time::Clock;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{Api, Apis, METADATA_PATH};
+use crate::body::Body;
+use crate::error::GatewayError;
+use crate::headers::REQUEST_ID;
+use crate::jwt_cache::JwtCache;
+use crate::phase::account::account;
+use crate::phase::authenticate::{Caller, authenticate};
+use crate::phase::authorize::authorize;
+use crate::phase::forward::{Call, forward};
+use crate::phase::limit::limit;
+use crate::phase::matching::{Matched, match_route};
+use crate::target::host_of;
+
+/// Guards every API of one provider. Cheap to clone.
+pub struct Gateway<A>(pub(crate) Arc<Inner<A>>);
+
+pub(crate) struct Inner<A> {
+    pub(crate) authority: A,
+    pub(crate) clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    policy: Arc<ArcSwap<Policy>>,
+    apis: ArcSwap<Apis>,
+    rebuilding: Mutex<()>,
+    pub(crate) jwts: JwtCache,
+    /// Cancelled: no call is watched any more, every open stream ends.
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) tunnels: TaskTracker,
+}
+
+impl<A> Clone for Gateway<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A: Authority> Gateway<A> {
+    /// `policy` may be swapped at any time; the next call sees the new one.
+    pub fn new(
+        authority: A,
+        policy: Arc<ArcSwap<Policy>>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let apis = Apis::new(policy.load_full(), None);
+        Self(Arc::new(Inner {
+            authority,
+            clock,
+            entropy,
+            policy,
+            apis: ArcSwap::from_pointee(apis),
+            rebuilding: Mutex::new(()),
+            jwts: JwtCache::default(),
+            shutdown: CancellationToken::new(),
+            tunnels: TaskTracker::new(),
+        }))
+    }
+
+    /// Whether a request belongs to an API that this gateway forwards to. `host` may have a port
+    /// (see [`host_of`]); `raw_path` is as the client sent it, without query. The metadata of
+    /// RFC 9728 does not: the pages' side serves it on every host.
+    pub fn owns(&self, host: &str, raw_path: &str) -> bool {
+        let is_metadata = raw_path
+            .strip_prefix(METADATA_PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        !is_metadata && find_forwarded(&self.0.apis(), host, raw_path).is_some()
+    }
+
+    /// Answers one call. `client` is who sent it, found through trusted proxies only.
+    pub async fn handle(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let request_id = self.0.request_id();
+        let apis = self.0.apis();
+        let found = host_of(&parts).map_err(GatewayError::from).and_then(|host| {
+            find_forwarded(&apis, host, uri.path()).ok_or(GatewayError::UnknownRoute)
+        });
+        let (api, answer) = match found {
+            Ok(api) => (Some(api), self.pass(api, parts, body, client, &request_id).await),
+            Err(error) => (None, Err(error)),
+        };
+        let mut response = answer.unwrap_or_else(|error| {
+            error.log(api.map(|api| &api.resource), &method, uri.path());
+            error.respond(api.map(Arc::as_ref))
+        });
+        response.headers_mut().insert(REQUEST_ID, request_id);
+        response
+    }
+
+    /// The phases of a call, in order.
+    async fn pass(
+        &self,
+        api: &Arc<Api>,
+        parts: Parts,
+        body: Incoming,
+        client: IpAddr,
+        request_id: &HeaderValue,
+    ) -> Result<Response<Body>, GatewayError> {
+        let gateway = &self.0;
+        let (headers, query) = (&parts.headers, parts.uri.query());
+        let matched = match_route(api, &parts.method, parts.uri.path())?;
+        let caller = authenticate(gateway, &matched, headers, query, client).await?;
+        let (caller, route) = (caller.as_ref(), matched.route);
+        let call = Call { matched, caller, client, request_id };
+        let answer = self.admit(call, parts, body).await;
+        let status = match &answer {
+            Ok(response) => response.status(),
+            Err(error) => api.resource.envelope.status(error.kind()),
+        };
+        account(gateway, route, caller, client, status);
+        answer
+    }
+
+    async fn admit(
+        &self,
+        call: Call<'_>,
+        parts: Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, GatewayError> {
+        let allowance = self.0.admit(&call.matched, call.caller)?;
+        let mut response = forward(&self.0, call, parts, body).await?;
+        allowance.write(response.headers_mut());
+        Ok(response)
+    }
+
+    /// To be run now and then (about once a minute): keeps the rate limiters' memory small.
+    pub fn sweep(&self) {
+        self.0.apis().iter().for_each(|api| api.limits.sweep());
+    }
+
+    /// Ends every stream and tunnel that is still open, and waits for the tunnels. Run it when
+    /// draining takes too long.
+    pub async fn close_streams(&self) {
+        self.0.shutdown.cancel();
+        self.0.tunnels.close();
+        self.0.tunnels.wait().await;
+    }
+}
+
+impl<A: Authority> Inner<A> {
+    /// Phases 3 and 4.
+    pub(crate) fn admit(
+        &self,
+        matched: &Matched<'_>,
+        caller: Option<&Caller>,
+    ) -> Result<crate::phase::limit::Allowance, GatewayError> {
+        authorize(matched, caller)?;
+        limit(&matched.api.limits, caller)
+    }
+}
+
+impl<A> Inner<A> {
+    /// The APIs of the policy as it stands.
+    pub(crate) fn apis(&self) -> Arc<Apis> {
+        let policy = self.policy.load();
+        let apis = self.apis.load_full();
+        if apis.is_of(&policy) {
+            return apis;
+        }
+        let _one = self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = self.policy.load_full();
+        let apis = self.apis.load_full();
+        if apis.is_of(&policy) {
+            return apis;
+        }
+        let apis = Arc::new(Apis::new(policy, Some(&apis)));
+        self.apis.store(Arc::clone(&apis));
+        apis
+    }
+
+    /// 16 random hex digits: enough to find one call in the logs of a day.
+    pub(crate) fn request_id(&self) -> HeaderValue {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let random = u64::from_be_bytes(random_bytes(self.entropy.as_ref()));
+        let digit = |at: u32| HEX.get((random >> (4 * at) & 0xf) as usize).copied();
+        let text: Vec<u8> = (0..16).filter_map(digit).collect();
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+            .unwrap_or(HeaderValue::from_static("unknown"))
+    }
+}
+
+fn find_forwarded<'a>(apis: &'a Apis, host: &str, raw_path: &str) -> Option<&'a Arc<Api>> {
+    apis.find(host, raw_path).filter(|api| api.resource.upstream.is_some())
+}
