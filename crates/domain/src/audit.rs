@@ -64,6 +64,8 @@ kinds! {
     AppSuspended = "app.suspended",
     AppResumed = "app.resumed",
     AppDeleted = "app.deleted",
+    /// A user told staff about an app.
+    AppReported = "app.reported",
     SecretCreated = "secret.created",
     SecretRemoved = "secret.removed",
     KeysRotated = "keys.rotated",

@@ -22,7 +22,11 @@ pub struct Consent {
     pub app_id: AppId,
     pub user_id: UserId,
     pub epoch: Epoch,
+    /// What the user allowed.
     pub scopes: ScopeSet,
+    /// Everything a consent page has asked for since `given_at`. What is in it and not in `scopes`
+    /// was declined, and is not asked again by itself.
+    pub asked: ScopeSet,
     pub status: ConsentStatus,
     /// When the user first said yes.
     pub given_at: Timestamp,
@@ -43,6 +47,7 @@ impl Consent {
         entropy: &dyn Entropy,
         app_id: AppId,
         user_id: UserId,
+        asked: ScopeSet,
         scopes: ScopeSet,
         now: Timestamp,
     ) -> Self {
@@ -52,6 +57,7 @@ impl Consent {
             user_id,
             epoch: random_bytes(entropy),
             scopes,
+            asked,
             status: ConsentStatus::Given,
             given_at: now,
             changed_at: now,
@@ -80,6 +86,7 @@ impl Consent {
     ) -> Self {
         let kept = self.live_scopes().difference(asked);
         let scopes = kept.union(&allowed.intersection(asked));
+        self.asked = if self.is_given() { self.asked.union(asked) } else { asked.clone() };
         if !self.is_given() {
             self.given_at = now;
         }

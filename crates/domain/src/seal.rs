@@ -42,6 +42,15 @@ impl Purpose {
         }
     }
 
+    /// Longer texts are refused before decoding. A code is at most 1.5 KB; a form carries a whole
+    /// authorization request with its `state`.
+    pub const fn text_bytes_max(self) -> usize {
+        match self {
+            Self::Form => 12 * 1024,
+            _ => 4096,
+        }
+    }
+
     /// Code keys rotate daily and die within minutes of their last code.
     pub const fn class(self) -> KeyClass {
         match self {
@@ -67,9 +76,6 @@ pub enum OpenError {
     #[error("not sealed by this issuer for this use")]
     Invalid,
 }
-
-/// Longer texts are refused before decoding: the largest content, a code, is at most 1.5 KB.
-pub const SEALED_TEXT_MAX: usize = 4096;
 
 const KEY_ID: usize = 4;
 const NONCE: usize = 12;
@@ -154,7 +160,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Accepts exactly one spelling: the alphabet, no padding, no stray bits.
     pub(crate) fn parse(purpose: Purpose, text: &str) -> Result<Self, OpenError> {
-        if text.len() > SEALED_TEXT_MAX {
+        if text.len() > purpose.text_bytes_max() {
             return Err(OpenError::Invalid);
         }
         let encoded = text.strip_prefix(purpose.prefix()).ok_or(OpenError::Invalid)?;

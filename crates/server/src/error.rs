@@ -29,6 +29,9 @@ pub enum PageError {
     /// The form is stale, was sent from elsewhere or twice.
     #[error("the form is no longer valid")]
     StaleForm,
+    /// An authorization request that was answered before, or took too long.
+    #[error("the authorization request is over")]
+    RequestOver,
     #[error("bad request: {0}")]
     BadRequest(Cow<'static, str>),
     /// A wrong authorization request whose redirect URI cannot be trusted (attacks R1, R6).
@@ -74,9 +77,10 @@ impl PageError {
             Self::SignInNeeded { .. } => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::StaleForm | Self::BadRequest(_) | Self::Authorize { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::StaleForm
+            | Self::RequestOver
+            | Self::BadRequest(_)
+            | Self::Authorize { .. } => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -103,6 +107,11 @@ impl PageError {
                 "This form is no longer valid",
                 "It was made for another session, or it was sent before.",
                 "Go back, reload the page and try again.",
+            ),
+            Self::RequestOver => plain(
+                "This request is over",
+                "The app’s request was answered before, or it took longer than half an hour.",
+                "Go back to the app and start again.",
             ),
             Self::BadRequest(what) => {
                 plain("We cannot read this request", what, "Go back and try again.")

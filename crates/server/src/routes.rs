@@ -9,7 +9,7 @@ use crate::account::{connected, sign_in, sign_out};
 use crate::oauth::{
     authorize, consent, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, secrets};
+use crate::portal::{apps, changes, secrets};
 use crate::provider::Shared;
 use crate::review::{queue, staff_apps};
 use crate::{account, control, error, headers, pages};
@@ -61,11 +61,11 @@ fn portal() -> Router<Shared> {
         .route("/apps", get(apps::list))
         .route("/apps/new", get(apps::new).post(apps::create))
         .route("/apps/{id}", get(apps::show))
-        .route("/apps/{id}/details", post(apps::change_details))
-        .route("/apps/{id}/redirect-uris", post(apps::change_redirect_uris))
-        .route("/apps/{id}/scopes", post(apps::request_scopes))
-        .route("/apps/{id}/scopes/remove", post(apps::remove_scope))
-        .route("/apps/{id}/lifetimes", post(apps::change_lifetimes))
+        .route("/apps/{id}/details", post(changes::details))
+        .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
+        .route("/apps/{id}/scopes", post(changes::request_scopes))
+        .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
+        .route("/apps/{id}/lifetimes", post(changes::lifetimes))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))

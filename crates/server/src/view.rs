@@ -14,6 +14,13 @@ pub fn page<V: View>(provider: &Provider, view: &V) -> Result<Response, PageErro
     page_with_form_action(provider, view, None)
 }
 
+/// A form's page once more, with what was typed and what is wrong with it.
+pub fn page_again<V: View>(provider: &Provider, view: &V) -> Result<Response, PageError> {
+    let mut response = page(provider, view)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
 /// A page whose form may lead, through our redirect, to `destination` (an origin or a scheme):
 /// browsers apply `form-action` to redirects too.
 pub fn page_with_form_action<V: View>(

@@ -9,7 +9,7 @@ use crate::{DbError, Tx, bind};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, app_id, user_id, epoch, scopes, withdrawn_at, given_at, changed_at \
+            "SELECT id, app_id, user_id, epoch, scopes, asked, withdrawn_at, given_at, changed_at \
              FROM consents ",
             $rest
         )
@@ -23,16 +23,18 @@ pub async fn save(tx: &mut Tx<'_>, consent: &Consent) -> Result<(), DbError> {
         ConsentStatus::Withdrawn { at } => Some(at),
     };
     tx.execute(
-        "INSERT INTO consents (id, app_id, user_id, epoch, scopes, withdrawn_at, given_at, \
-         changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET \
-         epoch = EXCLUDED.epoch, scopes = EXCLUDED.scopes, withdrawn_at = EXCLUDED.withdrawn_at, \
-         given_at = EXCLUDED.given_at, changed_at = EXCLUDED.changed_at",
+        "INSERT INTO consents (id, app_id, user_id, epoch, scopes, asked, withdrawn_at, given_at, \
+         changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET \
+         epoch = EXCLUDED.epoch, scopes = EXCLUDED.scopes, asked = EXCLUDED.asked, \
+         withdrawn_at = EXCLUDED.withdrawn_at, given_at = EXCLUDED.given_at, \
+         changed_at = EXCLUDED.changed_at",
         bind![
             consent.id,
             consent.app_id,
             consent.user_id,
             &consent.epoch,
             &consent.scopes,
+            &consent.asked,
             withdrawn_at,
             consent.given_at,
             consent.changed_at,
@@ -92,6 +94,7 @@ fn read(mut row: Row) -> Result<Consent, DbError> {
         user_id: row.next()?,
         epoch: row.next()?,
         scopes: row.next()?,
+        asked: row.next()?,
         status: match row.next()? {
             None => ConsentStatus::Given,
             Some(at) => ConsentStatus::Withdrawn { at },

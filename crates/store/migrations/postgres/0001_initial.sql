@@ -86,6 +86,7 @@ CREATE TABLE consents (
     user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     epoch BYTEA NOT NULL,
     scopes TEXT COLLATE "C" NOT NULL,
+    asked TEXT COLLATE "C" NOT NULL,
     withdrawn_at BIGINT,
     given_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,

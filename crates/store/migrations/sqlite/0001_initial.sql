@@ -86,6 +86,7 @@ CREATE TABLE consents (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     epoch BLOB NOT NULL,
     scopes TEXT NOT NULL,
+    asked TEXT NOT NULL,
     withdrawn_at INTEGER,
     given_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,

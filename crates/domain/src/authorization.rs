@@ -1,0 +1,168 @@
+//! What happens at the authorization endpoint once a request was understood: sign-in, the consent
+//! page, straight to the code, or a refusal; and the code itself. Pure.
+
+use aws_lc_rs::digest;
+use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest, Prompt};
+use protocol::scope::ScopeSet;
+
+use crate::app::App;
+use crate::consent::Consent;
+use crate::grant::Mode;
+use crate::id::{CodeId, GrantId, SessionId};
+use crate::session::Session;
+use crate::time::Timestamp;
+use crate::token::{AuthorizationCode, CODE_LIFETIME};
+
+/// An authorization request on its way through sign-in and consent.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit<'a> {
+    pub app: &'a App,
+    pub request: &'a AuthorizeRequest,
+    /// When the request first came in.
+    pub started_at: Timestamp,
+    pub sign_in: SignInAsked,
+}
+
+/// Whether this request has sent the user to the sign-in page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInAsked {
+    NotYet,
+    /// The session there was then is not good enough, whatever the browser does (attack S3).
+    Asked {
+        refused_session: Option<SessionId>,
+    },
+}
+
+/// What the authorization endpoint does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    SignIn,
+    Consent,
+    /// A remembered consent covers the request: a code with these scopes.
+    Code(ScopeSet),
+    Refuse {
+        code: AuthorizeErrorCode,
+        description: &'static str,
+    },
+}
+
+impl Visit<'_> {
+    /// `consent` is what the user of `session` decided about this app before.
+    pub fn next_step(
+        &self,
+        session: Option<&Session>,
+        consent: Option<&Consent>,
+        now: Timestamp,
+    ) -> NextStep {
+        let silent = self.request.prompts.contains(Prompt::None);
+        if !session.is_some_and(|session| self.accepts(session, now)) {
+            return if silent {
+                NextStep::Refuse {
+                    code: AuthorizeErrorCode::LoginRequired,
+                    description: "the user is not signed in, or not recently enough",
+                }
+            } else {
+                NextStep::SignIn
+            };
+        }
+        match self.remembered(consent) {
+            Some(scopes) => NextStep::Code(scopes),
+            None if silent => NextStep::Refuse {
+                code: AuthorizeErrorCode::ConsentRequired,
+                description: "the user has to be asked",
+            },
+            None => NextStep::Consent,
+        }
+    }
+
+    /// Is this sign-in good enough (OpenID Connect Core §3.1.2.1, `prompt` and `max_age`)?
+    pub fn accepts(&self, session: &Session, now: Timestamp) -> bool {
+        let for_this_request = match self.sign_in {
+            SignInAsked::NotYet => false,
+            SignInAsked::Asked { refused_session } if refused_session == Some(session.id) => {
+                return false;
+            }
+            SignInAsked::Asked { .. } => session.auth_time >= self.started_at,
+        };
+        if self.request.prompts.contains(Prompt::Login) && !for_this_request {
+            return false;
+        }
+        let max_age = self.request.max_age_seconds.map(u64::from);
+        for_this_request
+            || max_age.is_none_or(|seconds| now.since(session.auth_time).as_secs() <= seconds)
+    }
+
+    /// The scopes of a remembered consent, when asking again would ask nothing new.
+    fn remembered(&self, consent: Option<&Consent>) -> Option<ScopeSet> {
+        let consent = consent.filter(|consent| consent.is_given())?;
+        // RFC 8252 §8.6, attack S4: anyone can pose as a public client.
+        if !self.app.kind.is_confidential() {
+            return None;
+        }
+        // `select_account` is answered by the page, which shows the account and how to switch.
+        let prompts = &self.request.prompts;
+        if prompts.contains(Prompt::Consent) || prompts.contains(Prompt::SelectAccount) {
+            return None;
+        }
+        let allowed = consent.scopes.intersection(&self.request.scopes);
+        let required = self.required_scopes();
+        let asks_nothing_new = self.request.scopes.is_subset(&consent.asked);
+        (asks_nothing_new && required.is_subset(&allowed) && !allowed.is_empty()).then_some(allowed)
+    }
+
+    /// The scopes of this request that the user cannot untick.
+    pub fn required_scopes(&self) -> ScopeSet {
+        self.app.required_scopes().intersection(&self.request.scopes)
+    }
+
+    /// What a decision on the consent page allows: what was ticked of what was asked, and always
+    /// what is required (attack S5: nothing that the page did not offer).
+    pub fn allowed(&self, ticked: &ScopeSet) -> ScopeSet {
+        self.request.scopes.intersection(&ticked.union(&self.required_scopes()))
+    }
+
+    /// The grant that `session`'s user gives, not inserted yet.
+    pub fn code(
+        &self,
+        ids: (CodeId, GrantId),
+        session: &Session,
+        consent: &Consent,
+        given: Given,
+        now: Timestamp,
+    ) -> AuthorizationCode {
+        AuthorizationCode {
+            code_id: ids.0,
+            grant_id: ids.1,
+            app_id: self.app.id,
+            user_id: consent.user_id,
+            consent_id: consent.id,
+            consent_epoch: consent.epoch,
+            scopes: given.scopes,
+            resources: given.resources,
+            mode: Mode::Live,
+            dialect: self.app.dialect.clone(),
+            redirect_uri_hash: redirect_uri_hash(self.request.redirect_uri.as_str()),
+            redirect_uri_given: self.request.redirect_uri_was_sent,
+            challenge: self.request.code_challenge.map(|challenge| challenge.to_string()),
+            session_id: session.id,
+            auth_time: session.auth_time,
+            issued_at: now,
+            expires_at: now.after(CODE_LIFETIME),
+        }
+    }
+}
+
+/// What a code is good for.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub scopes: ScopeSet,
+    pub resources: Vec<String>,
+}
+
+/// How a code remembers the redirect URI it was sent to.
+pub fn redirect_uri_hash(redirect_uri: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let digest = digest::digest(&digest::SHA256, redirect_uri.as_bytes());
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}

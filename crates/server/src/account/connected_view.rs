@@ -1,0 +1,185 @@
+//! What the pages of connected apps say about the rows that `connected` read.
+
+use domain::app::App;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::consent::Consent;
+use domain::grant::Grant;
+use domain::policy::{Policy, ScopeKind};
+use domain::time::Timestamp;
+use protocol::scope::ScopeName;
+use store::usage::FamilyUse;
+
+use super::connected::{UNUSED_AFTER, ends_access};
+use crate::display;
+use crate::pages::views::{
+    CalledFamily, ConnectedApp, ConnectedCard, ConnectedScope, HistoryEntry, Layout, LiveGrant,
+};
+
+/// A consent with its app and what the app called.
+pub struct Known {
+    pub app: App,
+    pub consent: Consent,
+    pub families: Vec<FamilyUse>,
+}
+
+/// The same with everything that its own page shows.
+pub struct Connected {
+    pub known: Known,
+    pub grants: Vec<Grant>,
+    /// Newest first.
+    pub history: Vec<AuditEvent>,
+}
+
+impl Known {
+    fn last_use(&self) -> Option<&FamilyUse> {
+        self.families.iter().max_by_key(|family| family.last_at)
+    }
+
+    fn last_used_at(&self) -> Option<Timestamp> {
+        self.last_use().map(|family| family.last_at)
+    }
+
+    /// When the app was last heard of: its last call, or the consent.
+    pub fn last_seen_at(&self) -> Timestamp {
+        self.last_used_at().unwrap_or(self.consent.given_at)
+    }
+
+    fn is_unused(&self, now: Timestamp) -> bool {
+        now.since(self.last_seen_at()) >= UNUSED_AFTER
+    }
+
+    pub fn card(&self, policy: &Policy, now: Timestamp) -> ConnectedCard {
+        let scopes = self.consent.live_scopes();
+        let moves_money = |name: &ScopeName| {
+            policy.scope(name).is_some_and(|scope| scope.kind == ScopeKind::Money)
+        };
+        ConnectedCard {
+            id: self.consent.id.to_string(),
+            name: self.app.name.clone(),
+            logo_url: None,
+            publisher: display::publisher(&self.app),
+            granted_at: display::moment(now, self.consent.given_at),
+            last_used_at: self.last_used_at().map(|at| display::moment(now, at)),
+            scope_count: scopes.len() as u64,
+            moves_money: scopes.iter().any(moves_money),
+            unused: self.is_unused(now),
+        }
+    }
+}
+
+impl Connected {
+    pub fn page(&self, layout: Layout, policy: &Policy, now: Timestamp) -> ConnectedApp {
+        let Known { app, consent, families } = &self.known;
+        let mut called: Vec<_> = families.iter().map(called_family).collect();
+        called.sort_by_key(|family| std::cmp::Reverse(family.count));
+        let mut grants: Vec<_> = self.grants.iter().collect();
+        grants.sort_by_key(|grant| std::cmp::Reverse(grant.created_at));
+        ConnectedApp {
+            layout,
+            id: consent.id.to_string(),
+            name: app.name.clone(),
+            logo_url: None,
+            publisher: display::publisher(app),
+            homepage: app.homepage.clone(),
+            granted_at: display::moment(now, consent.given_at),
+            last_used_at: self.known.last_used_at().map(|at| display::moment(now, at)),
+            last_used_from: self.known.last_use().map(|family| family.last_address.to_string()),
+            unused: self.known.is_unused(now),
+            scopes: self.scopes(policy),
+            grants: grants.into_iter().map(|grant| self.live_grant(grant, now)).collect(),
+            called,
+            called_span: format!("since {}", display::moment(now, consent.given_at).text),
+            history: self.history(policy, now),
+        }
+    }
+
+    fn scopes(&self, policy: &Policy) -> Vec<ConnectedScope> {
+        let Known { app, consent, .. } = &self.known;
+        let one = |name: &ScopeName| {
+            let words = display::scope(policy, name);
+            ConnectedScope {
+                id: name.to_string(),
+                kind: words.kind,
+                tier: words.tier,
+                text: words.text,
+                ends_access: ends_access(app, consent, name),
+            }
+        };
+        consent.live_scopes().iter().map(one).collect()
+    }
+
+    fn live_grant(&self, grant: &Grant, now: Timestamp) -> LiveGrant {
+        // A grant is born used; only what came after the birth is worth telling.
+        let used = Some(grant.last_used_at).filter(|at| *at > grant.created_at);
+        LiveGrant {
+            id: grant.id.to_string(),
+            label: display::app_kind_words(self.known.app.kind).to_owned(),
+            created_at: display::moment(now, grant.created_at),
+            last_used_at: used.map(|at| display::moment(now, at)),
+            address: None,
+        }
+    }
+
+    fn history(&self, policy: &Policy, now: Timestamp) -> Vec<HistoryEntry> {
+        let entry = |event: &AuditEvent| {
+            let text = history_text(policy, event)?;
+            Some(HistoryEntry { at: display::moment(now, event.at), text })
+        };
+        self.history.iter().filter_map(entry).collect()
+    }
+}
+
+fn called_family(family: &FamilyUse) -> CalledFamily {
+    CalledFamily { family: family.family.clone(), count: family.calls, refused: family.refused }
+}
+
+/// An audit entry as a sentence to the user; `None` for what says nothing to them.
+fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
+    let by_user = matches!(event.actor, AuditActor::User(id) if event.user_id == Some(id));
+    let text = match event.kind {
+        AuditKind::ConsentGiven => match scope_count(event) {
+            Some(1) => "You allowed 1 permission.".to_owned(),
+            Some(count) => format!("You allowed {count} permissions."),
+            None => "You let it in.".to_owned(),
+        },
+        AuditKind::ConsentDenied => "You said no to what it asked for.".to_owned(),
+        AuditKind::ConsentNarrowed => match named_scope(policy, event) {
+            Some(text) => format!("You took back “{text}”."),
+            None => "You took a permission back.".to_owned(),
+        },
+        AuditKind::ConsentWithdrawn if by_user => "You ended all its access.".to_owned(),
+        AuditKind::ConsentWithdrawn => "All its access was ended.".to_owned(),
+        AuditKind::GrantCreated => "It signed in.".to_owned(),
+        AuditKind::GrantRefreshed => "Its access was renewed.".to_owned(),
+        AuditKind::GrantRevoked => match event.actor {
+            AuditActor::User(_) if by_user => "You ended one of its sign-ins.".to_owned(),
+            AuditActor::App(_) => "The app ended one of its sign-ins itself.".to_owned(),
+            _ => "One of its sign-ins was ended.".to_owned(),
+        },
+        AuditKind::CodeReplayed => {
+            "Someone used one of its sign-in codes a second time. We ended that sign-in.".to_owned()
+        }
+        AuditKind::RefreshTheft => {
+            "Someone used a copy of one of its tokens. We ended that sign-in.".to_owned()
+        }
+        AuditKind::TokenRevoked => "The app gave a token back.".to_owned(),
+        AuditKind::AppReported => "You told us about it.".to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// How many scopes the entry names, as a list or as one text.
+fn scope_count(event: &AuditEvent) -> Option<usize> {
+    let scopes = event.detail.get("scopes").or_else(|| event.detail.get("scope"))?;
+    match (scopes.as_array(), scopes.as_str()) {
+        (Some(list), _) => Some(list.len()),
+        (_, Some(text)) => Some(text.split_whitespace().count()),
+        _ => None,
+    }
+}
+
+fn named_scope(policy: &Policy, event: &AuditEvent) -> Option<String> {
+    let name = ScopeName::parse(event.detail.get("scope")?.as_str()?).ok()?;
+    Some(display::scope(policy, &name).text)
+}

@@ -1,0 +1,47 @@
+//! `GET /`: what this provider is, and the ways on from here.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::user::Role;
+use store::{apps, consents};
+
+use crate::actor::Visitor;
+use crate::error::PageError;
+use crate::pages::views::Home;
+use crate::provider::Shared;
+use crate::view;
+
+pub async fn show(
+    State(provider): State<Shared>,
+    visitor: Visitor,
+) -> Result<Response, PageError> {
+    let counts = match &visitor.signed_in {
+        None => Counts::default(),
+        Some(signed_in) => {
+            let (user, is_staff) = (signed_in.user.id, signed_in.user.has_role(Role::Reviewer));
+            let read = async move |tx: &mut store::Tx<'_>| {
+                Ok::<_, PageError>(Counts {
+                    connected: consents::list_given_by(tx, user).await?.len(),
+                    apps: apps::list_of_owner(tx, user).await?.len(),
+                    in_review: if is_staff { apps::list_for_review(tx).await?.len() } else { 0 },
+                })
+            };
+            provider.store.db.read(read).await?
+        }
+    };
+    let home = Home {
+        layout: visitor.layout(),
+        connected_count: counts.connected as u64,
+        app_count: counts.apps as u64,
+        review_count: counts.in_review as u64,
+        docs_url: None,
+    };
+    Ok(visitor.remember(&provider, view::page(&provider, &home)?))
+}
+
+#[derive(Default)]
+struct Counts {
+    connected: usize,
+    apps: usize,
+    in_review: usize,
+}

@@ -1,0 +1,8 @@
+//! What a person does with their own account here: sign in and out, see and end what apps may do.
+
+pub mod connected;
+pub mod connected_view;
+pub mod home;
+pub mod sign_in;
+pub mod sign_out;
+pub mod taking_back;

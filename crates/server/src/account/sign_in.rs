@@ -1,0 +1,255 @@
+//! Signing in with a password. Attempts are counted per account and per address before they are
+//! looked at; a wrong password, an unknown address and a blocked account look and take the same
+//! (attack X2). The session is always a new one (attack S1).
+
+use std::net::IpAddr;
+
+use axum::extract::{RawQuery, State};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::entropy::random_bytes;
+use domain::id::SessionId;
+use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
+use domain::throttle::{PER_ACCOUNT, PER_ADDRESS, ThrottleOutcome, ThrottleRule};
+use domain::time::Timestamp;
+use domain::user::{User, normalize_email};
+use http::header::{HeaderMap, SET_COOKIE, USER_AGENT};
+use http::StatusCode;
+use protocol::params::Params;
+use store::{Tx, audit, sessions, throttles, users};
+
+use crate::actor::{Visitor, VisitorForm};
+use crate::address::ClientAddress;
+use crate::error::{PageError, duration_words};
+use crate::oauth::pending;
+use crate::pages::views::{Layout, SignIn};
+use crate::provider::{Provider, Shared};
+use crate::view;
+
+/// The same words whichever of the two was wrong.
+const WRONG: &str = "That e-mail address and password do not match an account here.";
+/// What is kept of a `User-Agent`, in characters.
+const USER_AGENT_MAX: usize = 200;
+
+pub async fn show(
+    State(provider): State<Shared>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes())
+        .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
+    let form = Form::new(&provider, &params)?;
+    if visitor.signed_in.is_some() && !form.reauthenticate {
+        return Ok(Redirect::to(&form.continue_to).into_response());
+    }
+    form.render(&provider, &visitor, StatusCode::OK)
+}
+
+pub async fn submit(
+    State(provider): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    VisitorForm { visitor, params }: VisitorForm,
+) -> Result<Response, PageError> {
+    let mut form = Form::new(&provider, &params)?;
+    let email = params.one("email")?.unwrap_or_default().trim().to_owned();
+    let password = params.one("password")?.unwrap_or_default();
+    form.email.clone_from(&email);
+    let attempt = Attempt { email, address, now: provider.now() };
+    let user = match attempt.begin(&provider).await? {
+        Begun::Admitted(user) => user,
+        Begun::Wait(wait) => {
+            form.wait = Some(duration_words(wait));
+            return form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS);
+        }
+    };
+    let stored = user.as_ref().and_then(|user| user.password.as_ref());
+    let is_right = provider.passwords.verify(password, stored).await;
+    let Some(user) = user.filter(|user| is_right && user.is_active()) else {
+        attempt.fail(&provider).await?;
+        form.error = Some(WRONG.to_owned());
+        return form.render(&provider, &visitor, StatusCode::UNAUTHORIZED);
+    };
+    let old = visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id);
+    let secret = attempt.succeed(&provider, user, old, user_agent(&headers)).await?;
+    let cookie = provider.cookies.set(&provider.cookies.session, &secret);
+    let cookie = AppendHeaders(cookie.map(|value| (SET_COOKIE, value)));
+    Ok((cookie, Redirect::to(&form.continue_to)).into_response())
+}
+
+/// The sign-in form and what it says.
+struct Form {
+    continue_to: String,
+    app_name: Option<String>,
+    reauthenticate: bool,
+    email: String,
+    error: Option<String>,
+    wait: Option<String>,
+}
+
+impl Form {
+    fn new(provider: &Provider, params: &Params) -> Result<Self, PageError> {
+        let continue_to = safe_path(params.one("continue")?.unwrap_or("/")).to_owned();
+        let asking = pending::describe(provider, &continue_to);
+        Ok(Self {
+            reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
+            email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
+            app_name: asking.map(|app| app.name),
+            continue_to,
+            error: None,
+            wait: None,
+        })
+    }
+
+    fn render(
+        self,
+        provider: &Provider,
+        visitor: &Visitor,
+        status: StatusCode,
+    ) -> Result<Response, PageError> {
+        let page = SignIn {
+            // Never the signed-in layout: the form's token is the visitor's.
+            layout: Layout::signed_out(visitor.csrf()),
+            action: "/sign-in".to_owned(),
+            continue_to: self.continue_to,
+            app_name: self.app_name,
+            email: self.email,
+            error: self.error,
+            wait: self.wait,
+        };
+        let mut response = view::page(provider, &page)?;
+        *response.status_mut() = status;
+        Ok(visitor.remember(provider, response))
+    }
+}
+
+/// Where to go after signing in: a path of ours, or the start page. Anything that a browser could
+/// read as another origin (`//host`, `/\host`, tabs and line ends) is not one.
+fn safe_path(path: &str) -> &str {
+    let is_ours = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_ours { path } else { "/" }
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(USER_AGENT_MAX).collect()
+}
+
+struct Attempt {
+    email: String,
+    address: IpAddr,
+    now: Timestamp,
+}
+
+enum Begun {
+    Admitted(Option<User>),
+    Wait(std::time::Duration),
+}
+
+impl Attempt {
+    fn account_key(&self) -> String {
+        format!("sign-in account {}", normalize_email(&self.email))
+    }
+
+    /// Count this attempt, or say how long to wait.
+    async fn begin(&self, provider: &Provider) -> Result<Begun, PageError> {
+        let keys =
+            [(self.account_key(), PER_ACCOUNT), (format!("sign-in from {}", self.address), PER_ADDRESS)];
+        let (email, now) = (normalize_email(&self.email), self.now);
+        provider
+            .store
+            .db
+            .write(async move |tx| {
+                for (key, rule) in &keys {
+                    if let Some(wait) = count(tx, key, rule, now).await? {
+                        return Ok(Begun::Wait(wait));
+                    }
+                }
+                Ok::<_, PageError>(Begun::Admitted(users::find_by_email(tx, &email).await?))
+            })
+            .await
+    }
+
+    async fn fail(&self, provider: &Provider) -> Result<(), PageError> {
+        let event = AuditEvent::new(self.now, AuditKind::SignInFailed, AuditActor::System)
+            .address(self.address)
+            .detail(serde_json::json!({ "email": normalize_email(&self.email) }));
+        let write = async move |tx: &mut Tx<'_>| {
+            audit::record(tx, &event).await?;
+            Ok::<_, PageError>(())
+        };
+        provider.store.db.write(write).await
+    }
+
+    /// Store a new session and give its cookie's value.
+    async fn succeed(
+        &self,
+        provider: &Provider,
+        user: User,
+        old: Option<SessionId>,
+        user_agent: String,
+    ) -> Result<String, PageError> {
+        let secret = URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*provider.entropy));
+        let session = Session {
+            id: session_id_of(secret.as_bytes()),
+            user_id: user.id,
+            auth_time: self.now,
+            created_at: self.now,
+            last_seen_at: self.now,
+            expires_at: self.now.after(SESSION_LIFETIME_MAX),
+            address: self.address,
+            user_agent,
+        };
+        let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user.id))
+            .address(self.address);
+        let key = self.account_key();
+        let write = async move |tx: &mut Tx<'_>| {
+            if let Some(old) = old {
+                sessions::delete(tx, old).await?;
+            }
+            sessions::insert(tx, &session).await?;
+            throttles::clear(tx, &key).await?;
+            audit::record(tx, &event).await?;
+            Ok::<_, PageError>(())
+        };
+        provider.store.db.write(write).await?;
+        Ok(secret)
+    }
+}
+
+/// Count an attempt under `key`; `Some` is the time to wait. The refusal is an `Ok`, so that what
+/// was counted is committed (attack K2).
+async fn count(
+    tx: &mut Tx<'_>,
+    key: &str,
+    rule: &ThrottleRule,
+    now: Timestamp,
+) -> Result<Option<std::time::Duration>, PageError> {
+    let state = throttles::find(tx, key).await?.unwrap_or_default();
+    match state.attempt(rule, now) {
+        ThrottleOutcome::Wait(wait) => Ok(Some(wait)),
+        ThrottleOutcome::Admitted(state) => {
+            throttles::save(tx, key, &state, now.after(rule.forget_after)).await?;
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::safe_path;
+
+    #[test]
+    fn only_paths_of_ours_are_followed_after_signing_in() {
+        assert_eq!(safe_path("/connected?x=1"), "/connected?x=1");
+        let foreign =
+            ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "", "x"];
+        for path in foreign {
+            assert_eq!(safe_path(path), "/", "{path:?}");
+        }
+    }
+}

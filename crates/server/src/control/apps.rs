@@ -1,0 +1,310 @@
+//! Apps for the command line. What the operator creates is live at once; the operator has looked.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use domain::app::{App, AppKind, AppStatus, ClientSecret, ScopeRequest};
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::change::Change;
+use domain::policy::Policy;
+use domain::user::User;
+use http::StatusCode;
+use ipnet::IpNet;
+use protocol::redirect_uri::RedirectUri;
+use protocol::scope::{ScopeName, ScopeSet};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{Tx, apps, audit, changes, client_secrets, users};
+
+use super::error::{Body, ControlError};
+use crate::pages::views::AppFormErrors;
+use crate::portal::form::{self, About, Draft};
+use crate::portal::registration::{self, Standing};
+use crate::provider::{Provider, Shared};
+
+/// On the wire a client id is at most this long.
+const CLIENT_ID_MAX: usize = 100;
+/// Shorter ones can be guessed.
+const SECRET_MIN: usize = 16;
+
+/// What the operator says about a new app. Everything but name, kind and owner can be left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewApp {
+    pub name: String,
+    pub kind: AppKind,
+    /// The e-mail address of its developer.
+    pub owner: String,
+    #[serde(default)]
+    pub description: String,
+    pub homepage: Option<String>,
+    pub publisher: Option<String>,
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// Scope and what the app needs it for.
+    #[serde(default)]
+    pub scopes: BTreeMap<ScopeName, String>,
+    /// Those of `scopes` that the app cannot work without.
+    #[serde(default)]
+    pub required: ScopeSet,
+    /// What it may do for itself, by client credentials.
+    #[serde(default)]
+    pub service_scopes: ScopeSet,
+    /// Where it may call from; empty: from anywhere.
+    #[serde(default)]
+    pub addresses: Vec<IpNet>,
+    /// Chosen instead of made up, for apps that move here from elsewhere.
+    pub client_id: Option<String>,
+    pub client_secret: Option<String>,
+}
+
+/// An app as the command line shows it. Never a secret, but in the answer that made it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppRecord {
+    pub client_id: String,
+    pub name: String,
+    pub kind: AppKind,
+    pub status: &'static str,
+    /// Why it was rejected or suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub owner: String,
+    pub redirect_uris: Vec<String>,
+    pub scopes_requested: ScopeSet,
+    pub scopes_approved: ScopeSet,
+    pub service_scopes: ScopeSet,
+    pub addresses: Vec<IpNet>,
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AppList {
+    pub apps: Vec<AppRecord>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    pub reason: String,
+}
+
+pub async fn list(State(provider): State<Shared>) -> Result<Json<AppList>, ControlError> {
+    let read = async move |tx: &mut Tx<'_>| {
+        let mut records = Vec::new();
+        for app in apps::list_all(tx).await? {
+            records.push(record(tx, app).await?);
+        }
+        Ok::<_, ControlError>(records)
+    };
+    Ok(Json(AppList { apps: provider.store.db.read_long(read).await? }))
+}
+
+pub async fn show(
+    State(provider): State<Shared>,
+    Path(client_id): Path<String>,
+) -> Result<Json<AppRecord>, ControlError> {
+    let read = async move |tx: &mut Tx<'_>| {
+        let app = named(tx, &client_id).await?;
+        record(tx, app).await
+    };
+    Ok(Json(provider.store.db.read(read).await?))
+}
+
+pub async fn create(
+    State(provider): State<Shared>,
+    Body(new): Body<NewApp>,
+) -> Result<(StatusCode, Json<AppRecord>), ControlError> {
+    Ok((StatusCode::CREATED, Json(register(&provider, new).await?)))
+}
+
+/// Register an app as the operator. The answer holds its secret, if it has one, for the only time.
+pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, ControlError> {
+    let policy = provider.policy();
+    let draft = check(&new, &policy)?;
+    let (now, entropy) = (provider.now(), provider.entropy.clone());
+    let (keyring, given) = (provider.keyring(), new.client_secret.clone());
+    let secret = draft.kind.is_confidential().then(|| {
+        given.unwrap_or_else(|| registration::random_secret(&*entropy))
+    });
+    let shown = secret.clone();
+    let write = async move |tx: &mut Tx<'_>| {
+        let owner = users::find_by_email(tx, &new.owner).await?;
+        let owner = owner.ok_or_else(|| unknown_user(&new.owner))?;
+        let app = operators_app(&new, draft.clone(), &owner, &*entropy, now);
+        if apps::find_by_client_id(tx, &app.client_id).await?.is_some() {
+            let text = format!("there is an app with the client id {} already", app.client_id);
+            return Err(ControlError::Conflict(text));
+        }
+        apps::insert(tx, &app).await?;
+        if let Some(text) = &secret {
+            let row: ClientSecret =
+                registration::secret_row(app.id, text, &keyring, &*entropy, now);
+            client_secrets::insert(tx, &row).await?;
+        }
+        let event = AuditEvent::new(now, AuditKind::AppCreated, AuditActor::System)
+            .app(app.id)
+            .user(owner.id)
+            .detail(json!({ "name": app.name, "client_id": app.client_id }));
+        audit::record(tx, &event).await?;
+        record(tx, app).await
+    };
+    let record = provider.store.db.write(write).await?;
+    Ok(AppRecord { client_secret: shown, ..record })
+}
+
+fn operators_app(
+    new: &NewApp,
+    draft: Draft,
+    owner: &User,
+    entropy: &dyn domain::entropy::Entropy,
+    now: domain::time::Timestamp,
+) -> App {
+    let app = registration::new_app(draft, owner, Standing::Unreviewed, entropy, now);
+    let service_scopes = match (app.kind, new.service_scopes.is_empty()) {
+        (AppKind::Service, true) => app.approved.clone(),
+        _ => new.service_scopes.clone(),
+    };
+    App {
+        client_id: new.client_id.clone().unwrap_or(app.client_id),
+        publisher: new.publisher.clone().unwrap_or(app.publisher),
+        addresses: new.addresses.clone(),
+        service_scopes,
+        ..app
+    }
+}
+
+/// The rules of the pages, told in one sentence.
+fn check(new: &NewApp, policy: &Policy) -> Result<Draft, ControlError> {
+    let invalid = |text: String| Err(ControlError::Invalid(text));
+    let name = new.name.trim().to_owned();
+    if let Some(error) = form::name_error(&name) {
+        return invalid(format!("name: {error}"));
+    }
+    if let Some(error) = new.homepage.as_deref().and_then(form::url_error) {
+        return invalid(format!("homepage: {error}"));
+    }
+    let redirect_uris = check_redirect_uris(new)?;
+    let names: ScopeSet = new.scopes.keys().cloned().collect();
+    let asked = names.union(&new.required).union(&new.service_scopes);
+    if let Some(unknown) = asked.difference(&policy.scope_names()).iter().next() {
+        return invalid(format!("scopes: {unknown} is not a scope of this provider"));
+    }
+    if let Some(extra) = asked.difference(&names).iter().next() {
+        return invalid(format!("scopes: {extra} is not among the app's scopes"));
+    }
+    if !new.service_scopes.is_empty() && !new.kind.is_confidential() {
+        return invalid("service_scopes: a public app has no client credentials".to_owned());
+    }
+    check_credentials(new)?;
+    let request = |(scope, purpose): (&ScopeName, &String)| ScopeRequest {
+        scope: scope.clone(),
+        purpose: purpose.clone(),
+        required: new.required.contains(scope.as_str()),
+    };
+    Ok(Draft {
+        about: About {
+            name,
+            description: new.description.trim().to_owned(),
+            homepage: new.homepage.clone(),
+            privacy_url: None,
+            terms_url: None,
+        },
+        kind: new.kind,
+        redirect_uris,
+        requested: new.scopes.iter().map(request).collect(),
+    })
+}
+
+fn check_redirect_uris(new: &NewApp) -> Result<Vec<RedirectUri>, ControlError> {
+    let mut errors = AppFormErrors::default();
+    let text = new.redirect_uris.join("\n");
+    let uris = form::check_redirect_uris(new.kind, &text, &mut errors);
+    if let Some(bad) = errors.redirect_lines.first() {
+        return Err(ControlError::Invalid(format!("redirect_uris: {}: {}", bad.uri, bad.reason)));
+    }
+    match errors.redirect_uris {
+        Some(error) => Err(ControlError::Invalid(format!("redirect_uris: {error}"))),
+        None => Ok(uris),
+    }
+}
+
+fn check_credentials(new: &NewApp) -> Result<(), ControlError> {
+    // RFC 6749 Appendix A.1 and A.2 allow VSCHAR; a colon or a space would be read in three
+    // different ways in HTTP Basic.
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    if let Some(id) = &new.client_id
+        && (id.is_empty() || id.len() > CLIENT_ID_MAX || !plain(id))
+    {
+        let text = format!("client_id: use 1 to {CLIENT_ID_MAX} visible ASCII characters, no colon");
+        return Err(ControlError::Invalid(text));
+    }
+    match &new.client_secret {
+        Some(_) if !new.kind.is_confidential() => {
+            Err(ControlError::Invalid("client_secret: a public app has none".to_owned()))
+        }
+        Some(secret) if secret.len() < SECRET_MIN || !plain(secret) => {
+            let text = format!("client_secret: use at least {SECRET_MIN} visible ASCII characters");
+            Err(ControlError::Invalid(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub async fn suspend(
+    State(provider): State<Shared>,
+    Path(client_id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<AppRecord>, ControlError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        let app = named(tx, &client_id).await?;
+        let app = app
+            .suspend(reason.clone(), now)
+            .map_err(|error| ControlError::Conflict(error.to_string()))?;
+        apps::save(tx, &app).await?;
+        changes::record(tx, Change::App(app.id)).await?;
+        let event = AuditEvent::new(now, AuditKind::AppSuspended, AuditActor::System)
+            .app(app.id)
+            .detail(json!({ "reason": reason }));
+        audit::record(tx, &event).await?;
+        record(tx, app).await
+    };
+    Ok(Json(provider.store.db.write(write).await?))
+}
+
+async fn named(tx: &mut Tx<'_>, client_id: &str) -> Result<App, ControlError> {
+    let found = apps::find_by_client_id(tx, client_id).await?;
+    found.ok_or_else(|| ControlError::NotFound(format!("there is no app {client_id}")))
+}
+
+pub(super) fn unknown_user(email: &str) -> ControlError {
+    ControlError::NotFound(format!("there is no user {email}"))
+}
+
+async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, ControlError> {
+    let owner = users::find(tx, app.owner).await?;
+    let (status, reason) = match app.status {
+        AppStatus::InReview => ("in_review", None),
+        AppStatus::Live { .. } => ("live", None),
+        AppStatus::Rejected { note, .. } => ("rejected", Some(note)),
+        AppStatus::Suspended { reason, .. } => ("suspended", Some(reason)),
+    };
+    Ok(AppRecord {
+        scopes_requested: app.requested.iter().map(|request| request.scope.clone()).collect(),
+        client_id: app.client_id,
+        name: app.name,
+        kind: app.kind,
+        status,
+        reason,
+        owner: owner.map(|user| user.email).unwrap_or_default(),
+        redirect_uris: app.redirect_uris.iter().map(ToString::to_string).collect(),
+        scopes_approved: app.approved,
+        service_scopes: app.service_scopes,
+        addresses: app.addresses,
+        created_at: super::rfc3339(app.created_at),
+        client_secret: None,
+    })
+}

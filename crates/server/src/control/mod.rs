@@ -1,0 +1,17 @@
+//! JSON for the command line over the Unix socket, and health for the internal listener. Whoever
+//! can open the socket is the operator; browsers and apps cannot.
+
+pub mod apps;
+pub mod error;
+pub mod health;
+pub mod keys;
+pub mod users;
+
+pub use error::ControlError;
+
+use domain::time::Timestamp;
+
+/// `2026-04-02T09:00:00Z`
+fn rfc3339(at: Timestamp) -> String {
+    crate::display::iso(at)
+}

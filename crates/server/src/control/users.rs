@@ -1,0 +1,162 @@
+//! Users for the command line: the first admin, developers and reviewers, and who is kept out.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::change::Change;
+use domain::id::UserId;
+use domain::user::{Role, User, UserStatus, normalize_email};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{Tx, audit, changes, sessions, users};
+
+use super::apps::{Reason, unknown_user};
+use super::error::{Body, ControlError};
+use crate::provider::{Provider, Shared};
+
+const EMAIL_MAX: usize = 254;
+const NAME_MAX: usize = 100;
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    pub email: String,
+    /// What stands before the `@` when it is left out.
+    pub name: Option<String>,
+    pub password: String,
+    #[serde(default)]
+    pub roles: Vec<Role>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct UserRecord {
+    pub id: UserId,
+    pub email: String,
+    pub name: String,
+    pub roles: Vec<Role>,
+    pub status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub created_at: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct UserList {
+    pub users: Vec<UserRecord>,
+}
+
+pub async fn list(State(provider): State<Shared>) -> Result<Json<UserList>, ControlError> {
+    let read = async move |tx: &mut Tx<'_>| Ok::<_, ControlError>(users::list_all(tx).await?);
+    let users = provider.store.db.read_long(read).await?;
+    Ok(Json(UserList { users: users.into_iter().map(record).collect() }))
+}
+
+pub async fn create(
+    State(provider): State<Shared>,
+    Body(new): Body<NewUser>,
+) -> Result<(StatusCode, Json<UserRecord>), ControlError> {
+    Ok((StatusCode::CREATED, Json(register(&provider, new).await?)))
+}
+
+/// Create an account that can sign in with its password.
+pub async fn register(provider: &Provider, new: NewUser) -> Result<UserRecord, ControlError> {
+    let email = new.email.trim().to_owned();
+    let name = match new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) => name.to_owned(),
+        None => email.split('@').next().unwrap_or_default().to_owned(),
+    };
+    if let Some(error) = email_error(&email).or_else(|| name_error(&name)) {
+        return Err(ControlError::Invalid(error.to_owned()));
+    }
+    let password = provider.passwords.hash(&new.password).await;
+    let password = password.map_err(|error| ControlError::Invalid(error.to_string()))?;
+    let now = provider.now();
+    let mut roles = new.roles;
+    roles.sort_unstable();
+    roles.dedup();
+    let user = User {
+        id: UserId::random(&*provider.entropy),
+        email,
+        name,
+        password: Some(password),
+        roles,
+        status: UserStatus::Active,
+        created_at: now,
+    };
+    let event = AuditEvent::new(now, AuditKind::UserCreated, AuditActor::System)
+        .user(user.id)
+        .detail(json!({ "email": user.email, "roles": user.roles }));
+    let written = user.clone();
+    let write = async move |tx: &mut Tx<'_>| {
+        if users::find_by_email(tx, &written.email).await?.is_some() {
+            let text = format!("there is a user {} already", written.email);
+            return Err(ControlError::Conflict(text));
+        }
+        users::insert(tx, &written).await?;
+        audit::record(tx, &event).await?;
+        Ok(())
+    };
+    provider.store.db.write(write).await?;
+    Ok(record(user))
+}
+
+/// Just enough to be an address that people can read: what is at the other end, only a message
+/// tells.
+fn email_error(email: &str) -> Option<&'static str> {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let parts = email.split_once('@');
+    let is_good = email.len() <= EMAIL_MAX
+        && email.chars().all(is_plain)
+        && parts.is_some_and(|(local, host)| {
+            !local.is_empty() && !host.is_empty() && !host.contains('@')
+        });
+    (!is_good).then_some("email: that is not an e-mail address")
+}
+
+fn name_error(name: &str) -> Option<&'static str> {
+    let is_good = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
+    (!is_good).then_some("name: use at most 100 characters, no control characters")
+}
+
+/// Keep a user out: their sessions end, and no token of theirs is good from the next request on.
+pub async fn block(
+    State(provider): State<Shared>,
+    Path(email): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<UserRecord>, ControlError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        let user = users::find_by_email(tx, &normalize_email(&email)).await?;
+        let user = user.ok_or_else(|| unknown_user(&email))?;
+        if !user.is_active() {
+            return Err(ControlError::Conflict(format!("{} is blocked already", user.email)));
+        }
+        let user = user.block(reason.clone(), now);
+        users::save(tx, &user).await?;
+        sessions::delete_of_user(tx, user.id).await?;
+        changes::record(tx, Change::User(user.id)).await?;
+        let event = AuditEvent::new(now, AuditKind::UserBlocked, AuditActor::System)
+            .user(user.id)
+            .detail(json!({ "reason": reason }));
+        audit::record(tx, &event).await?;
+        Ok(user)
+    };
+    Ok(Json(record(provider.store.db.write(write).await?)))
+}
+
+fn record(user: User) -> UserRecord {
+    let (status, reason) = match user.status {
+        UserStatus::Active => ("active", None),
+        UserStatus::Blocked { reason, .. } => ("blocked", Some(reason)),
+    };
+    UserRecord {
+        id: user.id,
+        email: user.email,
+        name: user.name,
+        roles: user.roles,
+        status,
+        reason,
+        created_at: super::rfc3339(user.created_at),
+    }
+}

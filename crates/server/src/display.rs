@@ -1,0 +1,99 @@
+//! From domain values to what the pages show. Words only; nothing is decided here.
+
+use domain::app::{App, AppKind, AppStatus};
+use domain::policy::{Policy, ScopeDefinition, ScopeKind, ScopeTier};
+use domain::time::Timestamp;
+use protocol::scope::ScopeName;
+
+use crate::pages::{views, words};
+
+/// `at` in words, as seen from `now`.
+pub fn moment(now: Timestamp, at: Timestamp) -> views::Moment {
+    views::Moment::seen_from(calendar(now), calendar(at))
+}
+
+/// Times beyond the calendar's years can only be a mistake; they show as its first day.
+fn calendar(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default()
+}
+
+/// A scope in the operator's words. One that the config no longer has is shown by its name.
+pub struct ScopeWords {
+    pub kind: views::ScopeKind,
+    pub tier: views::Tier,
+    pub text: String,
+}
+
+pub fn scope(policy: &Policy, name: &ScopeName) -> ScopeWords {
+    match policy.scope(name) {
+        Some(definition) => scope_words(definition),
+        None => ScopeWords {
+            kind: views::ScopeKind::Read,
+            tier: views::Tier::Low,
+            text: format!("{name} (no longer offered)"),
+        },
+    }
+}
+
+pub fn scope_words(definition: &ScopeDefinition) -> ScopeWords {
+    ScopeWords {
+        kind: match definition.kind {
+            ScopeKind::Read => views::ScopeKind::Read,
+            ScopeKind::Change => views::ScopeKind::Change,
+            ScopeKind::Money => views::ScopeKind::Money,
+        },
+        tier: match definition.tier {
+            ScopeTier::Low => views::Tier::Low,
+            ScopeTier::Sensitive => views::Tier::Sensitive,
+            ScopeTier::High => views::Tier::High,
+        },
+        text: definition.text.clone(),
+    }
+}
+
+pub fn app_kind(kind: AppKind) -> views::AppKind {
+    match kind {
+        AppKind::Web => views::AppKind::Web,
+        AppKind::Native => views::AppKind::Native,
+        AppKind::SinglePage => views::AppKind::SinglePage,
+        AppKind::Service => views::AppKind::Service,
+    }
+}
+
+/// "Web app": what a live grant is called when nothing better is known.
+pub fn app_kind_words(kind: AppKind) -> &'static str {
+    match kind {
+        AppKind::Web => "Web app",
+        AppKind::Native => "Phone or desktop app",
+        AppKind::SinglePage => "App in the browser",
+        AppKind::Service => "Service",
+    }
+}
+
+pub fn app_status(app: &App) -> views::AppStatus {
+    match app.status {
+        AppStatus::InReview => views::AppStatus::InReview,
+        AppStatus::Live { .. } => views::AppStatus::Live,
+        AppStatus::Rejected { .. } => views::AppStatus::Rejected,
+        AppStatus::Suspended { .. } => views::AppStatus::Suspended,
+    }
+}
+
+/// Why staff stopped the app, in their words.
+pub fn status_note(app: &App) -> Option<String> {
+    match &app.status {
+        AppStatus::Rejected { note, .. } => Some(note.clone()),
+        AppStatus::Suspended { reason, .. } => Some(reason.clone()),
+        AppStatus::InReview | AppStatus::Live { .. } => None,
+    }
+}
+
+/// `publisher` where there is one.
+pub fn publisher(app: &App) -> Option<String> {
+    Some(app.publisher.clone()).filter(|text| !text.is_empty())
+}
+
+/// `2026-04-02T09:00:00Z`
+pub fn iso(at: Timestamp) -> String {
+    words::iso(calendar(at))
+}

@@ -1,0 +1,103 @@
+//! What the last form did, told on the page that the browser is redirected to. The address carries
+//! a code of a closed list (`?done=CODE`), never a text: nobody can put words into our mouth by a
+//! link.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::response::Redirect;
+use http::request::Parts;
+use protocol::params::Params;
+
+use crate::pages::views::Flash;
+
+macro_rules! messages {
+    ($($name:ident = $code:literal, $text:literal;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Done { $($name,)* }
+
+        impl Done {
+            pub const ALL: &[Done] = &[$(Done::$name,)*];
+
+            pub const fn code(self) -> &'static str {
+                match self { $(Done::$name => $code,)* }
+            }
+
+            const fn text(self) -> &'static str {
+                match self { $(Done::$name => $text,)* }
+            }
+        }
+    };
+}
+
+messages! {
+    AccessRevoked = "access-revoked",
+        "The app is out. Its next call will be refused.";
+    ScopeTakenBack = "scope-taken-back",
+        "The permission is taken back. It counts from the app’s next call on.";
+    GrantEnded = "grant-ended",
+        "That sign-in of the app is ended. Its next call will be refused.";
+    Reported = "reported",
+        "Thank you. Our staff will look at the app.";
+    ReportedAndRevoked = "reported-and-revoked",
+        "Thank you. The app is out, and our staff will look at it.";
+    AppCreated = "app-created",
+        "The app is registered.";
+    AppSaved = "app-saved",
+        "Saved.";
+    AppToReview = "app-to-review",
+        "Saved. The app is back in review; until it is approved, its calls are refused.";
+    ScopesRequested = "scopes-requested",
+        "Asked for. The scopes wait for review; what was approved before stays live.";
+    ScopeRemoved = "scope-removed",
+        "The app no longer has that scope.";
+    SecretRemoved = "secret-removed",
+        "The secret is removed. Nobody can use it any more.";
+    AppDeleted = "app-deleted",
+        "The app is deleted. All its access is ended.";
+    AppApproved = "app-approved",
+        "Approved.";
+    AppRejected = "app-rejected",
+        "Rejected. The developer reads your note.";
+    AppSuspended = "app-suspended",
+        "Suspended. All calls of the app are refused from now on.";
+    AppResumed = "app-resumed",
+        "Resumed. The app works again.";
+}
+
+impl Done {
+    /// `303` to `path`, which must have no query.
+    pub fn redirect(self, path: &str) -> Redirect {
+        Redirect::to(&format!("{path}?done={}", self.code()))
+    }
+}
+
+/// The message that the request's address asks for.
+#[derive(Clone, Debug)]
+pub struct Told(pub Option<Flash>);
+
+impl<S: Sync> FromRequestParts<S> for Told {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let params = Params::parse(query.as_bytes()).unwrap_or_default();
+        let code = params.one("done").ok().flatten();
+        let done = code.and_then(|code| Done::ALL.iter().find(|done| done.code() == code));
+        Ok(Self(done.map(|done| Flash::done(done.text()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_its_own_and_needs_no_encoding() {
+        let mut codes: Vec<_> = Done::ALL.iter().map(|done| done.code()).collect();
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Done::ALL.len());
+    }
+}

@@ -1,0 +1,243 @@
+//! The authorization endpoint: a browser comes from an app and goes back with a code or an error,
+//! over sign-in and consent. Nothing is redirected before app and redirect URI are known to be good
+//! (attacks R1–R6); no answer is without `state` and `iss` (attack M1).
+
+use axum::extract::{RawQuery, Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use domain::app::{App, AppKind};
+use domain::authorization::{Given, NextStep, SignInAsked, Visit};
+use domain::consent::Consent;
+use domain::policy::Policy;
+use domain::seal::Purpose;
+use domain::session::Session;
+use protocol::authorize::{
+    AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, DirectError,
+    RawAuthorizeRequest,
+};
+use protocol::params::Params;
+use protocol::scope::ScopeSet;
+use store::{Tx, apps, consents, grants};
+
+use crate::actor::Visitor;
+use crate::error::PageError;
+use crate::form;
+use crate::oauth::consent_page;
+use crate::oauth::deliver::deliver;
+use crate::oauth::pending::{Pending, Stage};
+use crate::provider::{Provider, Shared};
+
+/// Scopes travel in every token; longer lists would not fit one (1.5 KB of content).
+const SCOPES_BYTES_MAX: usize = 1200;
+/// What an error page repeats of a request, in characters.
+const QUOTED_MAX: usize = 200;
+
+/// `GET /oauth/authorize`
+pub async fn start(
+    State(provider): State<Shared>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes())
+        .map_err(|error| direct(&error.into(), &RawAuthorizeRequest::default()))?;
+    let (pending, app) = receive(&provider, &params).await?;
+    step(&provider, &visitor, pending, &app).await
+}
+
+/// `POST /oauth/authorize` (OpenID Connect Core §3.1.2.1). A browser sends our cookies with no form
+/// of another site, so it is sent on to look at the request with them.
+pub async fn start_by_form(
+    State(provider): State<Shared>,
+    request: Request,
+) -> Result<Response, PageError> {
+    let (parts, body) = request.into_parts();
+    let params = form::read(&parts.headers, body).await?;
+    let (pending, _) = receive(&provider, &params).await?;
+    Ok(Redirect::to(&pending.continue_path(&provider)?).into_response())
+}
+
+/// `GET /oauth/authorize/continue`: the user has signed in.
+pub async fn proceed(
+    State(provider): State<Shared>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes())
+        .map_err(|_| PageError::RequestOver)?;
+    let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
+    let pending = Pending::open(&provider, sealed)?;
+    let app = find_app(&provider, &pending.raw).await?;
+    step(&provider, &visitor, pending, &app).await
+}
+
+/// What came in, and the app that it says it comes from.
+async fn receive(provider: &Provider, params: &Params) -> Result<(Pending, App), PageError> {
+    let raw = RawAuthorizeRequest::decode(params).map_err(|error| {
+        let client_id = params.all("client_id").next().unwrap_or_default().to_owned();
+        direct(&error, &RawAuthorizeRequest { client_id, ..RawAuthorizeRequest::default() })
+    })?;
+    let app = find_app(provider, &raw).await?;
+    Ok((Pending::new(raw, &app, &*provider.entropy, provider.now()), app))
+}
+
+/// The app of a request: registered, live, and of the standard (attack B1).
+pub(super) async fn find_app(
+    provider: &Provider,
+    raw: &RawAuthorizeRequest,
+) -> Result<App, PageError> {
+    let client_id = raw.client_id.clone();
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, PageError>(apps::find_by_client_id(tx, &client_id).await?)
+    };
+    let app = provider.store.db.read(read).await?.filter(|app| app.dialect.is_none());
+    let app = app.ok_or_else(|| direct(&DirectError::UnknownClient, raw))?;
+    if !app.is_live() {
+        return Err(PageError::Authorize {
+            what_happened: format!("{} cannot be used here at the moment.", app.name),
+            for_developers: format!("unauthorized_client: {} is not live.", app.client_id),
+        });
+    }
+    Ok(app)
+}
+
+/// What the request means for this app as it stands now.
+pub(super) fn understand(
+    raw: &RawAuthorizeRequest,
+    app: &App,
+    policy: &Policy,
+) -> Result<AuthorizeRequest, AuthorizeError> {
+    let allowed_scopes = app.approved.intersection(&policy.scope_names());
+    let default_scopes = app.default_scopes().intersection(&allowed_scopes);
+    let known_resources: Vec<String> =
+        policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
+    raw.validate(&ClientPolicy {
+        redirect_uris: &app.redirect_uris,
+        allowed_scopes: &allowed_scopes,
+        default_scopes: &default_scopes,
+        require_pkce: true,
+        may_use_code: app.kind != AppKind::Service,
+        known_resources: &known_resources,
+    })
+}
+
+/// One step on the way: to sign-in, to the consent page, or back to the app.
+async fn step(
+    provider: &Provider,
+    visitor: &Visitor,
+    pending: Pending,
+    app: &App,
+) -> Result<Response, PageError> {
+    let request = match understand(&pending.raw, app, &provider.policy()) {
+        Ok(request) => request,
+        Err(AuthorizeError::Direct(error)) => return Err(direct(&error, &pending.raw)),
+        Err(AuthorizeError::Redirect(error)) => {
+            return deliver(provider, &app.name, &error.into_response(Some(&provider.issuer())));
+        }
+    };
+    let refuse = |code, description| {
+        let answer = request.refused(code, description, Some(&provider.issuer()));
+        deliver(provider, &app.name, &answer)
+    };
+    if request.scopes.to_string().len() > SCOPES_BYTES_MAX {
+        return refuse(AuthorizeErrorCode::InvalidScope, "too many scopes in one request");
+    }
+    // Only the consent form goes on from the consent page.
+    let sign_in = pending.sign_in_asked().ok_or(PageError::RequestOver)?;
+    let visit = Visit { app, request: &request, started_at: pending.started_at, sign_in };
+    let session = visitor.signed_in.as_ref().map(|user| &user.session);
+    let consent = find_consent(provider, session, app).await?;
+    match visit.next_step(session, consent.as_ref(), provider.now()) {
+        NextStep::SignIn => {
+            let refused_session = session.map(|session| session.id);
+            let pending = pending.at(Stage::SignIn { refused_session });
+            Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response())
+        }
+        NextStep::Consent => {
+            let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
+            consent_page::show(provider, user, pending, &visit, consent.as_ref())
+        }
+        NextStep::Code(scopes) => {
+            let (Some(session), Some(consent)) = (session, consent) else {
+                return Err(PageError::RequestOver);
+            };
+            refuse_answered(provider, &pending).await?;
+            send_code(provider, &pending, &visit, (session, &consent), scopes)
+        }
+        NextStep::Refuse { code, description } => refuse(code, description),
+    }
+}
+
+async fn find_consent(
+    provider: &Provider,
+    session: Option<&Session>,
+    app: &App,
+) -> Result<Option<Consent>, PageError> {
+    let Some(session) = session else { return Ok(None) };
+    let (user, app) = (session.user_id, app.id);
+    let read =
+        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(consents::find_of(tx, user, app).await?);
+    provider.store.db.read(read).await
+}
+
+/// A request whose grant exists is over: going back in the browser must not yield a code whose use
+/// would look like a replay.
+async fn refuse_answered(provider: &Provider, pending: &Pending) -> Result<(), PageError> {
+    let id = pending.grant_id(&provider.keyring());
+    let read = async move |tx: &mut Tx<'_>| Ok::<_, PageError>(grants::find(tx, id).await?);
+    match provider.store.db.read(read).await? {
+        None => Ok(()),
+        Some(_) => Err(PageError::RequestOver),
+    }
+}
+
+/// Back to the app with a code for `scopes`, which the consent covers.
+pub(super) fn send_code(
+    provider: &Provider,
+    pending: &Pending,
+    visit: &Visit<'_>,
+    (session, consent): (&Session, &Consent),
+    scopes: ScopeSet,
+) -> Result<Response, PageError> {
+    let keyring = provider.keyring();
+    let ids = (pending.code_id, pending.grant_id(&keyring));
+    let given = Given { scopes, resources: resources(&visit.request.resources, &provider.policy()) };
+    let code = visit.code(ids, session, consent, given, provider.now());
+    let sealed = keyring
+        .seal(Purpose::Code, &code, &*provider.entropy)
+        .ok_or_else(|| PageError::Internal("a code could not be sealed".to_owned()))?;
+    let answer = visit.request.granted(sealed, Some(&provider.issuer()));
+    deliver(provider, &visit.app.name, &answer)
+}
+
+/// What a request without `resource` means: the operator's first one (RFC 8707 §2).
+fn resources(asked: &[String], policy: &Policy) -> Vec<String> {
+    match asked {
+        [] => policy.resources.first().map(|first| first.identifier.clone()).into_iter().collect(),
+        asked => asked.to_vec(),
+    }
+}
+
+/// The error page of a request that nothing may be redirected for.
+pub(super) fn direct(error: &DirectError, raw: &RawAuthorizeRequest) -> PageError {
+    let quoted = |text: &str| text.chars().take(QUOTED_MAX).collect::<String>();
+    let client_id = quoted(&raw.client_id);
+    let (what_happened, for_developers) = match error {
+        DirectError::UnknownClient => (
+            "The app that sent you here is not registered with us. We stopped, because a stranger \
+             could be behind it.",
+            format!("invalid_request: there is no client {client_id}."),
+        ),
+        DirectError::RedirectUriMismatch => (
+            "The app asked us to send you to an address that it has not registered. We stopped, \
+             because a stranger could be behind it.",
+            format!(
+                "invalid_request: redirect_uri {} is not registered for client {client_id}. \
+                 Redirect URIs are compared exactly.",
+                quoted(raw.redirect_uri.as_deref().unwrap_or_default()),
+            ),
+        ),
+        _ => ("The app sent you here with a request that we cannot read.", format!(
+            "invalid_request: {error}."
+        )),
+    };
+    PageError::Authorize { what_happened: what_happened.to_owned(), for_developers }
+}

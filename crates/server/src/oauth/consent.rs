@@ -1,0 +1,212 @@
+//! The user's decision. The page carries nothing but the sealed request, what was ticked and the
+//! answer: nothing that was not asked can be allowed, nothing required left out, and the form counts
+//! once (attack S5).
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::app::App;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::authorization::{SignInAsked, Visit};
+use domain::change::Change;
+use domain::consent::Consent;
+use domain::entropy::Entropy;
+use domain::time::Timestamp;
+use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
+use protocol::params::Params;
+use protocol::scope::{ScopeName, ScopeSet};
+use serde_json::json;
+use store::{Tx, audit, changes, consents, grants, used_once};
+
+use crate::actor::{SignedForm, SignedInUser};
+use crate::address::ClientAddress;
+use crate::error::PageError;
+use crate::oauth::authorize::{find_app, send_code, understand};
+use crate::oauth::deliver::deliver;
+use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Stage};
+use crate::provider::{Provider, Shared};
+
+/// `POST /oauth/consent`
+pub async fn decide(
+    State(provider): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    SignedForm { user, params }: SignedForm,
+) -> Result<Response, PageError> {
+    let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
+    let pending = Pending::open(&provider, sealed)?;
+    if pending.stage != (Stage::Consent { session: user.session.id }) {
+        return Err(PageError::StaleForm);
+    }
+    let decision = Decision::read(&params)?;
+    let app = find_app(&provider, &pending.raw).await?;
+    // It was good when the page was made; the app may have lost a scope or an address since.
+    let request = understand(&pending.raw, &app, &provider.policy())
+        .map_err(|_| PageError::RequestOver)?;
+    let visit = Visit {
+        app: &app,
+        request: &request,
+        started_at: pending.started_at,
+        sign_in: SignInAsked::NotYet,
+    };
+    let allowed = match decision {
+        Decision::Allow(ticked) => visit.allowed(&ticked),
+        Decision::Deny => ScopeSet::default(),
+    };
+    let answer = Answer::new(&provider, (&pending, &app, &request), &user, address, allowed);
+    match answer.store(&provider).await? {
+        Stored::Over => Err(PageError::RequestOver),
+        Stored::Denied => {
+            let code = AuthorizeErrorCode::AccessDenied;
+            let refusal = request.refused(code, "the user said no", Some(&provider.issuer()));
+            deliver(&provider, &app.name, &refusal)
+        }
+        Stored::Given(consent) => {
+            let scopes = answer.allowed.intersection(&consent.scopes);
+            send_code(&provider, &pending, &visit, (&user.session, &consent), scopes)
+        }
+    }
+}
+
+enum Decision {
+    Allow(ScopeSet),
+    Deny,
+}
+
+impl Decision {
+    fn read(params: &Params) -> Result<Self, PageError> {
+        match params.one("decision")? {
+            Some("allow") => {}
+            Some("deny") => return Ok(Self::Deny),
+            _ => return Err(PageError::BadRequest("Choose to allow or to deny.".into())),
+        }
+        let parse = |text: &str| {
+            ScopeName::parse(text)
+                .map_err(|_| PageError::BadRequest("The form names no permission of ours.".into()))
+        };
+        Ok(Self::Allow(params.all("scope").map(parse).collect::<Result<_, _>>()?))
+    }
+}
+
+/// What is to be remembered. Allowing nothing is a denial.
+#[derive(Clone)]
+struct Answer {
+    pending: Pending,
+    grant_id: domain::id::GrantId,
+    app_id: domain::id::AppId,
+    user_id: domain::id::UserId,
+    asked: ScopeSet,
+    allowed: ScopeSet,
+    address: IpAddr,
+    now: Timestamp,
+    entropy: std::sync::Arc<dyn Entropy>,
+}
+
+enum Stored {
+    Given(Consent),
+    Denied,
+    /// The form was sent before, with another answer or too long ago.
+    Over,
+}
+
+impl Answer {
+    fn new(
+        provider: &Provider,
+        (pending, app, request): (&Pending, &App, &AuthorizeRequest),
+        user: &SignedInUser,
+        address: IpAddr,
+        allowed: ScopeSet,
+    ) -> Self {
+        Self {
+            grant_id: pending.grant_id(&provider.keyring()),
+            pending: pending.clone(),
+            app_id: app.id,
+            user_id: user.user.id,
+            asked: request.scopes.clone(),
+            allowed,
+            address,
+            now: provider.now(),
+            entropy: std::sync::Arc::clone(&provider.entropy),
+        }
+    }
+
+    async fn store(&self, provider: &Provider) -> Result<Stored, PageError> {
+        let this = self.clone();
+        provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await
+    }
+
+    async fn write(&self, tx: &mut Tx<'_>) -> Result<Stored, PageError> {
+        let gone_at = self.pending.started_at.after(REQUEST_LIFETIME);
+        let before = consents::find_of(tx, self.user_id, self.app_id).await?;
+        if !used_once::take(tx, "consent", self.pending.code_id.as_bytes(), gone_at).await? {
+            return self.repeat(tx, before).await;
+        }
+        if self.allowed.is_empty() {
+            let event = self.event(AuditKind::ConsentDenied);
+            audit::record(tx, &event.detail(json!({ "asked": self.asked }))).await?;
+            return Ok(Stored::Denied);
+        }
+        let lost = before.as_ref().map(|before| {
+            before.live_scopes().intersection(&self.asked).difference(&self.allowed)
+        });
+        let consent = match before {
+            Some(before) => before.renew(&*self.entropy, &self.asked, &self.allowed, self.now),
+            None => {
+                let (asked, allowed) = (self.asked.clone(), self.allowed.clone());
+                Consent::give(&*self.entropy, self.app_id, self.user_id, asked, allowed, self.now)
+            }
+        };
+        consents::save(tx, &consent).await?;
+        changes::record(tx, Change::Consent(consent.id)).await?;
+        if lost.is_some_and(|lost| !lost.is_empty()) {
+            self.narrow_grants(tx, &consent).await?;
+        }
+        let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
+        let detail = json!({ "asked": self.asked, "allowed": self.allowed });
+        audit::record(tx, &event.detail(detail)).await?;
+        Ok(Stored::Given(consent))
+    }
+
+    /// A button was pressed twice, and the browser follows the second answer. The same answer is
+    /// given again, for the same grant, as long as the app has not taken it.
+    async fn repeat(
+        &self,
+        tx: &mut Tx<'_>,
+        consent: Option<Consent>,
+    ) -> Result<Stored, PageError> {
+        let consent = consent.filter(Consent::is_given);
+        let allowed_here = consent
+            .as_ref()
+            .is_some_and(|consent| consent.changed_at >= self.pending.started_at);
+        if grants::find(tx, self.grant_id).await?.is_some() {
+            return Ok(Stored::Over);
+        }
+        match (consent, self.allowed.is_empty()) {
+            (_, true) if !allowed_here => Ok(Stored::Denied),
+            (Some(consent), false) if allowed_here && self.allowed.is_subset(&consent.scopes) => {
+                Ok(Stored::Given(consent))
+            }
+            _ => Ok(Stored::Over),
+        }
+    }
+
+    /// What the user took away goes from the grants too, so that a later consent revives nothing.
+    async fn narrow_grants(&self, tx: &mut Tx<'_>, consent: &Consent) -> Result<(), PageError> {
+        for grant in grants::list_live_of_consent(tx, consent.id, self.now).await? {
+            let scopes = grant.scopes.intersection(&consent.scopes);
+            if scopes != grant.scopes {
+                grants::set_scopes(tx, grant.id, &scopes).await?;
+                changes::record(tx, Change::Grant(grant.id)).await?;
+            }
+        }
+        let event = self.event(AuditKind::ConsentNarrowed).consent(consent.id);
+        audit::record(tx, &event.detail(json!({ "scopes": consent.scopes }))).await?;
+        Ok(())
+    }
+
+    fn event(&self, kind: AuditKind) -> AuditEvent {
+        AuditEvent::new(self.now, kind, AuditActor::User(self.user_id))
+            .app(self.app_id)
+            .address(self.address)
+    }
+}

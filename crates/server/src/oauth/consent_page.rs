@@ -1,0 +1,158 @@
+//! What the consent page tells: who asks, as whom, for what and why, what is new, where the user
+//! goes next, and for how long (screens, "Consent").
+
+use axum::response::Response;
+use domain::app::{App, AppStatus, Approval};
+use domain::authorization::Visit;
+use domain::consent::Consent;
+use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
+use domain::time::Timestamp;
+use protocol::redirect_uri as wire;
+use protocol::scope::ScopeSet;
+
+use crate::actor::SignedInUser;
+use crate::error::{PageError, duration_words};
+use crate::oauth::deliver::form_target;
+use crate::oauth::pending::{Pending, Stage};
+use crate::pages::views;
+use crate::provider::Provider;
+use crate::view;
+
+pub(super) fn show(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    visit: &Visit<'_>,
+    remembered: Option<&Consent>,
+) -> Result<Response, PageError> {
+    let remembered = remembered.filter(|consent| consent.is_given());
+    let (policy, now) = (provider.policy(), provider.now());
+    let (app, session) = (visit.app, user.session.id);
+    let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
+    let page = views::Consent {
+        layout: user.layout(),
+        action: "/oauth/consent".to_owned(),
+        request: pending.at(Stage::Consent { session }).seal(provider)?,
+        app: describe(app, now),
+        destination: destination(&visit.request.redirect_uri),
+        account: user.account(),
+        switch_url: switch.sign_in_path(provider)?,
+        scopes: scopes(visit, &policy, remembered),
+        lasts: lasts(&policy.lifetimes.for_app(&app.lifetimes)),
+        works_while_away: true,
+        changes: remembered.and_then(|consent| changes(visit, &policy, consent, now)),
+    };
+    let target = form_target(&visit.request.redirect_uri);
+    view::page_with_form_action(provider, &page, target.as_deref())
+}
+
+fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
+    let reviewed = match app.status {
+        AppStatus::Live { approval: Approval::Reviewed { at, .. }, .. } => Some(at),
+        _ => None,
+    };
+    views::ConsentApp {
+        name: app.name.clone(),
+        logo_url: None,
+        publisher: Some(app.publisher.clone()).filter(|publisher| !publisher.is_empty()),
+        verification: match reviewed {
+            Some(at) => views::Verification::Reviewed { on: moment(now, at) },
+            None => views::Verification::NotReviewed,
+        },
+        homepage: app.homepage.clone(),
+        privacy_url: app.privacy_url.clone(),
+        terms_url: app.terms_url.clone(),
+    }
+}
+
+fn destination(redirect_uri: &wire::RedirectUri) -> views::Destination {
+    let wire::Destination { host, kind } = redirect_uri.destination();
+    views::Destination {
+        kind: match kind {
+            wire::DestinationKind::Https => views::DestinationKind::Web,
+            wire::DestinationKind::Loopback => views::DestinationKind::Loopback,
+            wire::DestinationKind::CustomScheme => views::DestinationKind::CustomScheme,
+        },
+        place: host.clone(),
+    }
+}
+
+/// Optional scopes start as the user last decided, else as the app's switch says.
+fn scopes(
+    visit: &Visit<'_>,
+    policy: &Policy,
+    remembered: Option<&Consent>,
+) -> Vec<views::ConsentScope> {
+    let required = visit.required_scopes();
+    let defined = visit.request.scopes.iter().filter_map(|name| policy.scope(name));
+    let entry = |scope: &ScopeDefinition| {
+        let id = scope.name.as_str();
+        let decided = remembered.filter(|consent| consent.asked.contains(id));
+        let ticked = decided.map(|consent| consent.scopes.contains(id));
+        let asked = visit.app.requested.iter().find(|request| request.scope == scope.name);
+        views::ConsentScope {
+            id: id.to_owned(),
+            kind: kind(scope),
+            tier: tier(scope),
+            text: scope.text.clone(),
+            purpose: asked.map(|r| r.purpose.clone()).filter(|purpose| !purpose.is_empty()),
+            required: required.contains(id),
+            ticked: ticked.unwrap_or(visit.app.optional_ticked),
+            new: remembered.is_some() && decided.is_none(),
+        }
+    };
+    defined.map(entry).collect()
+}
+
+fn kind(scope: &ScopeDefinition) -> views::ScopeKind {
+    match scope.kind {
+        domain::policy::ScopeKind::Read => views::ScopeKind::Read,
+        domain::policy::ScopeKind::Change => views::ScopeKind::Change,
+        domain::policy::ScopeKind::Money => views::ScopeKind::Money,
+    }
+}
+
+fn tier(scope: &ScopeDefinition) -> views::Tier {
+    match scope.tier {
+        domain::policy::ScopeTier::Low => views::Tier::Low,
+        domain::policy::ScopeTier::Sensitive => views::Tier::Sensitive,
+        domain::policy::ScopeTier::High => views::Tier::High,
+    }
+}
+
+/// Completes "Access lasts …".
+fn lasts(lifetimes: &EffectiveLifetimes) -> String {
+    let (grant, idle) = (lifetimes.grant, lifetimes.refresh_idle);
+    if idle >= grant {
+        return format!("until you take it back, {} at most", duration_words(grant));
+    }
+    format!(
+        "until you take it back, {} at most, and ends by itself after {} without use",
+        duration_words(grant),
+        duration_words(idle)
+    )
+}
+
+/// The difference against what the user decided last, when there is one.
+fn changes(
+    visit: &Visit<'_>,
+    policy: &Policy,
+    consent: &Consent,
+    now: Timestamp,
+) -> Option<views::ConsentChanges> {
+    let texts = |scopes: ScopeSet| -> Vec<String> {
+        scopes.iter().filter_map(|name| policy.scope(name)).map(|s| s.text.clone()).collect()
+    };
+    let added = texts(visit.request.scopes.difference(&consent.asked));
+    let removed = texts(consent.scopes.difference(&visit.request.scopes));
+    if added.is_empty() && removed.is_empty() {
+        return None;
+    }
+    let last_consent_at = moment(now, consent.changed_at);
+    Some(views::ConsentChanges { last_consent_at, added, removed, other: Vec::new() })
+}
+
+fn moment(now: Timestamp, at: Timestamp) -> views::Moment {
+    let point = |at: Timestamp| jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    views::Moment::seen_from(point(now), point(at))
+}

@@ -1,0 +1,152 @@
+//! A refresh token becomes the next one, by `domain::grant`'s rule and one compare-and-swap.
+//! Refreshes are not audited one by one: the trail grows with decisions, not with traffic.
+
+use domain::access::{LiveRows, grant_scopes};
+use domain::app::App;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::change::Change;
+use domain::grant::{Grant, RefreshOutcome, RefreshState, RevokeReason};
+use domain::issuance::{narrow_scopes, pick_audience};
+use domain::seal::Purpose;
+use domain::token::RefreshToken;
+use protocol::error::OAuthError;
+use protocol::scope::ScopeSet;
+use std::sync::Arc;
+use store::{DbError, Tx, apps, audit, changes, consents, grants, users};
+
+use crate::oauth::answer::TokenError;
+use crate::oauth::client::AuthenticatedClient;
+use crate::oauth::grants::open;
+use crate::oauth::mint::{self, IssuedTokens, Order};
+use crate::provider::Provider;
+
+/// Lost compare-and-swaps in a row; each means that somebody else's refresh went through.
+const SWAPS_MAX: usize = 16;
+
+/// What the next access token is to be good for. Narrower than the grant or as wide, never wider.
+pub(super) struct Asked {
+    pub(super) scopes: Option<ScopeSet>,
+    pub(super) resources: Vec<String>,
+}
+
+pub(super) async fn refresh(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    text: &str,
+    asked: Asked,
+    dialect: Option<&str>,
+) -> Result<IssuedTokens, TokenError> {
+    let token: RefreshToken = open(provider, Purpose::Refresh, text).await?;
+    for _ in 0..SWAPS_MAX {
+        let rows = find_rows(provider, token).await?.ok_or_else(over)?;
+        // Somebody else's token: nothing happens to it (attack C2).
+        if rows.grant.app_id != client.app.id || rows.grant.dialect.as_deref() != dialect {
+            return Err(over());
+        }
+        let now = provider.now();
+        let outcome = rows.grant.present_refresh(token.generation, &rows.app, now);
+        let (generation, rotated) = match outcome {
+            RefreshOutcome::Rotate(state) => (state.generation, Some(state)),
+            RefreshOutcome::Repeat { generation } => (generation, None),
+            RefreshOutcome::Theft => {
+                revoke_stolen(provider, client, &rows.grant, token).await?;
+                return Err(over());
+            }
+            RefreshOutcome::FromTheFuture | RefreshOutcome::NotRefreshable => return Err(over()),
+        };
+        // A request that cannot be met must not use the token up.
+        let order = place_order(&rows, &asked, generation, now)?;
+        let swapped = match rotated {
+            Some(state) => rotate(provider, &rows.app, &rows.grant, state).await?,
+            None => true,
+        };
+        if swapped {
+            return mint::tokens(provider, &rows.app, (*rows.grant).clone(), order);
+        }
+    }
+    Err(DbError::Conflict("a grant is refreshed too often at once".to_owned()).into())
+}
+
+/// One text for every reason: a stranger learns nothing, the developer starts over in every case.
+fn over() -> TokenError {
+    OAuthError::invalid_grant("the refresh token is not valid any more; ask the user again").into()
+}
+
+async fn find_rows(provider: &Provider, token: RefreshToken) -> Result<Option<LiveRows>, DbError> {
+    let read = async move |tx: &mut Tx<'_>| {
+        let Some(grant) = grants::find(tx, token.grant_id).await? else { return Ok(None) };
+        let Some(app) = apps::find(tx, grant.app_id).await? else { return Ok(None) };
+        let Some(user_id) = grant.user_id() else { return Ok(None) };
+        let user = users::find(tx, user_id).await?.map(Arc::new);
+        let consent = consents::find_of(tx, user_id, app.id).await?.map(Arc::new);
+        let (grant, app) = (Arc::new(grant), Arc::new(app));
+        Ok::<_, DbError>(Some(LiveRows { grant, app, user, consent, token_revoked: false }))
+    };
+    provider.store.db.read(read).await
+}
+
+fn place_order(
+    rows: &LiveRows,
+    asked: &Asked,
+    generation: i64,
+    now: domain::time::Timestamp,
+) -> Result<Order, TokenError> {
+    let live = grant_scopes(rows, now).map_err(|refusal| {
+        tracing::info!(%refusal, grant = %rows.grant.id, "refresh refused");
+        over()
+    })?;
+    if live.is_empty() {
+        return Err(over());
+    }
+    let scopes = narrow_scopes(asked.scopes.as_ref(), &live)?;
+    let audience = pick_audience(&asked.resources, &rows.grant.resources)?;
+    Ok(Order { scopes, audience, generation: Some(generation) })
+}
+
+/// `false`: somebody else was faster; decide again.
+async fn rotate(
+    provider: &Provider,
+    app: &App,
+    grant: &Grant,
+    to: RefreshState,
+) -> Result<bool, TokenError> {
+    let from = grant.refresh.ok_or_else(over)?;
+    let idle = provider.policy().lifetimes.for_app(&app.lifetimes).refresh_idle;
+    let idle_expires_at = to.rotated_at.after(idle).min(grant.expires_at);
+    let id = grant.id;
+    let write = async move |tx: &mut Tx<'_>| {
+        grants::rotate(tx, id, &from, &to, idle_expires_at).await
+    };
+    match provider.store.db.write_one(write).await {
+        // Reading again tells: if it went through, the presented generation is the parent now.
+        Err(DbError::OutcomeUnknown(_)) => Ok(false),
+        other => Ok(other?),
+    }
+}
+
+/// Two parties hold tokens of this grant. Neither can be told from the other, so both lose it.
+async fn revoke_stolen(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    grant: &Grant,
+    token: RefreshToken,
+) -> Result<(), DbError> {
+    let now = provider.now();
+    let mut event = AuditEvent::new(now, AuditKind::RefreshTheft, AuditActor::App(grant.app_id))
+        .grant(grant.id)
+        .address(client.address)
+        .detail(serde_json::json!({
+            "presented_generation": token.generation,
+            "newest_generation": grant.refresh.map(|state| state.generation),
+        }));
+    event.user_id = grant.user_id();
+    event.consent_id = grant.consent_id();
+    let id = grant.id;
+    let write = async move |tx: &mut Tx<'_>| {
+        if grants::revoke(tx, id, RevokeReason::RefreshTheft, now).await? {
+            changes::record(tx, Change::Grant(id)).await?;
+        }
+        audit::record(tx, &event).await
+    };
+    provider.store.db.write(write).await
+}

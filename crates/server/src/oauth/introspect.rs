@@ -1,0 +1,131 @@
+//! `POST /oauth/introspect` (RFC 7662): a resource server learns about tokens of its own audience,
+//! an app about its own tokens. Everybody and everything else is `{"active":false}` (attack T7).
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::access::{Access, AccessRefusal, LiveRows, check_access, grant_scopes, live_scopes};
+use domain::authority::{Authority as _, Unverifiable};
+use domain::id::TokenId;
+use domain::seal::Purpose;
+use domain::time::Timestamp;
+use domain::token::{AccessToken, RefreshToken};
+use http::StatusCode;
+use protocol::error::OAuthError;
+use protocol::introspection::{ActiveToken, IntrospectionRequest, IntrospectionResponse};
+use protocol::scope::ScopeSet;
+
+use crate::oauth::answer::{self, TokenError};
+use crate::oauth::client::{IntrospectionCall, Introspector};
+use crate::oauth::{mint, open};
+use crate::provider::{Provider, Shared};
+
+/// After how long to ask again when this node is not sure what is revoked.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+pub async fn introspect(
+    State(provider): State<Shared>,
+    IntrospectionCall { caller, params }: IntrospectionCall,
+) -> Result<Response, TokenError> {
+    let request = IntrospectionRequest::decode(&params)?;
+    let found = if request.token.starts_with(Purpose::Refresh.prefix()) {
+        look_at_refresh(&provider, &caller, &request.token).await
+    } else {
+        look_at_access(&provider, &caller, &request.token).await
+    };
+    let found = found.map_err(|error: Unverifiable| {
+        tracing::error!(%error, "introspection failed");
+        // Fail closed, and say that it is us: "inactive" would be a claim about the token.
+        TokenError::from(OAuthError::temporarily_unavailable(RETRY_AFTER_SECONDS))
+    })?;
+    let response = match found {
+        Some(active) => IntrospectionResponse::Active(Box::new(active)),
+        None => IntrospectionResponse::Inactive,
+    };
+    Ok(answer::json(StatusCode::OK, response.to_json()))
+}
+
+async fn look_at_access(
+    provider: &Provider,
+    caller: &Introspector,
+    text: &str,
+) -> Result<Option<ActiveToken>, Unverifiable> {
+    let Ok(token) = open::access_token(provider, text).await else { return Ok(None) };
+    let Some(rows) = provider.store.live_rows(token.grant_id, token.token_id).await? else {
+        return Ok(None);
+    };
+    let scopes = match decide(caller, &token, &rows, provider.now()) {
+        Ok(scopes) => scopes,
+        Err(refusal) => {
+            tracing::debug!(%refusal, grant = %token.grant_id, "introspected as inactive");
+            return Ok(None);
+        }
+    };
+    Ok(Some(ActiveToken {
+        token_type: "Bearer".to_owned(),
+        aud: vec![token.audience.clone()],
+        iat: token.issued_at.as_seconds(),
+        exp: token.expires_at.as_seconds(),
+        jti: Some(token.token_id.to_string()),
+        ..describe(provider, &rows, scopes)
+    }))
+}
+
+fn decide(
+    caller: &Introspector,
+    token: &AccessToken,
+    rows: &LiveRows,
+    now: Timestamp,
+) -> Result<ScopeSet, AccessRefusal> {
+    match caller {
+        Introspector::Resource(server) => {
+            check_access(token, rows, &server.resource, None, now).map(|access: Access| access.scopes)
+        }
+        Introspector::App(client) if client.app.id == rows.app.id => live_scopes(token, rows, now),
+        Introspector::App(_) => Err(AccessRefusal::WrongAudience),
+    }
+}
+
+/// Only the app itself may ask about a refresh token, and only the newest one is called active.
+async fn look_at_refresh(
+    provider: &Provider,
+    caller: &Introspector,
+    text: &str,
+) -> Result<Option<ActiveToken>, Unverifiable> {
+    let Introspector::App(client) = caller else { return Ok(None) };
+    let opened = open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await;
+    let Ok(token) = opened else { return Ok(None) };
+    // A refresh token has no id of its own; no access token has this one.
+    let nobody = TokenId::from_bytes([0; 16]);
+    let Some(rows) = provider.store.live_rows(token.grant_id, nobody).await? else {
+        return Ok(None);
+    };
+    let newest = rows.grant.refresh.map(|state| state.generation);
+    if rows.app.id != client.app.id || newest != Some(token.generation) {
+        return Ok(None);
+    }
+    let Ok(scopes) = grant_scopes(&rows, provider.now()) else { return Ok(None) };
+    Ok(Some(ActiveToken {
+        token_type: "refresh_token".to_owned(),
+        aud: rows.grant.resources.clone(),
+        iat: rows.grant.refresh.map_or(0, |state| state.rotated_at.as_seconds()),
+        exp: rows.grant.idle_expires_at.as_seconds(),
+        ..describe(provider, &rows, scopes)
+    }))
+}
+
+fn describe(provider: &Provider, rows: &LiveRows, scope: ScopeSet) -> ActiveToken {
+    ActiveToken {
+        iss: provider.issuer(),
+        sub: mint::subject(&rows.app, &rows.grant),
+        aud: Vec::new(),
+        client_id: rows.app.client_id.clone(),
+        scope,
+        token_type: String::new(),
+        iat: 0,
+        exp: 0,
+        jti: None,
+        username: None,
+        auth_time: rows.grant.auth_time.map(Timestamp::as_seconds),
+        acr: rows.grant.acr.clone(),
+    }
+}

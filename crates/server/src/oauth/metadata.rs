@@ -1,0 +1,28 @@
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414). Every address in it starts with the
+//! issuer of the config, whatever host the request named (attack M2).
+
+use axum::extract::State;
+use axum::response::Response;
+use protocol::metadata::{AuthorizationServerMetadata, Endpoints};
+use serde_json::json;
+
+use crate::oauth::answer;
+use crate::provider::Shared;
+
+pub async fn show(State(provider): State<Shared>) -> Response {
+    let policy = provider.policy();
+    let at = |path: &str| format!("{}{path}", policy.issuer);
+    let endpoints = Endpoints {
+        authorization: at("/oauth/authorize"),
+        token: at("/oauth/token"),
+        jwks: at("/.well-known/jwks.json"),
+        revocation: at("/oauth/revoke"),
+        introspection: at("/oauth/introspect"),
+    };
+    let scopes = policy.scopes.keys().cloned().collect();
+    let document = AuthorizationServerMetadata {
+        protected_resources: policy.resources.iter().map(|r| r.identifier.clone()).collect(),
+        ..AuthorizationServerMetadata::standard(policy.issuer.clone(), endpoints, scopes)
+    };
+    answer::document(json!(document).to_string())
+}

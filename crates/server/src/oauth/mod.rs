@@ -1,0 +1,21 @@
+//! The OAuth endpoints. Each is a decoder and an encoder of the standard around operations that
+//! know no wire format: [`grants`] for tokens, [`pending`] and `domain::authorization` for the
+//! way of a user. A dialect brings other decoders and encoders to the same operations.
+
+pub mod answer;
+pub mod authorize;
+pub mod client;
+pub mod consent;
+pub mod grants;
+pub mod introspect;
+pub mod jwks;
+pub mod metadata;
+pub mod pending;
+pub mod protected_resource;
+pub mod revoke;
+pub mod token;
+
+mod consent_page;
+mod deliver;
+mod mint;
+mod open;

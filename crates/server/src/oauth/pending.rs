@@ -1,0 +1,154 @@
+//! An authorization request on its way through sign-in and consent. It travels sealed through the
+//! browser, with its stage inside, so that nothing of it can be tampered with and no stage can be
+//! skipped (attacks S2, S5); it is validated again at each step, against the app as it stands then.
+
+use std::time::Duration;
+
+use domain::app::App;
+use domain::authorization::SignInAsked;
+use domain::entropy::Entropy;
+use domain::id::{CodeId, GrantId, SessionId};
+use domain::keyring::Keyring;
+use domain::seal::Purpose;
+use domain::time::Timestamp;
+use protocol::authorize::RawAuthorizeRequest;
+use protocol::params::Params;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{PageError, form_query};
+use crate::provider::Provider;
+
+/// A user has this long from the app's redirect to the decision.
+pub const REQUEST_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// Longer hints are not addresses of accounts.
+const LOGIN_HINT_BYTES_MAX: usize = 320;
+
+/// Where the sign-in page sends the user on to.
+const CONTINUE_PATH: &str = "/oauth/authorize/continue";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pending {
+    pub raw: RawAuthorizeRequest,
+    /// Of the code that will answer it; the grant's id follows from it, so that a consent clicked
+    /// twice makes one grant.
+    pub code_id: CodeId,
+    /// As the sign-in page says it.
+    pub app_name: String,
+    pub started_at: Timestamp,
+    pub stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It has just come in.
+    Start,
+    /// The user has to sign in, with another session than this one if there is one.
+    SignIn { refused_session: Option<SessionId> },
+    /// The user of this session looks at the consent page.
+    Consent { session: SessionId },
+}
+
+/// What the sign-in page says about the app that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskingApp {
+    pub name: String,
+    pub login_hint: Option<String>,
+    /// Being signed in is not enough: the password is asked again.
+    pub needs_reauthentication: bool,
+}
+
+/// What the sign-in page should know when it will send the user on to `continue_to`; `None` when
+/// that is not an authorization request.
+pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
+    let query = continue_to.strip_prefix(CONTINUE_PATH)?.strip_prefix('?')?;
+    let params = Params::parse(query.as_bytes()).ok()?;
+    let pending = Pending::open(provider, params.one("request").ok()??).ok()?;
+    let Stage::SignIn { refused_session } = pending.stage else { return None };
+    Some(AskingApp {
+        needs_reauthentication: refused_session.is_some(),
+        login_hint: pending.raw.login_hint,
+        name: pending.app_name,
+    })
+}
+
+impl Pending {
+    pub fn new(
+        mut raw: RawAuthorizeRequest,
+        app: &App,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Self {
+        // Both are only passed through; what is too long would not fit the address of a page.
+        raw.login_hint = raw.login_hint.filter(|hint| hint.len() <= LOGIN_HINT_BYTES_MAX);
+        raw.nonce = None;
+        Self {
+            raw,
+            code_id: CodeId::random(entropy),
+            app_name: app.name.clone(),
+            started_at: now,
+            stage: Stage::Start,
+        }
+    }
+
+    /// What the sign-in has to be like; `None` when the user is past it.
+    pub fn sign_in_asked(&self) -> Option<SignInAsked> {
+        match self.stage {
+            Stage::Start => Some(SignInAsked::NotYet),
+            Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
+            Stage::Consent { .. } => None,
+        }
+    }
+
+    /// The id of the grant that this request leads to.
+    pub fn grant_id(&self, keyring: &Keyring) -> GrantId {
+        GrantId::from_bytes(keyring.derive_id("grant of request", self.code_id.as_bytes()))
+    }
+
+    #[must_use]
+    pub fn at(self, stage: Stage) -> Self {
+        Self { stage, ..self }
+    }
+
+    pub fn seal(&self, provider: &Provider) -> Result<String, PageError> {
+        let failed = |what: &str| PageError::Internal(what.to_owned());
+        let mut value = serde_json::to_value(self).map_err(|error| failed(&error.to_string()))?;
+        if let Some(Value::Object(raw)) = value.get_mut("raw") {
+            raw.retain(|_, member| !member.is_null());
+        }
+        let bytes = value.to_string();
+        let text = provider
+            .keyring()
+            .seal_bytes(Purpose::Form, bytes.as_bytes(), &*provider.entropy)
+            .ok_or_else(|| failed("a request could not be sealed"))?;
+        if text.len() > Purpose::Form.text_bytes_max() {
+            return Err(PageError::BadRequest("The app sent a request that is too long.".into()));
+        }
+        Ok(text)
+    }
+
+    pub fn open(provider: &Provider, text: &str) -> Result<Self, PageError> {
+        let bytes = provider
+            .keyring()
+            .open_bytes(Purpose::Form, text)
+            .map_err(|_| PageError::RequestOver)?;
+        let pending: Self = serde_json::from_slice(&bytes).map_err(|_| PageError::RequestOver)?;
+        if provider.now() >= pending.started_at.after(REQUEST_LIFETIME) {
+            return Err(PageError::RequestOver);
+        }
+        Ok(pending)
+    }
+
+    /// Where this request goes on once the user has signed in.
+    pub fn continue_path(&self, provider: &Provider) -> Result<String, PageError> {
+        Ok(format!("{CONTINUE_PATH}?{}", form_query(&[("request", &self.seal(provider)?)])))
+    }
+
+    /// The sign-in page, which sends the user on to this request.
+    pub fn sign_in_path(&self, provider: &Provider) -> Result<String, PageError> {
+        let continue_to = self.continue_path(provider)?;
+        Ok(format!("/sign-in?{}", form_query(&[("continue", &continue_to)])))
+    }
+}

@@ -1,0 +1,204 @@
+//! What the page of one's own app says about the rows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::app::{App, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest};
+use domain::audit::{AuditEvent, AuditKind};
+use domain::id::AppId;
+use domain::policy::Policy;
+use domain::time::Timestamp;
+use protocol::scope::ScopeName;
+use store::{DbError, Tx, audit, client_secrets, consents, usage};
+
+use super::form;
+use super::registration::Standing;
+use crate::display;
+use crate::pages::views::{
+    AppDetail, AppForm, AppFormErrors, AppScope, AppSecret, Layout, Lifetimes, ScopeState, Section,
+};
+
+/// Audit entries in which the last decision of staff is looked for.
+const DECISIONS_MAX: u32 = 20;
+
+/// An app with what its developer sees of it.
+pub struct OwnApp {
+    pub app: App,
+    pub secrets: Vec<ClientSecret>,
+    pub user_count: u64,
+    pub last_call_at: Option<Timestamp>,
+    pub decision: Decision,
+}
+
+/// What staff said when they last decided.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Conditions of approved scopes.
+    pub conditions: BTreeMap<ScopeName, String>,
+    /// Refused scopes, with the reason.
+    pub refused: BTreeMap<ScopeName, String>,
+    pub note: Option<String>,
+}
+
+/// What was typed and refused, to be shown again; `None` shows the app as it stands.
+#[derive(Default)]
+pub struct Typed {
+    pub form: Option<AppForm>,
+    pub errors: AppFormErrors,
+    pub lifetimes: Option<Lifetimes>,
+}
+
+impl OwnApp {
+    pub async fn load(tx: &mut Tx<'_>, app: App) -> Result<Self, DbError> {
+        let id = app.id;
+        Ok(Self {
+            secrets: client_secrets::list_of_app(tx, id).await?,
+            user_count: consents::count_given_to(tx, id).await?,
+            last_call_at: usage::last_call_of_app(tx, id).await?,
+            decision: Decision::load(tx, id).await?,
+            app,
+        })
+    }
+
+    pub fn page(
+        &self,
+        layout: Layout,
+        policy: &Policy,
+        standing: Standing,
+        now: Timestamp,
+        typed: Typed,
+    ) -> AppDetail {
+        let app = &self.app;
+        let sends_users = app.kind != AppKind::Service;
+        AppDetail {
+            layout: layout.in_section(Section::Apps),
+            id: app.id.to_string(),
+            status: display::app_status(app),
+            status_note: display::status_note(app),
+            change_in_review: app.is_live() && app.awaits_review(),
+            change_needs_review: app.is_live() && standing == Standing::Reviewed,
+            client_id: app.client_id.clone(),
+            name: app.name.clone(),
+            form: typed.form.unwrap_or_else(|| form_of(app, policy)),
+            errors: typed.errors,
+            scopes: self.scopes(policy),
+            secrets: app.kind.is_confidential().then(|| self.secrets(now)),
+            secrets_max: CLIENT_SECRETS_MAX as u64,
+            lifetimes: typed.lifetimes.unwrap_or_else(|| lifetimes_of(app, policy)),
+            user_count: self.user_count,
+            last_call_at: self.last_call_at.map(|at| display::moment(now, at)),
+            authorize_url: sends_users.then(|| format!("{}/oauth/authorize", policy.issuer)),
+            token_url: format!("{}/oauth/token", policy.issuer),
+        }
+    }
+
+    fn scopes(&self, policy: &Policy) -> Vec<AppScope> {
+        let requested = self.app.requested.iter().map(|request| self.requested(policy, request));
+        let is_open = |name: &ScopeName| !self.app.requested_scopes().contains(name.as_str());
+        let refused = self.decision.refused.iter().filter(|(name, _)| is_open(name));
+        requested.chain(refused.map(|(name, reason)| refused_scope(policy, name, reason))).collect()
+    }
+
+    fn requested(&self, policy: &Policy, request: &ScopeRequest) -> AppScope {
+        let words = display::scope(policy, &request.scope);
+        let is_approved = self.app.approved.contains(request.scope.as_str());
+        AppScope {
+            id: request.scope.to_string(),
+            kind: words.kind,
+            tier: words.tier,
+            text: words.text,
+            purpose: Some(request.purpose.clone()).filter(|text| !text.is_empty()),
+            required: request.required,
+            state: if is_approved { ScopeState::Approved } else { ScopeState::Pending },
+            note: self.decision.conditions.get(&request.scope).cloned(),
+        }
+    }
+
+    fn secrets(&self, now: Timestamp) -> Vec<AppSecret> {
+        let one = |secret: &ClientSecret| AppSecret {
+            id: secret.id.to_string(),
+            ends_with: secret.hint.clone(),
+            created_at: display::moment(now, secret.created_at),
+            last_used_at: secret.last_used_at.map(|at| display::moment(now, at)),
+            expires_at: secret.expires_at.map(|at| display::moment(now, at)),
+        };
+        self.secrets.iter().map(one).collect()
+    }
+}
+
+fn refused_scope(policy: &Policy, name: &ScopeName, reason: &str) -> AppScope {
+    let words = display::scope(policy, name);
+    AppScope {
+        id: name.to_string(),
+        kind: words.kind,
+        tier: words.tier,
+        text: words.text,
+        purpose: None,
+        required: false,
+        state: ScopeState::Rejected,
+        note: Some(reason.to_owned()).filter(|text| !text.is_empty()),
+    }
+}
+
+impl Decision {
+    async fn load(tx: &mut Tx<'_>, app: AppId) -> Result<Self, DbError> {
+        let events = audit::list_of_app(tx, app, DECISIONS_MAX).await?;
+        let is_decision =
+            |e: &&AuditEvent| matches!(e.kind, AuditKind::AppApproved | AuditKind::AppRejected);
+        Ok(events.iter().find(is_decision).map(Self::of).unwrap_or_default())
+    }
+
+    /// Read back what `review::queue` recorded.
+    fn of(event: &AuditEvent) -> Self {
+        let texts = |field: &str| {
+            let object = event.detail.get(field).and_then(|value| value.as_object());
+            let pairs = object.into_iter().flatten();
+            pairs
+                .filter_map(|(name, text)| Some((ScopeName::parse(name).ok()?, text.as_str()?)))
+                .map(|(name, text)| (name, text.to_owned()))
+                .collect()
+        };
+        let note = event.detail.get("note").and_then(|note| note.as_str());
+        Self {
+            conditions: texts("conditions"),
+            refused: texts("refused"),
+            note: note.filter(|text| !text.is_empty()).map(str::to_owned),
+        }
+    }
+}
+
+/// The forms as the app stands. Its scopes are those that can still be asked for.
+pub fn form_of(app: &App, policy: &Policy) -> AppForm {
+    let lines: Vec<_> = app.redirect_uris.iter().map(|uri| uri.as_str()).collect();
+    AppForm {
+        name: app.name.clone(),
+        kind: display::app_kind(app.kind),
+        redirect_uris: lines.join("\n"),
+        homepage: app.homepage.clone().unwrap_or_default(),
+        description: app.description.clone(),
+        privacy_url: app.privacy_url.clone().unwrap_or_default(),
+        terms_url: app.terms_url.clone().unwrap_or_default(),
+        scopes: form::offered_scopes(policy, &app.requested_scopes()),
+    }
+}
+
+pub fn lifetimes_of(app: &App, policy: &Policy) -> Lifetimes {
+    let effective = policy.lifetimes.for_app(&app.lifetimes);
+    Lifetimes {
+        access_minutes: minutes(effective.access_token),
+        access_minutes_max: minutes(policy.lifetimes.access_token_max),
+        refresh_days: days(effective.refresh_idle),
+        refresh_days_max: days(policy.lifetimes.refresh_idle_max),
+        error: None,
+    }
+}
+
+/// Whole minutes, at least one.
+pub fn minutes(duration: Duration) -> u64 {
+    (duration.as_secs() / 60).max(1)
+}
+
+/// Whole days, at least one.
+pub fn days(duration: Duration) -> u64 {
+    (duration.as_secs() / (24 * 3600)).max(1)
+}

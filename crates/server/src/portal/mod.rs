@@ -1,0 +1,8 @@
+//! My applications: what developers do with the apps they registered.
+
+pub mod app_view;
+pub mod apps;
+pub mod changes;
+pub mod form;
+pub mod registration;
+pub mod secrets;

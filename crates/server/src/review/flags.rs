@@ -1,0 +1,142 @@
+//! What deserves a reviewer's second look. Pure.
+
+use domain::app::App;
+use domain::audit::AuditEvent;
+use domain::policy::{Policy, ScopeDefinition, ScopeTier};
+use protocol::redirect_uri::{DestinationKind, RedirectUri};
+
+use crate::pages::views::RiskFlag;
+
+/// Reports that are quoted; more are only counted.
+const QUOTED_MAX: usize = 3;
+
+/// What an app is compared with.
+pub struct Surroundings<'a> {
+    pub policy: &'a Policy,
+    /// Names of the other live apps.
+    pub live_names: &'a [String],
+    /// What users told about this app, newest first.
+    pub reports: &'a [AuditEvent],
+}
+
+pub fn flags(app: &App, around: &Surroundings<'_>) -> Vec<RiskFlag> {
+    let mut flags = Vec::new();
+    flags.extend(reports(around.reports));
+    flags.extend(look_alike(app, around.live_names));
+    flags.extend(high_tier(app, around.policy));
+    flags.extend(app.redirect_uris.iter().filter_map(destination));
+    if app.homepage.is_none() {
+        flags.push(RiskFlag {
+            label: "No homepage".to_owned(),
+            detail: "There is no page that says who is behind the app.".to_owned(),
+            serious: false,
+        });
+    }
+    flags
+}
+
+fn reports(reports: &[AuditEvent]) -> Option<RiskFlag> {
+    let count = reports.len();
+    let texts = reports.iter().take(QUOTED_MAX).filter_map(report_text);
+    let quoted: Vec<_> = texts.map(|text| format!("“{text}”")).collect();
+    (count > 0).then(|| RiskFlag {
+        label: if count == 1 { "1 report".to_owned() } else { format!("{count} reports") },
+        detail: format!("Users wrote: {}", quoted.join(" ")),
+        serious: true,
+    })
+}
+
+/// What the user wrote.
+pub fn report_text(event: &AuditEvent) -> Option<&str> {
+    event.detail.get("text")?.as_str()
+}
+
+fn look_alike(app: &App, live_names: &[String]) -> Option<RiskFlag> {
+    let own = skeleton(&app.name);
+    let other = live_names.iter().find(|name| skeleton(name) == own)?;
+    Some(RiskFlag {
+        label: "Look-alike name".to_owned(),
+        detail: format!("Reads like “{other}”, which is live."),
+        serious: true,
+    })
+}
+
+fn high_tier(app: &App, policy: &Policy) -> Option<RiskFlag> {
+    let is_high = |definition: &&ScopeDefinition| definition.tier == ScopeTier::High;
+    let scopes = app.requested.iter().filter_map(|request| policy.scope(&request.scope));
+    let lines: Vec<_> =
+        scopes.filter(is_high).map(|scope| format!("{}: {}.", scope.name, scope.text)).collect();
+    (!lines.is_empty()).then(|| RiskFlag {
+        label: "High-tier scope".to_owned(),
+        detail: lines.join(" "),
+        serious: true,
+    })
+}
+
+fn destination(uri: &RedirectUri) -> Option<RiskFlag> {
+    let place = &uri.destination().host;
+    let (label, detail) = match uri.destination().kind {
+        DestinationKind::Https => return None,
+        DestinationKind::Loopback => (
+            "Loopback redirect",
+            format!("{place} is the user’s own machine: any program there could be listening."),
+        ),
+        DestinationKind::CustomScheme => (
+            "Custom scheme",
+            format!("Another app on the same device could claim {place}."),
+        ),
+    };
+    Some(RiskFlag { label: label.to_owned(), detail, serious: false })
+}
+
+/// What a hurried reader sees in a name: case, spaces, punctuation, accents of Latin letters and
+/// the common look-alike letters do not count (the idea of Unicode TS 39 §4, for the letters that
+/// impersonators really use).
+pub fn skeleton(name: &str) -> String {
+    let mut skeleton = String::with_capacity(name.len());
+    for c in name.to_lowercase().chars().filter(|c| c.is_alphanumeric()) {
+        skeleton.push(match c {
+            '0' | 'ο' | 'о' | 'ö' | 'ó' | 'ò' | 'ô' | 'õ' | 'ø' => 'o',
+            '1' | 'l' | 'і' | 'ı' | 'ι' | 'í' | 'ì' | 'î' | 'ï' | 'ł' | 'ї' => 'i',
+            '3' | 'е' | 'ё' | 'é' | 'è' | 'ê' | 'ë' | 'ε' => 'e',
+            '4' | 'а' | 'á' | 'à' | 'â' | 'ä' | 'å' | 'ã' | 'α' => 'a',
+            '5' | 'ѕ' | 'š' | 'ś' => 's',
+            'с' | 'ç' | 'ć' | 'č' => 'c',
+            'р' | 'ρ' => 'p',
+            'х' | 'χ' => 'x',
+            'у' | 'ý' | 'ÿ' | 'γ' => 'y',
+            'в' | 'ß' | '8' => 'b',
+            'н' => 'h',
+            'к' | 'κ' => 'k',
+            'м' => 'm',
+            'т' | 'τ' | '7' => 't',
+            'п' | 'ñ' | 'ń' | 'η' => 'n',
+            'ν' => 'v',
+            'υ' | 'ú' | 'ù' | 'û' | 'ü' | 'μ' => 'u',
+            'ω' => 'w',
+            'ž' | 'ź' | 'ż' | '2' => 'z',
+            other => other,
+        });
+    }
+    skeleton.replace("rn", "m").replace("vv", "w")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_read_alike_have_one_skeleton() {
+        let other = ["trading-bot", "TRADlNG BOT", "Тrаding Вot", "Trading  B0t", "Träding Bot"];
+        for other in other {
+            assert_eq!(skeleton(other), skeleton("Trading Bot"), "{other}");
+        }
+        assert_eq!(skeleton("Modem"), skeleton("Modern"));
+    }
+
+    #[test]
+    fn names_that_read_differently_do_not() {
+        assert_ne!(skeleton("Trading Bot"), skeleton("Trading Boat"));
+        assert_ne!(skeleton("Portfolio Tracker"), skeleton("Portfolio Track"));
+    }
+}

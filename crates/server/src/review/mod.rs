@@ -1,0 +1,5 @@
+//! What staff do with apps: look at them, let them in, stop them.
+
+pub mod flags;
+pub mod queue;
+pub mod staff_apps;
