@@ -176,13 +176,6 @@ pub async fn save(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Remove a row, so that whatever points to it is refused for ever. Users' grants are revoked
-/// instead, which keeps their history until the sweep.
-pub async fn delete(tx: &mut Tx<'_>, id: GrantId) -> Result<(), DbError> {
-    tx.execute("DELETE FROM grants WHERE id = $1", bind![id]).await?;
-    Ok(())
-}
-
 /// Keep only `scopes` of what a grant holds.
 pub async fn set_scopes(
     tx: &mut Tx<'_>,
