@@ -56,6 +56,7 @@ pub struct Config {
     /// Things that work, but probably not as meant.
     pub warnings: Vec<Problem>,
     policy: Policy,
+    issuer_host: String,
     introspection: BTreeMap<String, ClearCredentials>,
 }
 
@@ -152,8 +153,9 @@ impl Config {
         let surroundings =
             resource::Surroundings { issuer: issuer.as_ref(), scopes: &scopes, brand: &brand, read };
         let (resources, introspection) = resource::read_all(root, &surroundings);
+        let issuer = issuer?;
         let policy = Policy {
-            issuer: issuer?.text,
+            issuer: issuer.text,
             scopes,
             resources,
             lifetimes: lifetimes?,
@@ -169,12 +171,18 @@ impl Config {
             brand,
             warnings: Vec::new(),
             policy,
+            issuer_host: issuer.host,
             introspection,
         })
     }
 
     pub fn issuer(&self) -> &str {
         &self.policy.issuer
+    }
+
+    /// Without port.
+    pub fn issuer_host(&self) -> &str {
+        &self.issuer_host
     }
 
     /// The policy without the credentials of resource servers, for whoever has no keys.
