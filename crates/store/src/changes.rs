@@ -59,6 +59,12 @@ pub async fn find_last_position(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.query_one(select, bind![]).await?.next()
 }
 
+/// What the database's clock says. Only PostgreSQL has one of its own.
+pub(crate) async fn server_clock_ms(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+    tx.query_one(sql, bind![]).await?.next()
+}
+
 /// Delete what every node has read long ago.
 pub async fn sweep(tx: &mut Tx<'_>) -> Result<u64, DbError> {
     let last = find_last_position(tx).await?;

@@ -20,7 +20,7 @@ pub struct Db {
 }
 
 #[derive(Debug)]
-pub(crate) enum Engine {
+enum Engine {
     Sqlite(sqlite::Engine),
     Postgres(Arc<postgres::Engine>),
 }
@@ -182,8 +182,17 @@ impl Db {
         }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    /// The same PostgreSQL through connections of its own, and how to connect to it; `None` on
+    /// SQLite.
+    pub(crate) fn with_own_connections(
+        &self,
+        connections_max: usize,
+    ) -> Result<Option<(Self, tokio_postgres::Config)>, DbError> {
+        let Engine::Postgres(engine) = &*self.engine else { return Ok(None) };
+        let config = engine.config().clone();
+        let own = Arc::new(engine.with_own_connections(connections_max)?);
+        let db = Self { engine: Arc::new(Engine::Postgres(own)), observer: Observer::default() };
+        Ok(Some((db, config)))
     }
 
     pub(crate) fn observe(&self, observer: Weak<dyn CommitObserver>) {

@@ -2,8 +2,13 @@
 //! runs on SQLite and on PostgreSQL ([`Db`], [`Tx`]); each table has a file with one function per
 //! statement.
 
+mod cache;
 mod db;
 mod error;
+mod facade;
+mod feed;
+mod lease;
+mod live;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -29,6 +34,8 @@ pub mod users;
 
 pub use db::Db;
 pub use error::DbError;
+pub use facade::{Store, StoreConfig};
+pub use live::Tuning;
 pub use sqlite::lock_exclusively;
 pub use tx::Tx;
 pub use value::{Column, FromColumn, Row, Value};

@@ -23,10 +23,10 @@ pub struct FamilyUse {
 }
 
 /// Calls since the last flush, added up in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Batch(HashMap<(GrantId, String), Sum>);
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sum {
     app_id: AppId,
     user_id: Option<UserId>,
@@ -62,6 +62,16 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Put `other`, which could not be stored, back in.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, sum) in other.0 {
+            let kept = self.0.entry(key).or_insert(Sum { calls: 0, refused: 0, ..sum });
+            kept.calls += sum.calls;
+            kept.refused += sum.refused;
+            kept.last_at = kept.last_at.max(sum.last_at);
+        }
     }
 
     /// Add to what is stored. The grants' times of last use move along.

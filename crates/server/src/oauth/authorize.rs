@@ -5,7 +5,7 @@
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
-use domain::authorization::{Given, NextStep, SignInAsked, Visit};
+use domain::authorization::{Given, NextStep, Visit};
 use domain::consent::Consent;
 use domain::policy::Policy;
 use domain::seal::Purpose;

@@ -50,18 +50,18 @@ impl Engine {
         let workers = Arc::new(Workers::start(WORKERS)?);
         let first = config.clone();
         workers.run(move || async move { prepare_database(&first).await }).await??;
-        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, recycle))
-            .max_size(CONNECTIONS_MAX)
-            .wait_timeout(Some(WAIT_MAX))
-            .create_timeout(Some(WAIT_MAX))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(DbError::bug)?;
+        let pool = make_pool(&config, CONNECTIONS_MAX)?;
         Ok(Self { pool, workers, config, commits: AtomicU64::new(0) })
     }
 
-    /// A connection of its own, for the change feed.
+    /// The same database through connections of its own.
+    pub(crate) fn with_own_connections(&self, connections_max: usize) -> Result<Self, DbError> {
+        let pool = make_pool(&self.config, connections_max)?;
+        let (workers, config) = (Arc::clone(&self.workers), self.config.clone());
+        Ok(Self { pool, workers, config, commits: AtomicU64::new(0) })
+    }
+
+    /// How to connect, for whoever needs a bare connection.
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
@@ -179,6 +179,17 @@ impl Engine {
         }
         Err(DbError::bug("unreachable end of a read").into())
     }
+}
+
+fn make_pool(config: &Config, connections_max: usize) -> Result<Pool, DbError> {
+    let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config.clone(), NoTls, recycle))
+        .max_size(connections_max)
+        .wait_timeout(Some(WAIT_MAX))
+        .create_timeout(Some(WAIT_MAX))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(DbError::bug)
 }
 
 enum Attempt<T, E> {

@@ -1,0 +1,345 @@
+//! The store of one provider: the database, its keys, and what tokens mean right now. The gateway
+//! sees it as an [`Authority`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use domain::access::LiveRows;
+use domain::authority::{Authority, Unverifiable};
+use domain::change::Change;
+use domain::entropy::{Entropy, random_alphanumeric};
+use domain::id::{GrantId, TokenId};
+use domain::keyring::{Keyring, MasterKey};
+use domain::time::{Clock, Timestamp};
+use domain::usage::Use;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::feed::{Cluster, watch_lease};
+use crate::live::{Live, Tuning};
+use crate::usage::Batch;
+use crate::{
+    Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
+    used_once,
+};
+
+/// How often new rows of the audit trail are sealed.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// An unknown key id triggers one reload in this time.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
+/// Rows of one table that one sweep deletes at once.
+const SWEEP_ROWS: i64 = 500;
+/// How often one sweep goes on while there is a full load of rows.
+const SWEEP_ROUNDS_MAX: usize = 20;
+/// A grant's row outlives it by a wide margin: a code or token of it that comes late is recognised.
+const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Counts of calls that nobody adds to any more.
+const USAGE_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+/// For the feed and for waiting on other nodes.
+const FEED_CONNECTIONS: usize = 3;
+
+/// What a store is opened with.
+#[derive(Debug)]
+pub struct StoreConfig {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    pub issuer: String,
+    pub master: MasterKey,
+}
+
+/// Cheap to clone. The database closes when the last clone is dropped.
+#[derive(Clone)]
+pub struct Store {
+    pub db: Db,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: Arc<Live>,
+    keyring: Arc<Keys>,
+    entropy: Arc<dyn Entropy>,
+    usage: Mutex<Batch>,
+    /// Where the sweep of grants goes on.
+    sweep_after: Mutex<String>,
+    /// Aborted with the last clone.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+struct Keys {
+    issuer: String,
+    master: MasterKey,
+    current: ArcSwap<Keyring>,
+    reloaded_at: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Keys {
+    async fn reload(&self, db: &Db, now: Timestamp) -> Result<(), DbError> {
+        self.current.store(Arc::new(load_keys(db, &self.issuer, &self.master, now).await?));
+        Ok(())
+    }
+}
+
+async fn load_keys(
+    db: &Db,
+    issuer: &str,
+    master: &MasterKey,
+    now: Timestamp,
+) -> Result<Keyring, DbError> {
+    let (issuer, master) = (issuer.to_owned(), master.clone());
+    db.read(async move |tx| keys::load(tx, &issuer, &master, now).await).await
+}
+
+async fn ensure_keys(
+    db: &Db,
+    master: &MasterKey,
+    entropy: &Arc<dyn Entropy>,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let (master, entropy) = (master.clone(), Arc::clone(entropy));
+    let ensure = async move |tx: &mut Tx<'_>| {
+        let made = keys::ensure(tx, &master, &*entropy, now).await?;
+        if made {
+            changes::record(tx, Change::Keys).await?;
+        }
+        Ok(made)
+    };
+    db.write(ensure).await
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Open the database, bring its schema up to date, make the first keys, join the other nodes.
+    ///
+    /// # Errors
+    /// As [`Db::open`]; also a master key that is not this database's.
+    pub async fn open(
+        config: StoreConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, DbError> {
+        Self::open_with(config, clock, entropy, Tuning::default()).await
+    }
+
+    pub async fn open_with(
+        config: StoreConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        tuning: Tuning,
+    ) -> Result<Self, DbError> {
+        let StoreConfig { url, issuer, master } = config;
+        let db = Db::open(&url).await?;
+        let now = clock.now();
+        ensure_keys(&db, &master, &entropy, now).await?;
+        let keyring = load_keys(&db, &issuer, &master, now).await?;
+        let own = db.with_own_connections(FEED_CONNECTIONS)?;
+        let feed = own.map(|(feed_db, pg_config)| {
+            let node_id = random_alphanumeric(&*entropy, 16);
+            (Arc::new(Cluster::new(node_id, feed_db, tuning)), pg_config)
+        });
+        let cluster = feed.as_ref().map(|(cluster, _)| Arc::clone(cluster));
+        let live = Arc::new(Live::new(db.clone(), clock, cluster));
+        let observer: std::sync::Weak<Live> = Arc::downgrade(&live);
+        db.observe(observer);
+        let keyring = Arc::new(Keys {
+            issuer,
+            master,
+            current: ArcSwap::from_pointee(keyring),
+            reloaded_at: tokio::sync::Mutex::default(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow_keys(Arc::clone(&live), Arc::clone(&keyring)));
+        tasks.spawn(seal_audit(db.clone()));
+        if let Some((cluster, pg_config)) = feed {
+            tasks.spawn(Arc::clone(&cluster).listen(pg_config));
+            tasks.spawn(cluster.follow(Arc::clone(&live)));
+            // Ready to accept tokens when it returns, if the feed can be read.
+            let first = live.lease.renewed.notified();
+            let _ = tokio::time::timeout(tuning.lease, first).await;
+            tasks.spawn(watch_lease(Arc::clone(&live)));
+        }
+        let shared = Shared {
+            live,
+            keyring,
+            entropy,
+            usage: Mutex::default(),
+            sweep_after: Mutex::default(),
+            tasks: Mutex::new(tasks),
+        };
+        Ok(Self { db, shared: Arc::new(shared) })
+    }
+
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.shared.keyring.current.load_full()
+    }
+
+    /// Whether this node may accept tokens, and if not, why.
+    pub fn ready(&self) -> Result<(), Unverifiable> {
+        self.shared.live.lease.check()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.live.clock.now()
+    }
+
+    /// Make the keys that are due. Call it now and then.
+    pub async fn rotate_due_keys(&self) -> Result<(), DbError> {
+        let (keys, now) = (&self.shared.keyring, self.now());
+        ensure_keys(&self.db, &keys.master, &self.shared.entropy, now).await?;
+        // Even if nothing was made: another key may have come into use.
+        keys.reload(&self.db, now).await
+    }
+
+    /// Make the next key of every kind now.
+    pub async fn rotate_keys(&self) -> Result<(), DbError> {
+        let (keys, now) = (&self.shared.keyring, self.now());
+        let (master, entropy) = (keys.master.clone(), Arc::clone(&self.shared.entropy));
+        let rotate = async move |tx: &mut Tx<'_>| {
+            keys::rotate(tx, &master, &*entropy, now).await?;
+            changes::record(tx, Change::Keys).await
+        };
+        self.db.write(rotate).await?;
+        keys.reload(&self.db, now).await
+    }
+
+    /// Write the calls that were counted in memory. Call it every few seconds: a crash loses what
+    /// came since.
+    pub async fn flush_usage(&self) -> Result<(), DbError> {
+        let batch = std::mem::take(&mut *lock(&self.shared.usage));
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let stored = batch.clone();
+        let result = self.db.write(async move |tx| stored.store(tx).await).await;
+        if result.is_err() {
+            lock(&self.shared.usage).merge(batch);
+        }
+        result
+    }
+
+    /// Delete what means nothing any more, a little at a time. Call it now and then.
+    pub async fn sweep(&self) -> Result<(), DbError> {
+        let now = self.now();
+        for _ in 0..SWEEP_ROUNDS_MAX {
+            let sweep = async move |tx: &mut Tx<'_>| {
+                let swept = [
+                    used_once::sweep(tx, now, SWEEP_ROWS).await?,
+                    revoked_tokens::sweep(tx, now, SWEEP_ROWS).await?,
+                    sessions::sweep(tx, now, SWEEP_ROWS).await?,
+                    throttles::sweep(tx, now, SWEEP_ROWS).await?,
+                    usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
+                ];
+                Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
+            };
+            let is_more = self.db.write(sweep).await?;
+            self.sweep_grants(now).await?;
+            if !is_more {
+                break;
+            }
+        }
+        self.db.write(async |tx| changes::sweep(tx).await.map(drop)).await
+    }
+
+    async fn sweep_grants(&self, now: Timestamp) -> Result<(), DbError> {
+        let after = lock(&self.shared.sweep_after).clone();
+        let sweep = async move |tx: &mut Tx<'_>| {
+            grants::sweep(tx, &after, now.before(GRANTS_KEPT), SWEEP_ROWS).await
+        };
+        let next = self.db.write(sweep).await?;
+        *lock(&self.shared.sweep_after) = next.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Write what is only in memory and leave the other nodes. Accepts no tokens afterwards where
+    /// there are others.
+    pub async fn close(&self) -> Result<(), DbError> {
+        let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        tasks.shutdown().await;
+        self.flush_usage().await?;
+        self.db.write(async |tx| audit::seal(tx).await.map(drop)).await?;
+        match &self.shared.live.cluster {
+            Some(cluster) => {
+                self.shared.live.lease.end();
+                cluster.say_goodbye().await
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Authority for Store {
+    fn keyring(&self) -> Arc<Keyring> {
+        Self::keyring(self)
+    }
+
+    async fn reload_keys(&self) {
+        let keys = &self.shared.keyring;
+        let mut reloaded_at = keys.reloaded_at.lock().await;
+        if reloaded_at.is_some_and(|at| at.elapsed() < RELOAD_EVERY) {
+            return;
+        }
+        // Also after a failure: the database is not asked by everyone at once.
+        *reloaded_at = Some(Instant::now());
+        if let Err(error) = keys.reload(&self.db, self.now()).await {
+            tracing::error!(%error, "the keys could not be read again");
+        }
+    }
+
+    async fn live_rows(
+        &self,
+        grant: GrantId,
+        token: TokenId,
+    ) -> Result<Option<LiveRows>, Unverifiable> {
+        self.shared.live.rows(grant, token).await
+    }
+
+    fn changed(
+        &self,
+        rows: &LiveRows,
+        token: TokenId,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.live.changed(rows, token)
+    }
+
+    fn account(&self, usage: Use) {
+        lock(&self.shared.usage).add(usage);
+    }
+}
+
+async fn follow_keys(live: Arc<Live>, keys: Arc<Keys>) {
+    loop {
+        live.keys_changed.notified().await;
+        if let Err(error) = keys.reload(&live.db, live.clock.now()).await {
+            // An unknown key id will make somebody try again.
+            tracing::error!(%error, "the keys could not be read again");
+        }
+    }
+}
+
+async fn seal_audit(db: Db) {
+    let mut ticks = interval(SEAL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // As long as there are full blocks.
+        loop {
+            match db.write(async |tx| audit::seal(tx).await).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the audit trail could not be sealed; tried again");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
