@@ -4,14 +4,13 @@ use domain::app::AppKind;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{Method, StatusCode};
 
-use crate::harness::{
-    CALLBACK, CHALLENGE, ISSUER, TestApp, encode, form_request, request,
-};
+use crate::harness::{CALLBACK, CHALLENGE, ISSUER, TestApp, encode, form_request, request};
 
 #[tokio::test]
 async fn a_user_signs_in_decides_and_goes_back_with_a_code() {
     let app = TestApp::start().await;
-    let (user, client) = (app.add_user("alice", &[]).await, app.add_app("bot", AppKind::Web, |_| {}).await);
+    let (user, client) =
+        (app.add_user("alice", &[]).await, app.add_app("bot", AppKind::Web, |_| {}).await);
     let browser = app.browser();
     let answer = browser.get(&client.authorize_path(&[])).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -37,7 +36,8 @@ async fn the_sign_in_page_learns_which_app_asks() {
     assert_eq!(asking.name, "The bot");
     assert_eq!(asking.login_hint.as_deref(), Some("alice@example.com"));
     assert!(!asking.needs_reauthentication);
-    for other in ["/connected", "/oauth/authorize/continue?request=x", "/oauth/authorize/continue"] {
+    for other in ["/connected", "/oauth/authorize/continue?request=x", "/oauth/authorize/continue"]
+    {
         assert_eq!(server::oauth::pending::describe(&app.provider, other), None);
     }
 }
@@ -164,7 +164,8 @@ async fn r7_doubled_parameters_are_refused_and_never_merged() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{doubled}");
         assert_eq!(answer.headers.get("location"), None);
     }
-    for doubled in ["scope=orders.read", "state=abc", "response_type=code", "prompt=login&prompt=none"]
+    for doubled in
+        ["scope=orders.read", "state=abc", "response_type=code", "prompt=login&prompt=none"]
     {
         let answer = app.browser().get(&format!("{path}&{doubled}")).await;
         assert_eq!(answer.redirected("error").as_deref(), Some("invalid_request"), "{doubled}");

@@ -17,9 +17,10 @@ use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
 use domain::id::{AppId, CredentialId, GrantId, UserId};
 use domain::keyring::MasterKey;
+use domain::password::PasswordHash;
 use domain::policy::{
-    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition, ScopeKind,
-    ScopeTier, TokenFormat,
+    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
+    ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::user::{Role, User, UserStatus};
@@ -28,8 +29,8 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use protocol::envelope::ErrorEnvelope;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
-use protocol::scope::ScopeName;
 use protocol::route::RouteTable;
+use protocol::scope::ScopeName;
 use serde_json::Value;
 use server::pages::{Brand, Pages};
 use server::provider::ProviderParts;
@@ -37,6 +38,7 @@ use server::{ClientAddress, Provider, Shared};
 use store::{DbError, Store, StoreConfig, Tx};
 use tempfile::TempDir;
 use testkit::{ManualClock, SeededEntropy};
+use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
 
@@ -109,14 +111,23 @@ impl TestApp {
             id: UserId::random(&*self.entropy),
             email: format!("{name}@example.com"),
             name: name.to_owned(),
-            password: Some(self.provider.passwords.hash(PASSWORD).await.unwrap()),
+            password: Some(self.password_hash().await),
             roles: roles.to_vec(),
             status: UserStatus::Active,
             created_at: self.provider.now(),
         };
         let stored = user.clone();
-        assert!(self.write(async move |tx: &mut Tx<'_>| store::users::insert(tx, &stored).await).await);
+        assert!(
+            self.write(async move |tx: &mut Tx<'_>| store::users::insert(tx, &stored).await).await
+        );
         user
+    }
+
+    /// Hashing is slow on purpose: once for all tests.
+    async fn password_hash(&self) -> PasswordHash {
+        static HASH: OnceCell<PasswordHash> = OnceCell::const_new();
+        let hash = || async { self.provider.passwords.hash(PASSWORD).await.unwrap() };
+        HASH.get_or_init(hash).await.clone()
     }
 
     /// A live app of the user `dev` with the scopes `balances.read` (required), `orders.read` and
@@ -155,8 +166,7 @@ impl TestApp {
     }
 
     async fn developer(&self) -> User {
-        let find =
-            async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
+        let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
         match self.write(find).await {
             Some(user) => user,
             None => self.add_user("dev", &[Role::Developer]).await,
@@ -187,8 +197,10 @@ impl TestApp {
     /// Every grant of the app for the user that is live now.
     pub async fn live_grants(&self, user: &User, app: &App) -> Vec<Grant> {
         let (user, app, now) = (user.id, app.id, self.provider.now());
-        self.write(async move |tx: &mut Tx<'_>| store::grants::list_live_of(tx, user, app, now).await)
-            .await
+        self.write(async move |tx: &mut Tx<'_>| {
+            store::grants::list_live_of(tx, user, app, now).await
+        })
+        .await
     }
 
     /// The kinds of all audit rows, in order.
@@ -224,7 +236,12 @@ impl TestApp {
     }
 
     /// A form without cookies, as an app sends one.
-    pub async fn post(&self, path: &str, headers: &[(HeaderName, &str)], fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, &str)],
+        fields: &[(&str, &str)],
+    ) -> Answer {
         self.send(form_request(path, headers, fields)).await
     }
 
@@ -383,9 +400,12 @@ impl Browser<'_> {
 
     /// All the way to the code: the user allows everything that is asked.
     pub async fn authorize(&self, client: &Client) -> String {
-        let page = self.get(&client.authorize_path(&[])).await;
-        let all = ["balances.read", "orders.read", "orders.create"];
-        let answer = self.decide(&page, "allow", &all).await;
+        let mut answer = self.get(&client.authorize_path(&[])).await;
+        // A remembered consent is not asked again.
+        if answer.status == StatusCode::OK {
+            let all = ["balances.read", "orders.read", "orders.create"];
+            answer = self.decide(&answer, "allow", &all).await;
+        }
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
         answer.redirected("code").unwrap_or_else(|| panic!("no code: {}", answer.location()))
     }

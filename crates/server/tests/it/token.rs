@@ -149,7 +149,7 @@ async fn a_secret_that_expired_is_no_secret() {
     let (id, now) = (client.app.id, app.provider.now());
     app.write(async move |tx: &mut Tx<'_>| {
         let mut secret = store::client_secrets::list_of_app(tx, id).await?.remove(0);
-        store::client_secrets::delete(tx, id, secret.id).await?;
+        store::client_secrets::delete(tx, secret.id).await?;
         secret.expires_at = Some(now);
         store::client_secrets::insert(tx, &secret).await
     })
@@ -403,7 +403,8 @@ async fn t1_a_stolen_refresh_token_revokes_the_grant_at_the_second_partys_next_u
     assert_eq!(client.refresh(&app, &victim.refresh, &[]).await.error(), "invalid_grant");
     assert_eq!(client.refresh(&app, &thief.refresh, &[]).await.error(), "invalid_grant");
     let grant = app.find_grant(id).await.unwrap();
-    let stolen = GrantStatus::Revoked { at: app.provider.now(), reason: RevokeReason::RefreshTheft };
+    let stolen =
+        GrantStatus::Revoked { at: app.provider.now(), reason: RevokeReason::RefreshTheft };
     assert_eq!(grant.status, stolen);
     let audited = app.audited().await;
     assert_eq!(audited.last(), Some(&AuditKind::RefreshTheft));
@@ -437,8 +438,7 @@ async fn a_refresh_token_that_this_database_has_not_issued_revokes_nothing() {
 async fn an_app_without_rotation_keeps_its_refresh_token() {
     let app = TestApp::start().await;
     let user = app.add_user("alice", &[]).await;
-    let client =
-        app.add_app("bank", AppKind::Web, |app| app.rotates_refresh_tokens = false).await;
+    let client = app.add_app("bank", AppKind::Web, |app| app.rotates_refresh_tokens = false).await;
     let tokens = client.tokens(&app, &user).await;
     for _ in 0..3 {
         app.clock.advance(Duration::from_secs(3600));
@@ -543,7 +543,8 @@ async fn a_resource_that_wants_jwts_gets_them() {
     let tokens = Tokens::of(&client.redeem(&app, &code).await);
     assert_eq!(tokens.access.split('.').count(), 3);
     let keyring = app.provider.keyring();
-    let claims = protocol::jose::verify(keyring.verifying_keys(), "at+jwt", &tokens.access).unwrap();
+    let claims =
+        protocol::jose::verify(keyring.verifying_keys(), "at+jwt", &tokens.access).unwrap();
     let now = app.provider.now().as_seconds();
     assert_eq!(claims["iss"], crate::harness::ISSUER);
     assert_eq!(claims["aud"], JWT_API);
@@ -663,11 +664,8 @@ async fn a_redirect_uri_that_was_left_out_need_not_be_repeated() {
     let code = browser.decide(&page, "allow", &[]).await.redirected("code").unwrap();
     let wrong = client.redeem_with(&app, &code, &[("redirect_uri", "https://evil.example")]).await;
     assert_eq!(wrong.error(), "invalid_grant");
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("code", &*code),
-        ("code_verifier", VERIFIER),
-    ];
+    let fields =
+        [("grant_type", "authorization_code"), ("code", &*code), ("code_verifier", VERIFIER)];
     assert_eq!(client.post(&app, "/oauth/token", &fields).await.status, StatusCode::OK);
     assert_eq!(client.app.redirect_uris[0].as_str(), CALLBACK);
 }
