@@ -3,11 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests assert by panicking")]
 
+mod forms;
 mod harness;
 
 mod authorize;
+mod connected;
 mod consent;
+mod control;
 mod discovery;
 mod introspect;
+mod my_apps;
+mod review;
 mod revoke;
+mod routes;
+mod sign_in;
 mod token;
