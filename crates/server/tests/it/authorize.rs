@@ -138,6 +138,18 @@ async fn m1_every_answer_carries_state_and_iss_errors_included() {
 }
 
 #[tokio::test]
+async fn a_scope_that_the_operator_removed_can_be_asked_no_more() {
+    let app = TestApp::start().await;
+    let client = app.add_app("bot", AppKind::Web, |_| {}).await;
+    app.change_policy(|policy| policy.scopes.retain(|name, _| name.as_str() != "orders.create"));
+    let answer = app.browser().get(&client.authorize_path(&[])).await;
+    assert_eq!(answer.redirected("error").as_deref(), Some("invalid_scope"));
+    // A request without `scope` means what is left.
+    let answer = app.browser().get(&client.authorize_path(&[("scope", "")])).await;
+    assert!(answer.location().starts_with("/sign-in?"));
+}
+
+#[tokio::test]
 async fn m2_the_issuer_comes_from_the_config_whatever_the_request_says() {
     let app = TestApp::start().await;
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
