@@ -204,7 +204,8 @@ async fn an_allow_list_keeps_other_addresses_from_every_token_endpoint() {
 #[tokio::test]
 async fn apps_in_browsers_may_call_from_any_origin_without_cookies() {
     let app = TestApp::start().await;
-    for path in ["/oauth/token", "/oauth/revoke"] {
+    let document = "/.well-known/oauth-authorization-server";
+    for path in ["/oauth/token", "/oauth/revoke", document] {
         let mut asked = request(Method::OPTIONS, path);
         asked.headers_mut().insert("origin", "https://spa.example".parse().unwrap());
         let answer = app.send(asked).await;
