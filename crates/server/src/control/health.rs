@@ -22,7 +22,7 @@ pub struct Readiness {
 
 /// The database answers, and this node may still act on what it knows (its lease is valid).
 pub async fn ready(State(provider): State<Shared>) -> (StatusCode, Json<Readiness>) {
-    let reason = provider.store.check_ready().await.err().map(|error| error.to_string());
+    let reason = provider.store.ready().err().map(|error| error.to_string());
     let status = match reason {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
