@@ -1,8 +1,6 @@
 //! How commands reach a provider: over the control socket of the running server, or, when none
 //! runs, by opening the database themselves. Both answer through the same router.
 
-use std::path::Path;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, HOST};
@@ -112,9 +110,4 @@ pub(super) fn path(segments: &[&str]) -> String {
         }
     }
     path
-}
-
-/// Whether a server runs on this data directory.
-pub(super) async fn server_runs(data_dir: &Path) -> bool {
-    UnixStream::connect(control_socket::path(data_dir)).await.is_ok()
 }
