@@ -1,1 +1,22 @@
-fn main() {}
+//! The program `consentry`: reads the command line and the environment, and hands over.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use consentry::cli::{Cli, Command, app, check, init, keys, report, user};
+use consentry::config::Environment;
+use consentry::{demo, serve};
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let done = match Cli::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments, &environment),
+        Command::Serve(arguments) => serve::run(&arguments, &environment),
+        Command::Init(arguments) => init::run(&arguments, &environment),
+        Command::Check(arguments) => check::run(&arguments, &environment),
+        Command::App(arguments) => app::run(&arguments, &environment),
+        Command::User(arguments) => user::run(&arguments, &environment),
+        Command::Keys(arguments) => keys::run(&arguments, &environment),
+    };
+    report(done, &environment)
+}

@@ -5,7 +5,7 @@
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
-use domain::authorization::{Given, NextStep, SignInAsked, Visit};
+use domain::authorization::{Given, NextStep, Visit};
 use domain::consent::Consent;
 use domain::policy::Policy;
 use domain::seal::Purpose;
@@ -61,8 +61,8 @@ pub async fn proceed(
     visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes())
-        .map_err(|_| PageError::RequestOver)?;
+    let params =
+        Params::parse(query.unwrap_or_default().as_bytes()).map_err(|_| PageError::RequestOver)?;
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
     let pending = Pending::open(&provider, sealed)?;
     let app = find_app(&provider, &pending.raw).await?;
@@ -199,7 +199,8 @@ pub(super) fn send_code(
 ) -> Result<Response, PageError> {
     let keyring = provider.keyring();
     let ids = (pending.code_id, pending.grant_id(&keyring));
-    let given = Given { scopes, resources: resources(&visit.request.resources, &provider.policy()) };
+    let given =
+        Given { scopes, resources: resources(&visit.request.resources, &provider.policy()) };
     let code = visit.code(ids, session, consent, given, provider.now());
     let sealed = keyring
         .seal(Purpose::Code, &code, &*provider.entropy)
@@ -235,9 +236,10 @@ pub(super) fn direct(error: &DirectError, raw: &RawAuthorizeRequest) -> PageErro
                 quoted(raw.redirect_uri.as_deref().unwrap_or_default()),
             ),
         ),
-        _ => ("The app sent you here with a request that we cannot read.", format!(
-            "invalid_request: {error}."
-        )),
+        _ => (
+            "The app sent you here with a request that we cannot read.",
+            format!("invalid_request: {error}."),
+        ),
     };
     PageError::Authorize { what_happened: what_happened.to_owned(), for_developers }
 }

@@ -153,6 +153,7 @@ fn changes(
 }
 
 fn moment(now: Timestamp, at: Timestamp) -> views::Moment {
-    let point = |at: Timestamp| jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    let point =
+        |at: Timestamp| jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
     views::Moment::seen_from(point(now), point(at))
 }

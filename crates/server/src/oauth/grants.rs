@@ -116,7 +116,8 @@ impl Redemption {
         let mut outcome = Err(DbError::OutcomeUnknown(String::new()));
         for _ in 0..ATTEMPTS_MAX {
             let this = self.clone();
-            outcome = provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await;
+            outcome =
+                provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await;
             if !matches!(outcome, Err(DbError::OutcomeUnknown(_))) {
                 break;
             }

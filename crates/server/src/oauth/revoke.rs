@@ -40,7 +40,8 @@ enum Revocable {
 impl Revocable {
     async fn open(provider: &Provider, text: &str) -> Option<Self> {
         if text.starts_with(Purpose::Refresh.prefix()) {
-            let token = open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await.ok()?;
+            let token =
+                open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await.ok()?;
             return Some(Self::Refresh(token.grant_id));
         }
         // An expired token has ended already.

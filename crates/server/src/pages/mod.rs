@@ -73,10 +73,8 @@ impl Pages {
         environment.set_syntax(tidy_whitespace()?);
         filters::register(&mut environment);
         environment.add_global("assets_version", brand_sheet.version());
-        environment.add_global(
-            "brand",
-            context! { name => brand.name, logo_url => brand.logo_url, support_url => brand.support_url },
-        );
+        let Brand { name, logo_url, support_url, .. } = brand;
+        environment.add_global("brand", context! { name, logo_url, support_url });
         let pages = Self { environment, brand_sheet };
         if overrides.is_some() {
             pages.render_samples()?;

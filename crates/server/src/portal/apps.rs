@@ -10,7 +10,7 @@ use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents, grants, usage};
+use store::{Tx, apps, audit, changes, client_secrets, consents, usage};
 
 use super::app_view::{OwnApp, Typed};
 use super::form;

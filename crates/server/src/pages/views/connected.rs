@@ -8,7 +8,7 @@ use super::{Flash, Layout, Moment, ScopeKind, Section, Tier, View};
 ///
 /// | form `name` (`id`) | method, action | fields |
 /// |---|---|---|
-/// | `revoke` (`revoke-{id}`) | POST `/connected/{id}/revoke` | hidden `csrf` |
+/// | `revoke` (`revoke-{id}`) | POST `/connected/{id}/revoke` | |
 #[derive(Clone, Debug, Serialize)]
 pub struct ConnectedApps {
     pub layout: Layout,
@@ -83,9 +83,9 @@ impl View for ConnectedApps {
 ///
 /// | form `name` (`id`) | method, action | fields |
 /// |---|---|---|
-/// | `revoke` (`revoke`) | POST `/connected/{id}/revoke` | hidden `csrf` |
-/// | `remove-scope` (`remove-scope-{scope}`) | POST `/connected/{id}/scopes/remove` | hidden `scope`, `csrf` |
-/// | `end-grant` (`end-grant-{grant}`) | POST `/connected/{id}/grants/end` | hidden `grant`, `csrf` |
+/// | `revoke` (`revoke`) | POST `/connected/{id}/revoke` | |
+/// | `remove-scope` (`remove-scope-{scope}`) | POST `/connected/{id}/scopes/remove` | `scope` |
+/// | `end-grant` (`end-grant-{grant}`) | POST `/connected/{id}/grants/end` | hidden `grant` |
 ///
 /// *Report this app* links to `/connected/{id}/report` ([`ReportApp`]).
 #[derive(Clone, Debug, Serialize)]
@@ -118,6 +118,8 @@ pub struct ConnectedScope {
     pub kind: ScopeKind,
     pub tier: Tier,
     pub text: String,
+    /// Taking it back ends all access: the app cannot do without it, or has nothing else.
+    pub ends_access: bool,
 }
 
 /// One sign-in of the app: a device or a session.
@@ -177,6 +179,7 @@ fn busy_app() -> ConnectedApp {
         kind,
         tier,
         text: text.into(),
+        ends_access: id == "balances.read",
     };
     ConnectedApp {
         layout: Layout::sample().in_section(Section::Connected),

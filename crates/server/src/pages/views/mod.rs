@@ -4,11 +4,12 @@
 //! produce samples; a test renders every sample, the gallery example writes them to disk, and
 //! an operator's overridden template is tried against them before it is used.
 //!
-//! Every form carries `layout.csrf` as the hidden field `csrf`. Ids that end up in an address
-//! (`id` fields) must be made of unreserved URL characters, as ours are.
+//! Every POST form but `form-post` carries `layout.csrf` as the hidden field `csrf`. Ids that
+//! end up in an address (`id` fields) must be made of unreserved URL characters, as ours are.
 
 use serde::Serialize;
 
+mod app_detail;
 mod apps;
 mod connected;
 mod consent;
@@ -17,9 +18,10 @@ mod layout;
 mod staff;
 mod system;
 
+pub use app_detail::{AppDetail, AppScope, AppSecret, Lifetimes, ScopeState};
 pub use apps::{
-    AppCard, AppDetail, AppForm, AppFormErrors, AppKind, AppScope, AppSecret, AppStatus, DeleteApp,
-    Lifetimes, LineError, MyApps, NewApp, ScopeChoice, ScopeState, SecretOnce,
+    AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, LineError, MyApps, NewApp,
+    ScopeChoice, SecretOnce,
 };
 pub use connected::{
     CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,
@@ -32,6 +34,7 @@ pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use staff::{
     FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
+    UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 

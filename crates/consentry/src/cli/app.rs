@@ -1,0 +1,172 @@
+//! `consentry app …`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::control::{Control, path};
+use super::output::{self, field};
+use super::{ControlArgs, Failure, block_on};
+use crate::config::Environment;
+
+#[derive(Debug, Args)]
+pub struct AppArgs {
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(subcommand)]
+    command: AppCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AppCommand {
+    /// Create an app that is live at once; its secret is shown this one time
+    Create(Box<CreateArgs>),
+    /// List all apps
+    List,
+    /// Show one app
+    Show { client_id: String },
+    /// Stop an app: none of its tokens is good from the next request on
+    Suspend {
+        client_id: String,
+        /// Told to its developer
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    #[arg(long)]
+    name: String,
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// E-mail address of its developer, who has an account
+    #[arg(long)]
+    owner: String,
+    /// A scope, with what the app needs it for: `orders.read=Show your orders`. Repeat for more
+    #[arg(long = "scope", value_name = "SCOPE=PURPOSE")]
+    scopes: Vec<String>,
+    /// One of its scopes that it cannot work without. Repeat for more
+    #[arg(long = "required", value_name = "SCOPE")]
+    required: Vec<String>,
+    /// One of its scopes that it may use for itself, by client credentials. Repeat for more
+    #[arg(long = "service-scope", value_name = "SCOPE")]
+    service_scopes: Vec<String>,
+    /// Where users are sent back to. Repeat for more
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// A network that it may call from; without any, from anywhere. Repeat for more
+    #[arg(long = "address", value_name = "NETWORK")]
+    addresses: Vec<String>,
+    #[arg(long, default_value = "")]
+    description: String,
+    #[arg(long)]
+    homepage: Option<String>,
+    /// Who stands behind it; its developer's name otherwise
+    #[arg(long)]
+    publisher: Option<String>,
+    /// Keep this client id, for an app that moves here from elsewhere
+    #[arg(long)]
+    client_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Runs on the developer's servers and keeps a secret
+    Web,
+    /// Runs on the user's device
+    Native,
+    /// Runs in the user's browser
+    SinglePage,
+    /// Acts for itself only
+    Service,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Native => "native",
+            Self::SinglePage => "single_page",
+            Self::Service => "service",
+        }
+    }
+}
+
+pub fn run(arguments: &AppArgs, environment: &Environment) -> Result<(), Failure> {
+    let control = &arguments.control;
+    let (method, path, body) = match &arguments.command {
+        AppCommand::Create(create) => (Method::POST, "/apps".to_owned(), Some(new_app(create)?)),
+        AppCommand::List => (Method::GET, "/apps".to_owned(), None),
+        AppCommand::Show { client_id } => (Method::GET, path(&["apps", client_id]), None),
+        AppCommand::Suspend { client_id, reason } => {
+            let body = json!({ "reason": reason });
+            (Method::POST, path(&["apps", client_id, "suspend"]), Some(body))
+        }
+    };
+    let answer = block_on(async {
+        let control = Control::open(&control.config, environment).await?;
+        control.call(method, &path, body).await
+    })?;
+    match &arguments.command {
+        _ if control.json => output::json(&answer),
+        AppCommand::List => output::line(&list(&answer)),
+        _ => output::line(&show(&answer)),
+    }
+}
+
+fn new_app(create: &CreateArgs) -> Result<Value, Failure> {
+    let mut scopes = Map::new();
+    for scope in &create.scopes {
+        let (name, purpose) = scope.split_once('=').unwrap_or((scope, ""));
+        if scopes.insert(name.trim().to_owned(), purpose.trim().into()).is_some() {
+            return Err(Failure::Usage(format!("--scope {name} is there twice")));
+        }
+    }
+    Ok(json!({
+        "name": create.name,
+        "kind": create.kind.as_str(),
+        "owner": create.owner,
+        "scopes": scopes,
+        "required": create.required.join(" "),
+        "service_scopes": create.service_scopes.join(" "),
+        "redirect_uris": create.redirect_uris,
+        "addresses": create.addresses,
+        "description": create.description,
+        "homepage": create.homepage,
+        "publisher": create.publisher,
+        "client_id": create.client_id,
+    }))
+}
+
+fn list(answer: &Value) -> String {
+    let apps = answer.get("apps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let columns = ["client_id", "name", "kind", "status", "owner"];
+    let row = |app: &Value| columns.iter().map(|column| field(app, column)).collect();
+    let rows: Vec<Vec<String>> = apps.iter().map(row).collect();
+    output::table(&["CLIENT ID", "NAME", "KIND", "STATUS", "OWNER"], &rows)
+}
+
+fn show(app: &Value) -> String {
+    const FIELDS: [(&str, &str); 13] = [
+        ("client id", "client_id"),
+        ("client secret", "client_secret"),
+        ("name", "name"),
+        ("kind", "kind"),
+        ("status", "status"),
+        ("reason", "reason"),
+        ("owner", "owner"),
+        ("redirect URIs", "redirect_uris"),
+        ("asks for", "scopes_requested"),
+        ("approved", "scopes_approved"),
+        ("for itself", "service_scopes"),
+        ("addresses", "addresses"),
+        ("created", "created_at"),
+    ];
+    let fields: Vec<(&str, String)> = FIELDS
+        .iter()
+        .map(|(label, name)| (*label, field(app, name)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    output::record(&fields)
+}

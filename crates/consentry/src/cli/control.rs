@@ -1,0 +1,113 @@
+//! How commands reach a provider: over the control socket of the running server, or, when none
+//! runs, by opening the database themselves. Both answer through the same router.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tower::ServiceExt as _;
+
+use super::{ConfigArgs, Failure};
+use crate::config::{Config, Environment};
+use crate::serve::{Instance, control_socket};
+
+/// Answers are lists of apps and users.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+pub(super) enum Control {
+    Server(UnixStream),
+    Here(Box<Instance>, Router),
+}
+
+impl Control {
+    pub(super) async fn open(
+        arguments: &ConfigArgs,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let config = Config::load(&arguments.config, environment)?;
+        if let Ok(stream) = UnixStream::connect(control_socket::path(&config.data_dir)).await {
+            return Ok(Self::Server(stream));
+        }
+        let instance = Instance::open(&config).await?;
+        let router = server::control_router(instance.provider.clone());
+        Ok(Self::Here(Box::new(instance), router))
+    }
+
+    /// The JSON of the answer; a refusal becomes a [`Failure`] with its message.
+    pub(super) async fn call(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Failure::Failed(format!("{what}: {error}"))
+        };
+        let text = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "consentry")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(text))
+            .map_err(|error| failed("the request cannot be made", &error))?;
+        let (status, bytes) = match self {
+            Self::Server(stream) => {
+                let (mut sender, connection) =
+                    hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                        .await
+                        .map_err(|error| failed("the server does not answer", &error))?;
+                let driver = tokio::spawn(connection);
+                let answer = sender
+                    .send_request(request)
+                    .await
+                    .map_err(|error| failed("the server does not answer", &error))?;
+                let read = read(answer.map(Body::new)).await?;
+                driver.abort();
+                read
+            }
+            Self::Here(instance, router) => {
+                let answer = match router.oneshot(request).await {
+                    Ok(answer) => answer,
+                    Err(never) => match never {},
+                };
+                let read = read(answer).await?;
+                instance.close().await;
+                read
+            }
+        };
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let message = value.get("message").and_then(Value::as_str);
+        Err(Failure::Failed(message.map_or_else(|| format!("refused: {status}"), str::to_owned)))
+    }
+}
+
+async fn read(answer: Response<Body>) -> Result<(StatusCode, Vec<u8>), Failure> {
+    let status = answer.status();
+    let bytes = to_bytes(answer.into_body(), ANSWER_BYTES_MAX)
+        .await
+        .map_err(|error| Failure::Failed(format!("the answer broke off: {error}")))?;
+    Ok((status, bytes.to_vec()))
+}
+
+/// A path of encoded segments.
+pub(super) fn path(segments: &[&str]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        path.push('/');
+        for byte in segment.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                path.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    path
+}

@@ -1,0 +1,109 @@
+//! The command line: what can be said, and how the end of a command is told.
+//! Passwords and secrets are never arguments: other users of the machine can read those.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ConfigErrors, Environment};
+
+pub mod app;
+pub mod check;
+mod control;
+pub mod init;
+pub mod keys;
+mod output;
+pub mod user;
+
+/// Opens a company's API to third-party apps: consent, tokens, a gateway, instant revocation.
+#[derive(Debug, Parser)]
+#[command(name = "consentry", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try it: two complete providers with practice APIs, users and apps, ready to click and curl
+    Demo(crate::demo::DemoArgs),
+    /// Run the server
+    Serve(ConfigArgs),
+    /// Write a config file to start from, a master key, and the first admin
+    Init(init::InitArgs),
+    /// Report every mistake of a config file, with its place and what to do
+    Check(check::CheckArgs),
+    /// Create, list, show and suspend apps
+    App(app::AppArgs),
+    /// Create, list and block users
+    User(user::UserArgs),
+    /// Rotate keys
+    Keys(keys::KeysArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The config file
+    #[arg(short, long, value_name = "FILE", default_value = "consentry.toml", global = true)]
+    pub config: PathBuf,
+}
+
+/// Arguments of the commands that speak to a server or to its database.
+#[derive(Clone, Debug, Args)]
+pub struct ControlArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Why a command ended without success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Exit code 2: the config or the arguments are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Usage(errors.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Tell how a command ended.
+pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode {
+    let Err(failure) = done else { return ExitCode::SUCCESS };
+    let stderr = io::stderr();
+    let colour = stderr.is_terminal() && environment.find("NO_COLOR").is_none_or(str::is_empty);
+    let label = if colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+    // Nothing is left to tell a broken stderr to.
+    let _ = writeln!(stderr.lock(), "{label}: {failure}");
+    match failure {
+        Failure::Usage(_) => ExitCode::from(2),
+        Failure::Failed(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Run a command's asynchronous part.
+pub(crate) fn block_on<T>(
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(future)
+}

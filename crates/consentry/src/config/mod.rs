@@ -1,0 +1,269 @@
+//! The config file: one TOML document, overridden by environment variables, read in two steps.
+//! [`reader`] takes it apart against [`schema`] and keeps every value's place; the other modules
+//! turn values into what they mean. All mistakes are collected, none stops the reading.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use domain::keyring::{Keyring, MasterKey};
+use domain::policy::{IntrospectionCredentials, Policy, Registration};
+use ipnet::IpNet;
+use server::pages::Brand;
+use toml::de::DeTable;
+use zeroize::Zeroizing;
+
+mod brand;
+mod environment;
+mod issuer;
+mod lifetimes;
+mod listen;
+mod openapi;
+mod problem;
+mod quantity;
+mod reader;
+pub mod reference;
+mod resource;
+mod route;
+pub mod schema;
+mod scope;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, LOG};
+pub use listen::Listen;
+pub use problem::{Place, Problem};
+pub use secret::master_key_text;
+
+use problem::line_and_column;
+use reader::{Document, Section, Spot};
+
+/// Everything that the config says, checked.
+#[derive(Debug)]
+pub struct Config {
+    pub file: PathBuf,
+    pub listen: Listen,
+    pub data_dir: PathBuf,
+    /// `sqlite:PATH` with an absolute or resolved path, or `postgres://…`.
+    pub database_url: String,
+    pub master_key: MasterKey,
+    pub templates_dir: Option<PathBuf>,
+    pub brand: Brand,
+    /// Things that work, but probably not as meant.
+    pub warnings: Vec<Problem>,
+    policy: Policy,
+    issuer_host: String,
+    introspection: BTreeMap<String, ClearCredentials>,
+}
+
+/// An API's credentials as they are written in the config.
+#[derive(Clone)]
+struct ClearCredentials {
+    id: String,
+    secret: Zeroizing<String>,
+}
+
+impl fmt::Debug for ClearCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClearCredentials").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong, in the order of the file.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigErrors(pub Vec<Problem>);
+
+/// How files are read: from the disk, or, for the demo, out of the binary.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
+
+fn read_text(read: ReadFile<'_>, path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+impl Config {
+    /// Read `file` from the disk.
+    pub fn load(file: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let read = |path: &Path| std::fs::read(path);
+        match read_text(&read, file) {
+            Ok(text) => Self::parse(file, &text, environment, &read),
+            Err(error) => Err(ConfigErrors(vec![Problem {
+                place: Place::Inside { file: file.to_owned(), path: String::new() },
+                what: format!("cannot be read: {error}"),
+                to_do: "Name a config file with -c, or write one with `consentry init`.".into(),
+            }])),
+        }
+    }
+
+    /// Read a config from its text. `read` opens the files that it names.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        environment: &Environment,
+        read: ReadFile<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let (table, syntax) = DeTable::parse_recoverable(text);
+        if !syntax.is_empty() {
+            // What a broken file means is a guess; first it must be TOML.
+            return Err(ConfigErrors(syntax.iter().map(|e| syntax_problem(file, text, e)).collect()));
+        }
+        let (overrides, mut unknown) = environment.overrides();
+        let document = Document::new(file, text, overrides);
+        let root = Section::root(&document, table.get_ref(), &schema::ROOT);
+        let config = Self::meaning(&root, environment, read);
+        check_positions(&document, &root);
+        drop(root);
+        let (mut problems, warnings) = document.finish();
+        problems.append(&mut unknown);
+        match config {
+            Some(config) if problems.is_empty() => Ok(Self { warnings, ..config }),
+            _ => Err(ConfigErrors(problems)),
+        }
+    }
+
+    /// `None` only if a problem was reported. Every part is read even when an earlier one failed.
+    fn meaning(
+        root: &Section<'_>,
+        environment: &Environment,
+        read: ReadFile<'_>,
+    ) -> Option<Self> {
+        let issuer = issuer::read(root);
+        let data_dir = root.path("data_dir").map_or_else(
+            || root.document.resolve("data"),
+            |at| at.value,
+        );
+        let database_url = database_url(root, &data_dir);
+        let templates_dir = root.path("templates_dir").map(|at| at.value);
+        let master_key = secret::master_key(root, environment, read);
+        let registration = match root.choice("registration").map(|at| at.value) {
+            Some("live") => Registration::Live,
+            Some("closed") => Registration::Closed,
+            _ => Registration::Review,
+        };
+        refuse_dialects(root);
+        let lifetimes = lifetimes::read(&root.section("lifetimes"));
+        let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
+        let listen = listen::read(&root.section("listen"), issuer.as_ref());
+        let scopes = scope::read_all(root);
+        let surroundings =
+            resource::Surroundings { issuer: issuer.as_ref(), scopes: &scopes, brand: &brand, read };
+        let (resources, introspection) = resource::read_all(root, &surroundings);
+        let issuer = issuer?;
+        let policy = Policy {
+            issuer: issuer.text,
+            scopes,
+            resources,
+            lifetimes: lifetimes?,
+            registration,
+        };
+        Some(Self {
+            file: root.document.file.to_owned(),
+            listen: listen?,
+            data_dir,
+            database_url: database_url?,
+            master_key: master_key?,
+            templates_dir,
+            brand,
+            warnings: Vec::new(),
+            policy,
+            issuer_host: issuer.host,
+            introspection,
+        })
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.policy.issuer
+    }
+
+    /// Without port.
+    pub fn issuer_host(&self) -> &str {
+        &self.issuer_host
+    }
+
+    /// The policy without the credentials of resource servers, for whoever has no keys.
+    pub fn policy_without_credentials(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The policy; `keyring` has the pepper under which secrets are kept.
+    pub fn policy(&self, keyring: &Keyring) -> Policy {
+        let mut policy = self.policy.clone();
+        for resource in &mut policy.resources {
+            resource.introspection =
+                self.introspection.get(&resource.identifier).map(|clear| IntrospectionCredentials {
+                    id: clear.id.clone(),
+                    secret_mac: keyring.secret_mac(clear.secret.as_bytes()),
+                });
+        }
+        policy
+    }
+
+}
+
+fn syntax_problem(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
+    let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
+    Problem {
+        place: Place::File { file: file.to_owned(), line, column },
+        what: error.message().to_owned(),
+        to_do: "This is not TOML; see https://toml.io for its grammar.".into(),
+    }
+}
+
+/// `sqlite:` paths are relative to the config file, as all paths in it are.
+fn database_url(root: &Section<'_>, data_dir: &Path) -> Option<String> {
+    let Some(url) = root.text("database_url") else {
+        return Some(format!("sqlite:{}", data_dir.join("consentry.db").display()));
+    };
+    let document = root.document;
+    root.meaning("database_url", url, |text| {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(text.to_owned());
+        }
+        match text.strip_prefix("sqlite:").map(str::trim) {
+            Some(path) if !path.is_empty() => {
+                Ok(format!("sqlite:{}", document.resolve(path).display()))
+            }
+            _ => Err("Write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME."),
+        }
+    })
+    .map(|at| at.value)
+}
+
+fn refuse_dialects(root: &Section<'_>) {
+    for dialect in root.texts("dialects").unwrap_or_default() {
+        root.document.problem(
+            &dialect.spot,
+            format!("there is no dialect `{}`", dialect.value),
+            "Dialects come with dialect files, of which this version has none. Remove it.",
+        );
+    }
+}
+
+/// A variable may set a key of an existing `[[resource]]`; it cannot make a new one.
+fn check_positions(document: &Document<'_>, root: &Section<'_>) {
+    for (path, set) in &document.overrides {
+        let mut parts = path.split('.');
+        let (Some(name), Some(index)) = (parts.next(), parts.next()) else { continue };
+        let Ok(index) = index.parse::<usize>() else { continue };
+        let count = root.count(name);
+        if index >= count {
+            document.problem(
+                &Spot::Variable(set.variable.clone()),
+                format!("there is no [[{name}]] number {index} in the file"),
+                format!("Positions count from 0, and the file has {count} of them."),
+            );
+        }
+    }
+}
+
+/// Used where nothing else was said.
+pub const DRAIN: Duration = Duration::from_secs(20);
+
+/// Addresses to bind, and who is believed behind them.
+pub(crate) type Networks = Vec<IpNet>;
+pub(crate) type Addresses = Vec<SocketAddr>;

@@ -1,0 +1,317 @@
+//! Every key that the config file knows, as data: the reader checks a file against it, environment
+//! variables are mapped by it, and the reference in `docs/operator/config.md` is printed from it.
+
+/// A table of the config file.
+#[derive(Debug)]
+pub struct Shape {
+    pub keys: &'static [Key],
+}
+
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What holds when it is absent, in words; [`REQUIRED`] when there is no such thing.
+    pub default: &'static str,
+    pub text: &'static str,
+}
+
+pub const REQUIRED: &str = "required";
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Text,
+    /// Texts in an array; in an environment variable separated by commas.
+    Texts,
+    /// An array of arrays of texts. Not settable by environment variables.
+    TextGroups,
+    Switch,
+    /// `"10m"`, `"30d"`.
+    Duration,
+    /// `"16MiB"`, or a plain number of bytes.
+    Bytes,
+    /// `"100/1m"`.
+    Rate,
+    Choice(&'static [&'static str]),
+    /// The name of a preset, or a table that [`protocol::envelope::EnvelopeSpec`] describes.
+    Envelope,
+    /// A path, relative to the folder of the config file.
+    Path,
+    Section(&'static Shape),
+    Sections(&'static Shape),
+}
+
+impl Kind {
+    pub fn describe(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Texts => "array of texts".into(),
+            Self::TextGroups => "array of arrays of texts".into(),
+            Self::Switch => "true or false".into(),
+            Self::Duration => "duration".into(),
+            Self::Bytes => "size".into(),
+            Self::Rate => "rate".into(),
+            Self::Choice(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            }
+            Self::Envelope => "name or table".into(),
+            Self::Path => "path".into(),
+            Self::Section(_) => "table".into(),
+            Self::Sections(_) => "array of tables".into(),
+        }
+    }
+}
+
+impl Shape {
+    pub fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, text: &'static str) -> Key {
+    Key { name, kind, default, text }
+}
+
+pub static ROOT: Shape = Shape {
+    keys: &[
+        key(
+            "issuer",
+            Kind::Text,
+            REQUIRED,
+            "Where users and apps reach this server: scheme, host and port, nothing behind. \
+             It is the `iss` of every token; changing it ends all of them.",
+        ),
+        key(
+            "data_dir",
+            Kind::Path,
+            "`data`",
+            "Folder of the SQLite database and of the control socket. One running server each.",
+        ),
+        key(
+            "database_url",
+            Kind::Text,
+            "`sqlite:` in the data folder",
+            "`sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
+        ),
+        key(
+            "master_key_file",
+            Kind::Path,
+            "`master.key`",
+            "File with 64 hexadecimal digits that wrap every other key. Back it up apart from the \
+             database: without it the database cannot be used. `CONSENTRY_MASTER_KEY` carries the \
+             digits themselves instead.",
+        ),
+        key(
+            "templates_dir",
+            Kind::Path,
+            "built-in pages",
+            "Folder with page templates that replace built-in ones of the same name.",
+        ),
+        key(
+            "registration",
+            Kind::Choice(&["review", "live", "closed"]),
+            "`review`",
+            "What happens to a new app: it waits for staff, it is live at once (and the consent \
+             page says that nobody looked at it), or developers cannot create any.",
+        ),
+        key(
+            "dialects",
+            Kind::Texts,
+            "`[]`",
+            "Wire formats besides the standard. None is available yet: they come with dialect \
+             files.",
+        ),
+        key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
+        key("brand", Kind::Section(&BRAND), "", "How the pages look."),
+        key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
+        key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
+        key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
+    ],
+};
+
+static LISTEN: Shape = Shape {
+    keys: &[
+        key(
+            "public",
+            Kind::Texts,
+            "loopback and the issuer's port, or `127.0.0.1:8400` for an https issuer",
+            "`HOST:PORT` for users, apps and API calls. HTTP/1.1 and HTTP/2 without TLS: put a \
+             proxy that speaks TLS in front.",
+        ),
+        key(
+            "internal",
+            Kind::Text,
+            "none",
+            "Address for `/healthz`, `/readyz` and forward-auth. Never reachable from outside.",
+        ),
+        key(
+            "trusted_proxies",
+            Kind::Texts,
+            "`[]`",
+            "Networks whose `X-Forwarded-For` is believed. Everyone else's is ignored.",
+        ),
+        key(
+            "forward_auth_peers",
+            Kind::Texts,
+            "loopback",
+            "Networks that may ask the forward-auth endpoint.",
+        ),
+        key(
+            "drain",
+            Kind::Duration,
+            "`20s`",
+            "How long running requests may finish after a stop signal.",
+        ),
+    ],
+};
+
+static BRAND: Shape = Shape {
+    keys: &[
+        key("name", Kind::Text, "host of the issuer", "What the company is called."),
+        key("logo", Kind::Path, "none", "An image file (svg, png, jpg, webp) of at most 64 KiB."),
+        key("accent", Kind::Text, "`#14594b`", "Colour of buttons and links, `#rrggbb`."),
+        key("accent_dark", Kind::Text, "from `accent`", "The same in dark mode."),
+        key("support_url", Kind::Text, "none", "Where users find help: `https:` or `mailto:`."),
+    ],
+};
+
+static LIFETIMES: Shape = Shape {
+    keys: &[
+        key("access_token", Kind::Duration, "`10m`", "Access tokens, unless an app says less."),
+        key("access_token_max", Kind::Duration, "`1h`", "The most that an app can say."),
+        key(
+            "refresh_idle",
+            Kind::Duration,
+            "`30d`",
+            "An authorization ends when it was not refreshed for this long.",
+        ),
+        key("refresh_idle_max", Kind::Duration, "`90d`", "The most that an app can say."),
+        key(
+            "grant",
+            Kind::Duration,
+            "`365d`",
+            "An authorization ends after this long, however often it is refreshed.",
+        ),
+        key("grant_max", Kind::Duration, "`365d`", "The most that an app can say."),
+    ],
+};
+
+static SCOPE: Shape = Shape {
+    keys: &[
+        key("name", Kind::Text, REQUIRED, "As apps write it: `orders.read`."),
+        key(
+            "text",
+            Kind::Text,
+            REQUIRED,
+            "What it lets an app do, in plain words, read after “This app will be able to”.",
+        ),
+        key(
+            "kind",
+            Kind::Choice(&["read", "change", "money"]),
+            "`read`",
+            "Whether it looks, changes things or moves money. The consent page groups by it.",
+        ),
+        key(
+            "tier",
+            Kind::Choice(&["low", "sensitive", "high"]),
+            "`low`",
+            "How much harm it can do.",
+        ),
+    ],
+};
+
+static RESOURCE: Shape = Shape {
+    keys: &[
+        key(
+            "identifier",
+            Kind::Text,
+            "host and path prefix",
+            "An absolute URI: the audience of its tokens (RFC 8707).",
+        ),
+        key("name", Kind::Text, "name of the brand", "What people call this API."),
+        key("host", Kind::Text, "host of the issuer", "Which `Host` it answers to, without port."),
+        key(
+            "path_prefix",
+            Kind::Text,
+            "none",
+            "`/api/v4`. Needed unless the API has a host of its own.",
+        ),
+        key(
+            "token_format",
+            Kind::Choice(&["opaque", "jwt-es256", "jwt-eddsa", "jwt-rs256"]),
+            "`opaque`",
+            "JWT (RFC 9068) only for APIs that check tokens alone: they learn of a revocation \
+             only when the token expires.",
+        ),
+        key(
+            "openapi",
+            Kind::Path,
+            "none",
+            "OpenAPI 3 document (YAML or JSON): its `security` entries become routes.",
+        ),
+        key("upstream", Kind::Section(&UPSTREAM), "forward-auth only", "The API itself."),
+        key("introspection", Kind::Section(&INTROSPECTION), "none", "The API's own credentials."),
+        key("rate", Kind::Section(&RATE), "no limits", "Limits, counted on each node."),
+        key(
+            "envelope",
+            Kind::Envelope,
+            "`problem+json`",
+            "How refusals are written: `problem+json` (RFC 9457), `bitport`, `whitebit`, or a \
+             table of your own (below).",
+        ),
+        key("route", Kind::Sections(&ROUTE), "", "One route of the API. Unlisted ones are 404."),
+    ],
+};
+
+static UPSTREAM: Shape = Shape {
+    keys: &[
+        key("url", Kind::Text, REQUIRED, "`http://HOST:PORT`, with a path if it needs one."),
+        key("connect_timeout", Kind::Duration, "`5s`", "Until a connection stands."),
+        key("answer_timeout", Kind::Duration, "`30s`", "Until the head of the answer."),
+        key("idle_timeout", Kind::Duration, "`60s`", "Between two pieces of a body."),
+        key("body_max", Kind::Bytes, "`16MiB`", "Largest request body."),
+    ],
+};
+
+static INTROSPECTION: Shape = Shape {
+    keys: &[
+        key("id", Kind::Text, REQUIRED, "The API's client id at the introspection endpoint."),
+        key("secret", Kind::Text, "", "Its secret; better in a file."),
+        key("secret_file", Kind::Path, "", "File that holds the secret."),
+    ],
+};
+
+static RATE: Shape = Shape {
+    keys: &[
+        key("per_app", Kind::Rate, "none", "`100/1m`: so many calls of one app per period."),
+        key("per_user", Kind::Rate, "none", "The same for one user through one app."),
+    ],
+};
+
+static ROUTE: Shape = Shape {
+    keys: &[
+        key("method", Kind::Text, "", "`GET`; or use `methods`."),
+        key("methods", Kind::Texts, "", "Several methods that need the same."),
+        key(
+            "path",
+            Kind::Text,
+            REQUIRED,
+            "The whole path as callers write it, with `{name}` for one segment and `{*rest}` for \
+             all that follow: `/api/v4/orders/{id}`.",
+        ),
+        key(
+            "scopes",
+            Kind::Texts,
+            "",
+            "All of these are needed. `[]`: any valid token of this API.",
+        ),
+        key("any_of", Kind::TextGroups, "", "Or: all of one of these groups."),
+        key("public", Kind::Switch, "`false`", "No token is needed."),
+        key(
+            "family",
+            Kind::Text,
+            "first segment behind the prefix",
+            "What “connected apps” calls the group of routes.",
+        ),
+    ],
+};

@@ -1,0 +1,321 @@
+//! The config as an operator meets it: what a right file means, and what a wrong one is told.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use domain::policy::{RouteAccess, ScopeKind, TokenFormat};
+use http::Method;
+use protocol::path::NormalPath;
+use protocol::route::Lookup;
+use protocol::scope::ScopeSet;
+
+use super::*;
+
+const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+const RIGHT: &str = r##"
+issuer = "https://auth.example.com"
+data_dir = "var"
+
+[brand]
+name = "Example"
+accent = "#AA3300"
+
+[lifetimes]
+access_token = "5m"
+
+[[scope]]
+name = "orders.read"
+text = "see your orders"
+
+[[scope]]
+name = "orders.create"
+text = "place orders"
+kind = "money"
+tier = "high"
+
+[[resource]]
+path_prefix = "/api"
+token_format = "jwt-es256"
+envelope = "whitebit"
+openapi = "api.yaml"
+[resource.upstream]
+url = "http://127.0.0.1:9000/"
+body_max = 1024
+[resource.rate]
+per_app = "100/1m"
+[resource.introspection]
+id = "api"
+secret = "a secret of many characters"
+[[resource.route]]
+method = "GET"
+path = "/api/orders"
+scopes = ["orders.read"]
+[[resource.route]]
+methods = ["PUT", "POST"]
+path = "/api/orders/{id}"
+any_of = [["orders.create"], ["orders.read", "orders.create"]]
+family = "trading"
+"##;
+
+const OPENAPI: &str = r"
+openapi: 3.1.0
+servers: [{url: 'https://api.example.com/api'}]
+security: [{oauth: [orders.read]}]
+paths:
+  /orders:
+    get: {security: []}
+    post: {security: [{oauth: [orders.create]}, {key: []}]}
+  /status:
+    get: {security: []}
+  /history:
+    get: {x-consentry-family: past}
+  /keys:
+    get: {security: [{key: []}]}
+components:
+  securitySchemes:
+    oauth: {type: oauth2, flows: {}}
+    key: {type: apiKey, in: header, name: X-Key}
+";
+
+fn files(path: &Path) -> io::Result<Vec<u8>> {
+    match path.to_str() {
+        Some("etc/master.key") => Ok(format!("{MASTER}\n").into_bytes()),
+        Some("etc/api.yaml") => Ok(OPENAPI.as_bytes().to_vec()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
+}
+
+fn parse_with(text: &str, environment: &Environment) -> Result<Config, String> {
+    Config::parse(Path::new("etc/consentry.toml"), text, environment, &files)
+        .map_err(|errors| errors.to_string())
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    parse_with(text, &Environment::default())
+}
+
+fn scopes(text: &str) -> ScopeSet {
+    text.parse().unwrap()
+}
+
+fn access(config: &Config, method: Method, path: &str) -> Option<(RouteAccess, String)> {
+    let routes = &config.policy.resources[0].routes;
+    match routes.lookup(&method, &NormalPath::parse(path).unwrap()) {
+        Lookup::Found(rule) => Some((rule.access.clone(), rule.family.clone())),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_right_file_means_what_it_says() {
+    let config = parse(RIGHT).unwrap();
+    let policy = config.policy_without_credentials();
+    assert_eq!(policy.issuer, "https://auth.example.com");
+    assert_eq!(config.data_dir, Path::new("etc/var"));
+    assert_eq!(config.database_url, "sqlite:etc/var/consentry.db");
+    assert_eq!(config.brand.accent, "#aa3300");
+    assert_eq!(policy.lifetimes.access_token, Duration::from_secs(300));
+    assert_eq!(policy.scopes["orders.create"].kind, ScopeKind::Money);
+    let resource = &policy.resources[0];
+    assert_eq!(resource.identifier, "https://auth.example.com/api");
+    assert_eq!(resource.name, "Example");
+    assert!(matches!(resource.token_format, TokenFormat::Jwt(_)));
+    let upstream = resource.upstream.as_ref().unwrap();
+    assert_eq!((upstream.url.as_str(), upstream.body_max), ("http://127.0.0.1:9000", 1024));
+    assert_eq!(config.introspection["https://auth.example.com/api"].id, "api");
+}
+
+#[test]
+fn routes_of_the_file_replace_those_of_the_openapi_document() {
+    let config = parse(RIGHT).unwrap();
+    let all = |text| RouteAccess::AnyOf(vec![scopes(text)]);
+    let found = |method, path| access(&config, method, path);
+    assert_eq!(found(Method::GET, "/api/orders"), Some((all("orders.read"), "orders".into())));
+    assert_eq!(found(Method::POST, "/api/orders"), Some((all("orders.create"), "orders".into())));
+    assert_eq!(found(Method::GET, "/api/status"), Some((RouteAccess::Public, "status".into())));
+    assert_eq!(found(Method::GET, "/api/history"), Some((all("orders.read"), "past".into())));
+    assert_eq!(
+        found(Method::PUT, "/api/orders/7"),
+        Some((
+            RouteAccess::AnyOf(vec![scopes("orders.create"), scopes("orders.read orders.create")]),
+            "trading".into()
+        ))
+    );
+    // Its only alternative is a scheme that no token of ours satisfies.
+    assert_eq!(found(Method::GET, "/api/keys"), None);
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @r"
+    etc/api.yaml: GET /keys: it accepts no OAuth token, so it is not reachable
+        Add a scheme of type oauth2 or http bearer, or a [[resource.route]].
+    ");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let environment = Environment::default()
+        .with("CONSENTRY_ISSUER", "http://localhost:7000")
+        .with("CONSENTRY_LISTEN__PUBLIC", "127.0.0.1:1, [::1]:2")
+        .with("CONSENTRY_RESOURCE__0__UPSTREAM__URL", "http://upstream:1")
+        .with("CONSENTRY_LOG", "debug")
+        .with("CONSENTRY_TEST_DATABASE_URL", "postgres://ignored")
+        .with("CONSENTRY_MASTER_KEY", "ff".repeat(32));
+    let config = parse_with(RIGHT, &environment).unwrap();
+    assert_eq!(config.issuer(), "http://localhost:7000");
+    let addresses: Vec<_> = config.listen.public.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["127.0.0.1:1", "[::1]:2"]);
+    assert_eq!(config.policy.resources[0].upstream.as_ref().unwrap().url, "http://upstream:1");
+    assert_eq!(config.master_key.as_bytes(), &[0xff; 32]);
+}
+
+#[test]
+fn variables_that_set_nothing_are_mistakes() {
+    let environment = Environment::default()
+        .with("CONSENTRY_ISUER", "https://x.example")
+        .with("CONSENTRY_RESOURCE__0__UPSTREAM__UR", "http://x")
+        .with("CONSENTRY_RESOURCE__7__NAME", "x")
+        .with("CONSENTRY_LIFETIMES__ACCESS_TOKEN", "soon");
+    insta::assert_snapshot!(parse_with(RIGHT, &environment).unwrap_err(), @r#"
+    environment variable CONSENTRY_LIFETIMES__ACCESS_TOKEN: `access_token` cannot be `soon`
+        Write a whole number with a unit: ms, s, m, h or d, such as "10m".
+    environment variable CONSENTRY_RESOURCE__7__NAME: there is no [[resource]] number 7 in the file
+        Positions count from 0, and the file has 1 of them.
+    environment variable CONSENTRY_ISUER: it sets nothing
+        Did you mean CONSENTRY_ISSUER?
+    environment variable CONSENTRY_RESOURCE__0__UPSTREAM__UR: it sets nothing
+        Did you mean CONSENTRY_RESOURCE__0__UPSTREAM__URL?
+    "#);
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_place_and_what_to_do() {
+    let text = r#"issuer = "http://auth.example.com/"
+registraton = "live"
+registration = "reviwe"
+dialects = ["bitport"]
+[listen]
+public = ["localhost:80"]
+[lifetimes]
+access_token = "2h"
+grant = 30
+[[scope]]
+name = "orders read"
+text = "see your orders"
+[[scope]]
+name = "orders.read"
+[[resource]]
+path_prefix = "/oauth/api"
+envelope = "bitprot"
+[resource.upstream]
+url = "https://127.0.0.1:9000"
+[resource.introspection]
+id = "api"
+[[resource.route]]
+method = "get"
+path = "/oauth/api/x"
+scopes = ["orders.reed"]
+[[resource.route]]
+method = "GET"
+path = "/y"
+[[resource]]
+path_prefix = "/oauth/api/x"
+[resource.envelope]
+template = "{"
+"#;
+    insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
+    etc/consentry.toml:1:10: `issuer` cannot be `http://auth.example.com/`
+        Passwords and tokens would travel in the clear. Use https://, or for a trial on one machine http://localhost.
+    etc/consentry.toml:2:1: `registraton` is not a key of the config
+        Did you mean `registration`?
+    etc/consentry.toml:3:16: `registration` cannot be `reviwe`
+        Did you mean `review`? It is one of: review, live, closed.
+    etc/consentry.toml:4:13: there is no dialect `bitport`
+        Dialects come with dialect files, of which this version has none. Remove it.
+    etc/consentry.toml:6:11: `public` cannot be `localhost:80`
+        Write an IP address and a port, such as 127.0.0.1:8400, 0.0.0.0:80 or [::]:80.
+    etc/consentry.toml:8:16: `access_token` is longer than `access_token_max`
+        Raise `access_token_max` or lower `access_token`.
+    etc/consentry.toml:9:9: `grant` is integer, it must be: duration
+    etc/consentry.toml:11:8: `name` cannot be `orders read`
+        Choose another name: a scope name has a character other than printable ASCII without quote and backslash.
+    etc/consentry.toml:13:1: `text` is missing in [scope]
+        What it lets an app do, in plain words, read after “This app will be able to”.
+    etc/consentry.toml:17:12: `envelope` cannot be `bitprot`
+        problem+json, bitport and whitebit are built in.
+    etc/consentry.toml:19:7: `url` cannot be `https://127.0.0.1:9000`
+        The gateway speaks plain HTTP to the API. Give it the API's address inside your network, or a local TLS client such as stunnel.
+    etc/consentry.toml:20:1: the credentials have no secret
+        Add `secret_file` (or `secret`).
+    etc/consentry.toml:23:10: `method` cannot be `get`
+        Did you mean GET?
+    etc/consentry.toml:25:11: no scope is called `orders.reed`
+        Declare it with [[scope]], or correct the name.
+    etc/consentry.toml:26:1: the route does not say what it needs
+        Add scopes = ["…"]; or public = true if no token is needed.
+    etc/consentry.toml:28:8: `path` cannot be `/y`
+        It must start with the API's path prefix /oauth/api.
+    etc/consentry.toml:31:1: the template is not JSON: EOF while parsing an object at line 1 column 1
+        See “Envelopes” in docs/operator/config.md.
+    "#);
+}
+
+#[test]
+fn a_broken_file_is_told_where_it_breaks() {
+    let error = parse("issuer = \"https://a.example\"\n[listen\n").unwrap_err();
+    assert!(error.starts_with("etc/consentry.toml:2:"), "{error}");
+}
+
+#[test]
+fn one_path_cannot_belong_to_two_apis() {
+    let second = "[[resource]]\nidentifier = \"urn:two\"\npath_prefix = \"/api/orders\"\n";
+    let error = parse(&format!("{RIGHT}{second}")).unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    etc/consentry.toml:46:15: the APIs `Example` and `Example` both claim paths under auth.example.com/api/orders
+        Choose prefixes of which none contains another.
+    "#);
+    let elsewhere = format!("{second}host = \"api.example.com\"\n");
+    assert!(parse(&format!("{RIGHT}{elsewhere}")).is_ok());
+}
+
+#[test]
+fn the_same_route_twice_is_a_mistake_whatever_its_parameters_are_called() {
+    let twin = "[[resource.route]]\nmethod = \"PUT\"\npath = \"/api/orders/{order}\"\nscopes = []\n";
+    insta::assert_snapshot!(parse(&format!("{RIGHT}{twin}")).unwrap_err(), @r#"
+    etc/consentry.toml:46:8: PUT /api/orders/{order} is declared twice
+        Remove one of them.
+    "#);
+}
+
+#[test]
+fn a_missing_or_wrong_master_key_is_a_mistake() {
+    let error = parse(&format!("master_key_file = \"other.key\"\n{RIGHT}")).unwrap_err();
+    assert!(error.contains("etc/consentry.toml:1:19: the master key file etc/other.key"), "{error}");
+    let environment = Environment::default().with("CONSENTRY_MASTER_KEY", "abc");
+    let error = parse_with(RIGHT, &environment).unwrap_err();
+    assert!(error.starts_with("environment variable CONSENTRY_MASTER_KEY"), "{error}");
+    assert!(!error.contains("abc"), "a secret must not be repeated: {error}");
+}
+
+#[test]
+fn the_reference_in_the_docs_is_the_one_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator/config.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == reference::markdown(),
+        "run: cargo run -- check --reference > docs/operator/config.md"
+    );
+}
+
+#[test]
+fn every_key_of_the_schema_says_what_it_means() {
+    fn walk(shape: &schema::Shape) {
+        for key in shape.keys {
+            assert!(!key.text.is_empty(), "{}", key.name);
+            if let schema::Kind::Section(below) | schema::Kind::Sections(below) = key.kind {
+                walk(below);
+            }
+        }
+    }
+    walk(&schema::ROOT);
+}

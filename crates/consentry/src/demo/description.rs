@@ -1,0 +1,97 @@
+//! What the demo says about itself: `demo.json` for programs, the same in words for people.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use domain::user::Role;
+use serde_json::{Map, Value, json};
+
+use super::cast::{PEOPLE, Seeded};
+use super::provider::DemoProvider;
+use crate::cli::Failure;
+
+/// Call it when connections are accepted: whoever waits for the file goes on at once.
+pub(super) fn publish(
+    folder: &Path,
+    app_origin: &str,
+    exchange: &DemoProvider,
+    drive: &DemoProvider,
+) -> Result<(), Failure> {
+    let path = folder.join("demo.json");
+    let text = format!("{:#}\n", json!({
+        "exchange": describe(exchange),
+        "drive": describe(drive),
+    }));
+    // Never half a file under its final name.
+    let unfinished = folder.join("demo.json.part");
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, &path)?;
+    let words = in_words(&path, app_origin, &[exchange, drive]);
+    Ok(std::io::stdout().lock().write_all(words.as_bytes())?)
+}
+
+fn describe(provider: &DemoProvider) -> Value {
+    let users: Vec<Value> = PEOPLE
+        .iter()
+        .map(|person| {
+            json!({
+                "email": person.email(),
+                "password": person.password(),
+                "roles": person.roles,
+            })
+        })
+        .collect();
+    let apps: Map<String, Value> =
+        provider.apps.iter().map(|app| (app.script.key.to_owned(), describe_app(app))).collect();
+    json!({ "issuer": provider.issuer, "users": users, "apps": apps })
+}
+
+fn describe_app(app: &Seeded) -> Value {
+    let scopes: Vec<&str> = app.script.scopes.iter().map(|scope| scope.name).collect();
+    let mut described = json!({
+        "client_id": app.script.client_id,
+        "redirect_uri": app.redirect_uri,
+        "scopes": scopes,
+    });
+    if let Some(secret) = &app.client_secret
+        && let Some(object) = described.as_object_mut()
+    {
+        object.insert("client_secret".to_owned(), secret.as_str().into());
+    }
+    described
+}
+
+fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> String {
+    let mut out = String::from("\nConsentry demo is ready.\n\n");
+    let _ = writeln!(out, "  Start here: {app_origin}/ (the practice app: let it in, then revoke it)\n");
+    for provider in providers {
+        let _ = writeln!(out, "{}  {}", provider.script.name, provider.issuer);
+        let _ = writeln!(out, "  sign in          {}/sign-in", provider.issuer);
+        let _ = writeln!(out, "  connected apps   {}/connected", provider.issuer);
+        let _ = writeln!(out, "  my applications  {}/apps (dev)", provider.issuer);
+        let _ = writeln!(out, "  review           {}/staff/review (review)", provider.issuer);
+        for app in &provider.apps {
+            let secret = app.client_secret.as_deref().unwrap_or("– (public, PKCE)");
+            let (key, id) = (app.script.key, app.script.client_id);
+            let _ = writeln!(out, "  app {key:<17}  client_id {id:<18}  secret {secret}");
+        }
+        out.push('\n');
+    }
+    out.push_str("people, on both\n");
+    for person in &PEOPLE {
+        let roles: Vec<&str> = person.roles.iter().map(|role| role_name(*role)).collect();
+        let role = if roles.is_empty() { "user".to_owned() } else { roles.join(", ") };
+        let _ = writeln!(out, "  {:<20}  {:<22}  {role}", person.email(), person.password());
+    }
+    let _ = writeln!(out, "\nThe same for programs: {}\nCtrl-C stops it.\n", path.display());
+    out
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Developer => "developer",
+        Role::Reviewer => "reviewer",
+        Role::Admin => "admin",
+    }
+}

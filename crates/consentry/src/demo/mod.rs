@@ -1,0 +1,83 @@
+//! `consentry demo`: two complete providers in one process, with practice APIs behind them, people,
+//! apps, and a practice app to click. Everything lies in one folder and can be thrown away.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use domain::entropy::random_alphanumeric;
+
+use crate::cli::{Failure, block_on};
+use crate::config::Environment;
+use crate::serve::{StopSignal, create_private_folder, logging};
+use crate::system::SystemEntropy;
+
+mod apps;
+mod cast;
+mod description;
+mod ports;
+mod practice_app;
+mod provider;
+mod upstream;
+
+use ports::Ports;
+use practice_app::PracticeApp;
+use provider::{DRIVE, DemoProvider, EXCHANGE};
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Port of the exchange; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8400)]
+    exchange_port: u16,
+    /// Port of the drive; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8500)]
+    drive_port: u16,
+    /// Port of the practice app, which plays the third party; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8499)]
+    app_port: u16,
+    /// Folder that is kept between runs; without it a fresh one, removed at the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub fn run(arguments: &DemoArgs, environment: &Environment) -> Result<(), Failure> {
+    logging::start(environment, "warn")?;
+    let (folder, is_temporary) = match &arguments.data {
+        Some(folder) => (folder.clone(), false),
+        None => {
+            let name = format!("consentry-demo-{}", random_alphanumeric(&SystemEntropy, 8));
+            (std::env::temp_dir().join(name), true)
+        }
+    };
+    create_private_folder(&folder).map_err(|error| {
+        Failure::Failed(format!("the folder {} cannot be made: {error}", folder.display()))
+    })?;
+    let folder = std::path::absolute(&folder)?;
+    let done = block_on(play(arguments, &folder));
+    if is_temporary {
+        // It is in the system's folder for temporary files: what stays is cleaned up there.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    done
+}
+
+async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
+    let mut stop = StopSignal::listen()?;
+    let sockets = Ports::bind(arguments, folder).await?;
+    let app_origin = format!("http://127.0.0.1:{}", sockets.app.port);
+    let exchange = DemoProvider::start(&EXCHANGE, folder, sockets.exchange, &app_origin).await?;
+    let drive = match DemoProvider::start(&DRIVE, folder, sockets.drive, &app_origin).await {
+        Ok(drive) => drive,
+        Err(failure) => {
+            exchange.stop().await;
+            return Err(failure);
+        }
+    };
+    let app = PracticeApp::start(sockets.app, &[&exchange, &drive]);
+    let described = description::publish(folder, &app_origin, &exchange, &drive);
+    if described.is_ok() {
+        stop.wait().await;
+    }
+    app.stop();
+    tokio::join!(exchange.stop(), drive.stop());
+    described
+}

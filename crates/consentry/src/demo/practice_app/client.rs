@@ -1,0 +1,201 @@
+//! What an app does on the wire: the authorization request, the token endpoint, API calls.
+//! The standard as any client library speaks it.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::{Body, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{Method, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use domain::entropy::random_alphanumeric;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::Part;
+use super::calls::ApiCall;
+use crate::system::SystemEntropy;
+
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// An authorization request that the user is away on.
+pub(super) struct Pending {
+    state: String,
+    verifier: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Tokens {
+    pub(super) access: String,
+    pub(super) refresh: Option<String>,
+    pub(super) scope: String,
+    pub(super) expires_in: u64,
+}
+
+/// What a click led to, as the page shows it.
+pub(super) struct Outcome {
+    pub(super) did: String,
+    pub(super) status: Option<StatusCode>,
+    pub(super) challenge: Option<String>,
+    pub(super) text: String,
+    pub(super) tokens: Option<Tokens>,
+}
+
+impl Outcome {
+    fn failed(did: &str, text: impl Into<String>) -> Self {
+        Self { did: did.to_owned(), status: None, challenge: None, text: text.into(), tokens: None }
+    }
+}
+
+/// Where the user is sent, and what must come back.
+pub(super) fn authorization(part: &Part, redirect_uri: &str) -> (Pending, String) {
+    let pending = Pending {
+        state: random_alphanumeric(&SystemEntropy, 22),
+        verifier: random_alphanumeric(&SystemEntropy, 64),
+    };
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, pending.verifier.as_bytes()));
+    let scopes: Vec<&str> = part.app.script.scopes.iter().map(|scope| scope.name).collect();
+    let query = Serializer::new(String::new())
+        .extend_pairs([
+            ("response_type", "code"),
+            ("client_id", part.app.script.client_id),
+            ("redirect_uri", redirect_uri),
+            ("scope", &scopes.join(" ")),
+            ("state", &pending.state),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ])
+        .finish();
+    let address = format!("{}/oauth/authorize?{query}", part.issuer);
+    (pending, address)
+}
+
+/// The code of an answer that really belongs to our request: `state` (RFC 6749 §10.12) and `iss`
+/// (RFC 9207 §2.4) are looked at first.
+pub(super) fn code_of<'a>(
+    part: &Part,
+    pending: Option<&'a Pending>,
+    answer: &'a HashMap<String, String>,
+) -> Result<(&'a str, &'a str), Outcome> {
+    const DID: &str = "Came back from the provider";
+    let value = |name: &str| answer.get(name).map(String::as_str);
+    let pending =
+        pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
+    if value("state") != Some(&pending.state) {
+        return Err(Outcome::failed(DID, "The state is not the one that was sent."));
+    }
+    if value("iss") != Some(&part.issuer) {
+        return Err(Outcome::failed(DID, "The answer comes from another issuer."));
+    }
+    if let Some(error) = value("error") {
+        let why = value("error_description").unwrap_or_default();
+        return Err(Outcome::failed(DID, format!("{error}: {why}")));
+    }
+    let code = value("code").ok_or_else(|| Outcome::failed(DID, "There is no code."))?;
+    Ok((code, &pending.verifier))
+}
+
+pub(super) struct Client(hyper_util::client::legacy::Client<HttpConnector, Body>);
+
+impl Client {
+    pub(super) fn new() -> Self {
+        let builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+        Self(builder.build_http())
+    }
+
+    pub(super) async fn redeem(
+        &self,
+        part: &Part,
+        code: &str,
+        verifier: &str,
+        redirect_uri: &str,
+    ) -> Outcome {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier),
+        ];
+        self.token(part, "Traded the code for tokens", &form).await
+    }
+
+    pub(super) async fn refresh(&self, part: &Part, token: &str) -> Outcome {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.token(part, "Traded the refresh token for new tokens", &form).await
+    }
+
+    pub(super) async fn client_credentials(&self, part: &Part) -> Outcome {
+        let form = [("grant_type", "client_credentials")];
+        self.token(part, "Asked for a token of its own", &form).await
+    }
+
+    async fn token(&self, part: &Part, did: &str, form: &[(&str, &str)]) -> Outcome {
+        let mut form = form.to_vec();
+        let mut request = Request::post(format!("{}/oauth/token", part.issuer))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match &part.app.client_secret {
+            Some(secret) => {
+                let pair = format!("{}:{secret}", part.app.script.client_id);
+                request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
+            }
+            None => form.push(("client_id", part.app.script.client_id)),
+        }
+        let body = Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut outcome = self.send(did, request.body(Body::from(body))).await;
+        outcome.tokens = read_tokens(&outcome);
+        if outcome.tokens.is_some() {
+            // Tokens are for the app's memory, not for a screen.
+            outcome.text = "The app now holds an access token.".to_owned();
+        }
+        outcome
+    }
+
+    pub(super) async fn call(&self, part: &Part, call: &ApiCall, access: &str) -> Outcome {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{}", part.issuer, call.path))
+            .header(AUTHORIZATION, format!("Bearer {access}"));
+        if call.method != Method::GET {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let did = format!("{} {}", call.method, call.path);
+        self.send(&did, request.body(Body::from(call.body))).await
+    }
+
+    async fn send(&self, did: &str, request: Result<Request<Body>, axum::http::Error>) -> Outcome {
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Outcome::failed(did, error.to_string()),
+        };
+        let answer = match self.0.request(request).await {
+            Ok(answer) => answer,
+            Err(error) => return Outcome::failed(did, error.to_string()),
+        };
+        let status = answer.status();
+        let challenge = answer.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = match to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        let text = match serde_json::from_str::<Value>(&text) {
+            Ok(json) => format!("{json:#}"),
+            Err(_) => text,
+        };
+        Outcome { did: did.to_owned(), status: Some(status), challenge, text, tokens: None }
+    }
+}
+
+fn read_tokens(outcome: &Outcome) -> Option<Tokens> {
+    let answer: Value = serde_json::from_str(&outcome.text).ok()?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Tokens {
+        access: text("access_token")?,
+        refresh: text("refresh_token"),
+        scope: text("scope").unwrap_or_default(),
+        expires_in: answer.get("expires_in").and_then(Value::as_u64).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,237 @@
+//! The third party of the demo: a small website that plays every seeded app, so that a person can
+//! click through consent, calls, refusals and revocation. It knows what any app knows: its
+//! credentials, the issuer's endpoints, the API. Tokens are in memory only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use tokio::task::JoinHandle;
+
+use super::cast::Seeded;
+use super::ports::Bound;
+use super::provider::DemoProvider;
+use super::apps::Callback;
+
+mod calls;
+mod client;
+mod page;
+
+use calls::ApiCall;
+use client::{Client, Outcome, Pending, Tokens};
+
+/// One of the apps it plays.
+struct Part {
+    provider: &'static str,
+    issuer: String,
+    app: Seeded,
+    calls: &'static [ApiCall],
+}
+
+impl Part {
+    /// Where this app sends users back to: a native app chooses its port when it listens.
+    fn redirect_uri(&self, origin: &str) -> String {
+        match self.app.script.callback {
+            Callback::PracticeApp => self.app.redirect_uri.clone(),
+            Callback::Loopback => format!("{origin}/callback"),
+        }
+    }
+}
+
+/// What an app remembers between two clicks.
+#[derive(Default)]
+struct Memory {
+    pending: Option<Pending>,
+    tokens: Option<Tokens>,
+    /// What the last click led to.
+    last: Option<Outcome>,
+}
+
+struct Stage {
+    origin: String,
+    parts: Vec<Part>,
+    client: Client,
+    memories: Mutex<HashMap<&'static str, Memory>>,
+}
+
+type Shared = Arc<Stage>;
+
+pub(super) struct PracticeApp {
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl PracticeApp {
+    pub(super) fn start(bound: Bound, providers: &[&DemoProvider]) -> Self {
+        let parts = providers.iter().flat_map(|provider| {
+            provider.apps.iter().map(|app| Part {
+                provider: provider.script.title,
+                issuer: provider.issuer.clone(),
+                app: app.clone(),
+                calls: calls::of(provider.script.name),
+            })
+        });
+        let stage = Arc::new(Stage {
+            origin: format!("http://127.0.0.1:{}", bound.port),
+            parts: parts.collect(),
+            client: Client::new(),
+            memories: Mutex::default(),
+        });
+        let router = router(stage);
+        let tasks = bound.listeners.into_iter().map(|listener| {
+            let router = router.clone();
+            tokio::spawn(async move {
+                if let Err(error) = axum::serve(listener, router).await {
+                    tracing::error!(%error, "the practice app ended");
+                }
+            })
+        });
+        Self { tasks: tasks.collect() }
+    }
+
+    pub(super) fn stop(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn router(stage: Shared) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/style.css", get(style))
+        .route("/app/{key}", get(show))
+        .route("/app/{key}/connect", post(connect))
+        .route("/app/{key}/call/{number}", post(call))
+        .route("/app/{key}/refresh", post(refresh))
+        .route("/app/{key}/itself", post(act_for_itself))
+        .route("/app/{key}/forget", post(forget))
+        .route("/callback", get(native_callback))
+        .route("/callback/{key}", get(callback))
+        .with_state(stage)
+}
+
+impl Stage {
+    fn part(&self, key: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.app.script.key == key)
+    }
+
+    fn memory<T>(&self, part: &Part, use_it: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(memories.entry(part.app.script.key).or_default())
+    }
+}
+
+fn html(text: String) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; frame-ancestors 'none'";
+    let headers = [
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, Html(text)).into_response()
+}
+
+fn back_to(part: &Part) -> Response {
+    Redirect::to(&format!("/app/{}", part.app.script.key)).into_response()
+}
+
+fn nothing_here() -> Response {
+    Redirect::to("/").into_response()
+}
+
+async fn home(State(stage): State<Shared>) -> Response {
+    let parts = stage.parts.iter().map(|part| {
+        let connected = stage.memory(part, |memory| memory.tokens.is_some());
+        (part, connected)
+    });
+    html(page::home(&parts.collect::<Vec<_>>()))
+}
+
+async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css")], include_str!("style.css")).into_response()
+}
+
+async fn show(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    html(stage.memory(part, |memory| page::app(part, memory)))
+}
+
+async fn connect(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let (pending, address) = client::authorization(part, &part.redirect_uri(&stage.origin));
+    stage.memory(part, |memory| memory.pending = Some(pending));
+    Redirect::to(&address).into_response()
+}
+
+async fn callback(
+    State(stage): State<Shared>,
+    Path(key): Path<String>,
+    Query(answer): Query<HashMap<String, String>>,
+) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let pending = stage.memory(part, |memory| memory.pending.take());
+    let redirect_uri = part.redirect_uri(&stage.origin);
+    let outcome = match client::code_of(part, pending.as_ref(), &answer) {
+        Ok((code, verifier)) => stage.client.redeem(part, code, verifier, &redirect_uri).await,
+        Err(outcome) => outcome,
+    };
+    remember(&stage, part, outcome);
+    back_to(part)
+}
+
+/// A native app has one callback, whatever it was asked for.
+async fn native_callback(stage: State<Shared>, answer: Query<HashMap<String, String>>) -> Response {
+    let native = stage.parts.iter().find(|part| part.app.script.callback == Callback::Loopback);
+    match native.map(|part| part.app.script.key.to_owned()) {
+        Some(key) => callback(stage, Path(key), answer).await,
+        None => nothing_here(),
+    }
+}
+
+async fn call(
+    State(stage): State<Shared>,
+    Path((key, number)): Path<(String, usize)>,
+) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let access = stage.memory(part, |memory| memory.tokens.as_ref().map(|t| t.access.clone()));
+    if let (Some(access), Some(call)) = (access, part.calls.get(number)) {
+        let outcome = stage.client.call(part, call, &access).await;
+        remember(&stage, part, outcome);
+    }
+    back_to(part)
+}
+
+async fn refresh(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let token = stage.memory(part, |memory| memory.tokens.as_ref()?.refresh.clone());
+    if let Some(token) = token {
+        let outcome = stage.client.refresh(part, &token).await;
+        remember(&stage, part, outcome);
+    }
+    back_to(part)
+}
+
+async fn act_for_itself(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let outcome = stage.client.client_credentials(part).await;
+    remember(&stage, part, outcome);
+    back_to(part)
+}
+
+/// What an app does that never calls again: the user's side is not told.
+async fn forget(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    stage.memory(part, |memory| *memory = Memory::default());
+    back_to(part)
+}
+
+fn remember(stage: &Stage, part: &Part, outcome: Outcome) {
+    stage.memory(part, |memory| {
+        if let Some(tokens) = outcome.tokens.clone() {
+            memory.tokens = Some(tokens);
+        }
+        memory.last = Some(outcome);
+    });
+}

@@ -1,0 +1,131 @@
+//! Everything behind a public listener: decides who a request comes from and whether it belongs to
+//! an API (the gateway's) or to the pages and OAuth endpoints.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use gateway::{Gateway, host_of};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use server::ClientAddress;
+use store::Store;
+use tower::ServiceExt as _;
+
+/// Pages and OAuth answers are quick; whoever sends a form slower than this is not sending one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) struct Site {
+    pub(super) pages: Router,
+    pub(super) gateway: Gateway<Store>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    /// The issuer's host without port.
+    pub(super) host: String,
+    /// Hosts that belong to APIs alone.
+    pub(super) api_hosts: Vec<String>,
+}
+
+impl Site {
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let client = client_address(request.headers(), peer.ip(), &self.trusted_proxies);
+        let (parts, body) = request.into_parts();
+        let host = host_of(&parts).map(str::to_owned);
+        let request = Request::from_parts(parts, body);
+        let host = match host {
+            Ok(host) => host,
+            Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let path = request.uri().path();
+        if self.gateway.owns(&host, path) {
+            return self.gateway.handle(request, client).await.map(Body::new);
+        }
+        if self.is_api_host(&host) && !path.starts_with("/.well-known/") {
+            return plain(StatusCode::NOT_FOUND, "no API answers under this path");
+        }
+        self.answer_page(request, client).await
+    }
+
+    /// A host of an API only serves that API, and what RFC 9728 wants to find there: an API's
+    /// origin must not show sign-in pages.
+    fn is_api_host(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        !name.eq_ignore_ascii_case(&self.host)
+            && self.api_hosts.iter().any(|api| name.eq_ignore_ascii_case(api))
+    }
+
+    async fn answer_page(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ClientAddress(client));
+        let answering = self.pages.clone().oneshot(request);
+        match tokio::time::timeout(ANSWER_TIMEOUT, answering).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(never)) => match never {},
+            Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+        }
+    }
+}
+
+pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{text}\n")));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Who sent a request: the nearest address on its way that is no proxy of ours. What an untrusted
+/// peer writes into the header is never looked at.
+fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut client = peer.to_canonical();
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let entries = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+    for entry in entries {
+        if !is_trusted(&client) {
+            break;
+        }
+        // What a trusted proxy wrote but nobody can read ends the way at that proxy.
+        let Some(address) = parse_address(entry.trim()) else { break };
+        client = address.to_canonical();
+    }
+    client
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let socket = |text: &str| text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| socket(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        client_address(&headers, peer.parse().unwrap(), &trusted).to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_say_who_the_client_is() {
+        assert_eq!(client("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["6.6.6.6", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client("::ffff:10.0.0.1", &["[2001:db8::1]:99"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn what_nobody_can_read_names_nobody() {
+        assert_eq!(client("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,220 @@
+//! One application of the developer's: its credentials, scopes, texts and lifetimes.
+
+use serde::Serialize;
+
+use super::apps::{errors, filled_form, scope_choices};
+use super::{
+    AppForm, AppFormErrors, AppKind, AppStatus, Layout, Moment, ScopeKind, Section, Tier, View,
+};
+
+/// `GET /apps/{id}`.
+///
+/// | form `name` (`id`) | method, action | fields |
+/// |---|---|---|
+/// | `details` | POST `/apps/{id}/details` | text fields of [`AppForm`] |
+/// | `redirect-uris` | POST `/apps/{id}/redirect-uris` | `redirect_uris` |
+/// | `request-scopes` | POST `/apps/{id}/scopes` | scope fields of [`AppForm`] |
+/// | `remove-scope` (`remove-scope-{scope}`) | POST `/apps/{id}/scopes/remove` | hidden `scope` |
+/// | `lifetimes` | POST `/apps/{id}/lifetimes` | `access_minutes`, `refresh_days` |
+/// | `add-secret` | POST `/apps/{id}/secrets` | |
+/// | `remove-secret` (`remove-secret-{secret}`) | POST `/apps/{id}/secrets/remove` | `secret` |
+///
+/// *Delete* links to `/apps/{id}/delete` ([`DeleteApp`]). The client id is in `#client-id`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppDetail {
+    pub layout: Layout,
+    pub id: String,
+    pub status: AppStatus,
+    /// Why it was rejected or suspended, or what the reviewer asks.
+    pub status_note: Option<String>,
+    /// A change waits for review while the approved state stays live.
+    pub change_in_review: bool,
+    /// A new name or redirect URI takes the live app out of service until staff approve it.
+    pub change_needs_review: bool,
+    pub client_id: String,
+    /// The name as it stands (the form may hold an unsaved one).
+    pub name: String,
+    /// Values of the forms; `form.scopes` are the scopes that may still be asked for.
+    pub form: AppForm,
+    pub errors: AppFormErrors,
+    /// The scopes the app has asked for.
+    pub scopes: Vec<AppScope>,
+    /// `None` for public clients, which have no secret.
+    pub secrets: Option<Vec<AppSecret>>,
+    /// At most so many; the button goes away when they are used up.
+    pub secrets_max: u64,
+    pub lifetimes: Lifetimes,
+    pub user_count: u64,
+    pub last_call_at: Option<Moment>,
+    /// Where the developer sends users, ready to copy; `None` for service apps.
+    pub authorize_url: Option<String>,
+    pub token_url: String,
+}
+
+/// A scope the app has asked for and what the review said.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppScope {
+    pub id: String,
+    pub kind: ScopeKind,
+    pub tier: Tier,
+    pub text: String,
+    pub purpose: Option<String>,
+    pub required: bool,
+    pub state: ScopeState,
+    /// The reviewer's condition or reason.
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeState {
+    Approved,
+    Pending,
+    Rejected,
+}
+
+/// What may be shown of a secret after its first moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppSecret {
+    pub id: String,
+    /// Its last characters, to tell it from the others.
+    pub ends_with: String,
+    pub created_at: Moment,
+    pub last_used_at: Option<Moment>,
+    pub expires_at: Option<Moment>,
+}
+
+/// Token lifetimes and how far the operator lets them go.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lifetimes {
+    pub access_minutes: u64,
+    pub access_minutes_max: u64,
+    pub refresh_days: u64,
+    pub refresh_days_max: u64,
+    pub error: Option<String>,
+}
+
+impl View for AppDetail {
+    const TEMPLATE: &'static str = "app_detail.html";
+
+    fn sample() -> Vec<Self> {
+        let live = live_app();
+        let public = Self {
+            status: AppStatus::Rejected,
+            status_note: Some("Please say what the bot does with balances.".into()),
+            secrets: None,
+            form: filled_form(),
+            errors: errors(),
+            scopes: Vec::new(),
+            user_count: 0,
+            last_call_at: None,
+            authorize_url: None,
+            lifetimes: Lifetimes {
+                error: Some("Choose at most 60 minutes.".into()),
+                ..live.lifetimes.clone()
+            },
+            ..live.clone()
+        };
+        let young = Self {
+            status: AppStatus::InReview,
+            status_note: None,
+            change_in_review: false,
+            change_needs_review: false,
+            secrets: Some(Vec::new()),
+            secrets_max: 0,
+            user_count: 1,
+            form: AppForm { scopes: Vec::new(), ..live.form.clone() },
+            ..live.clone()
+        };
+        vec![live, public, young]
+    }
+}
+
+fn live_app() -> AppDetail {
+    let scope = |id: &str, kind, tier, text: &str, state, note: Option<&str>| AppScope {
+        id: id.into(),
+        kind,
+        tier,
+        text: text.into(),
+        purpose: Some("To follow the strategy that the user chooses.".into()),
+        required: state == ScopeState::Approved,
+        state,
+        note: note.map(Into::into),
+    };
+    let recently = Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago");
+    AppDetail {
+        layout: Layout::sample().in_section(Section::Apps),
+        id: "a1".into(),
+        status: AppStatus::Live,
+        status_note: None,
+        change_in_review: true,
+        change_needs_review: true,
+        client_id: "trading-bot".into(),
+        name: "Trading Bot".into(),
+        form: AppForm {
+            name: "Trading Bot".into(),
+            kind: AppKind::Web,
+            redirect_uris: "https://bot.example.com/callback".into(),
+            homepage: "https://bot.example.com/".into(),
+            description: "Trades while you sleep.".into(),
+            privacy_url: "https://bot.example.com/privacy".into(),
+            terms_url: String::new(),
+            scopes: scope_choices(),
+        },
+        errors: AppFormErrors::default(),
+        scopes: vec![
+            scope(
+                "orders.place",
+                ScopeKind::Money,
+                Tier::High,
+                "Buy and sell",
+                ScopeState::Approved,
+                Some("At most 10 orders a second."),
+            ),
+            scope(
+                "orders.cancel",
+                ScopeKind::Change,
+                Tier::Low,
+                "Cancel open orders",
+                ScopeState::Pending,
+                None,
+            ),
+            scope(
+                "withdraw",
+                ScopeKind::Money,
+                Tier::High,
+                "Withdraw funds",
+                ScopeState::Rejected,
+                Some("A trading bot does not need this."),
+            ),
+        ],
+        secrets: Some(vec![
+            AppSecret {
+                id: "s1".into(),
+                ends_with: "q7Xk".into(),
+                created_at: Moment::sample("2026-01-09T10:00:00Z", "9 January 2026"),
+                last_used_at: Some(recently.clone()),
+                expires_at: None,
+            },
+            AppSecret {
+                id: "s2".into(),
+                ends_with: "B2mm".into(),
+                created_at: Moment::sample("2025-06-01T10:00:00Z", "1 June 2025"),
+                last_used_at: None,
+                expires_at: Some(Moment::sample("2026-04-10T10:00:00Z", "10 April 2026")),
+            },
+        ]),
+        secrets_max: 5,
+        lifetimes: Lifetimes {
+            access_minutes: 15,
+            access_minutes_max: 60,
+            refresh_days: 90,
+            refresh_days_max: 365,
+            error: None,
+        },
+        user_count: 1284,
+        last_call_at: Some(recently),
+        authorize_url: Some("https://auth.example.com/authorize".into()),
+        token_url: "https://auth.example.com/token".into(),
+    }
+}
