@@ -372,10 +372,8 @@ mod tests {
         assert_eq!(refused.requested_scopes(), set("read"));
         let approved = app.approve(&set("read trade"), STAFF, NOW).unwrap();
         assert_eq!(approved.approved, set("read trade"));
-        let since = AppStatus::Live {
-            since: THEN,
-            approval: Approval::Reviewed { at: NOW, by: STAFF },
-        };
+        let since =
+            AppStatus::Live { since: THEN, approval: Approval::Reviewed { at: NOW, by: STAFF } };
         assert_eq!(approved.status, since);
     }
 
