@@ -54,7 +54,7 @@ pub enum AppStatus {
 pub enum Approval {
     /// Staff looked at it.
     Reviewed { at: Timestamp, by: UserId },
-    /// The operator's policy lets new apps go live unseen, or the operator wrote it into the config.
+    /// The policy lets new apps go live unseen, or the operator wrote it into the config.
     Unreviewed,
 }
 
