@@ -141,8 +141,8 @@ async fn a_web_app_reads_files_with_a_code_from_a_redirect() {
     let files = cloud.body["data"][0]["files"].as_array().expect("files").clone();
     let code = files[0]["code"].as_str().expect("code");
 
-    let link = web.call(Method::GET, &format!("/v2/files/{code}/download"), &token, Value::Null);
-    let link = link.await;
+    let download = format!("/v2/files/{code}/download");
+    let link = web.call(Method::GET, &download, &token, Value::Null).await;
     assert_eq!(link.status, StatusCode::FOUND);
     let location = web.issuer.clone() + link.header("location");
     let part = web.client.get(location).header("range", "bytes=0-3").send().await.unwrap();

@@ -83,6 +83,7 @@ pub async fn submit(
 struct Form {
     continue_to: String,
     app_name: Option<String>,
+    form_target: Option<String>,
     reauthenticate: bool,
     email: String,
     error: Option<String>,
@@ -96,6 +97,7 @@ impl Form {
         Ok(Self {
             reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
             email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
+            form_target: asking.as_ref().and_then(|app| app.form_target.clone()),
             app_name: asking.map(|app| app.name),
             continue_to,
             error: None,
@@ -119,7 +121,8 @@ impl Form {
             error: self.error,
             wait: self.wait,
         };
-        let mut response = view::page(provider, &page)?;
+        let target = self.form_target.as_deref();
+        let mut response = view::page_with_form_action(provider, &page, target)?;
         *response.status_mut() = status;
         Ok(visitor.remember(provider, response))
     }

@@ -134,11 +134,10 @@ pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, Con
         let owner = users::find_by_email(tx, &new.owner).await?;
         let owner = owner.ok_or_else(|| unknown_user(&new.owner))?;
         let app = operators_app(&new, draft.clone(), &owner, &*entropy, now);
-        if apps::find_by_client_id(tx, &app.client_id).await?.is_some() {
+        if !apps::insert(tx, &app).await? {
             let text = format!("there is an app with the client id {} already", app.client_id);
             return Err(ControlError::Conflict(text));
         }
-        apps::insert(tx, &app).await?;
         if let Some(text) = &secret {
             let row: ClientSecret =
                 registration::secret_row(app.id, text, &keyring, &*entropy, now);

@@ -129,7 +129,9 @@ pub async fn create(
                 let text = "You have as many apps as one account may have. Delete one first.";
                 return Err(PageError::Conflict(text.into()));
             }
-            apps::insert(tx, &written).await?;
+            if !apps::insert(tx, &written).await? {
+                return Err(PageError::Internal("a random client id came twice".to_owned()));
+            }
             if let Some(row) = &row {
                 client_secrets::insert(tx, row).await?;
             }

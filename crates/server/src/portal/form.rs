@@ -4,7 +4,7 @@
 use domain::app::{AppKind, ScopeRequest};
 use domain::policy::Policy;
 use protocol::params::{Duplicate, Params};
-use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::redirect_uri::RedirectUri;
 use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
@@ -156,7 +156,7 @@ pub fn check_redirect_uris(
         let mut refuse = |reason: String| {
             errors.redirect_lines.push(LineError { line, uri: uri.to_owned(), reason });
         };
-        match RedirectUri::register(redirect_policy(kind), uri) {
+        match RedirectUri::register(kind.redirect_policy(), uri) {
             Ok(known) if uris.contains(&known) => refuse("this URI is listed twice.".to_owned()),
             Ok(new) => uris.push(new),
             Err(error) => refuse(format!("{error}.")),
@@ -190,14 +190,6 @@ pub fn check_scopes(choices: &mut [ScopeChoice], errors: &mut AppFormErrors) -> 
         errors.scopes = Some("Say for each scope what the app needs it for.".to_owned());
     }
     requested
-}
-
-/// Which redirect URIs a kind of app may register.
-pub fn redirect_policy(kind: AppKind) -> RedirectPolicy {
-    match kind {
-        AppKind::Native => RedirectPolicy::Native,
-        AppKind::Web | AppKind::SinglePage | AppKind::Service => RedirectPolicy::Web,
-    }
 }
 
 pub fn parse_kind(text: &str) -> Option<AppKind> {
