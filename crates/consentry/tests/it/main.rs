@@ -14,6 +14,9 @@
 )]
 
 mod attacks_open;
+mod durability;
+#[cfg(feature = "full-tests")]
+mod nodes;
 mod refresh;
 mod revocation;
 mod served;
