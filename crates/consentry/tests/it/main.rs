@@ -13,8 +13,15 @@
     reason = "tests assert by panicking"
 )]
 
+mod attacks_open;
+mod durability;
+#[cfg(feature = "full-tests")]
+mod nodes;
 mod refresh;
 mod revocation;
+mod served;
+mod serving;
+mod upstream;
 mod use_cases;
 
 /// The program under test.
