@@ -5,6 +5,10 @@
 //! browser, strace or client libraries of other languages is behind the feature `full-tests`,
 //! which `cargo xtask test` turns on after it has installed them.
 
+#[cfg(feature = "full-tests")]
+mod browser;
+#[cfg(feature = "full-tests")]
+mod clients;
 mod refresh;
 mod revocation;
 mod use_cases;
