@@ -11,7 +11,7 @@ use crate::{DbError, Tx, bind};
 
 mod columns;
 
-use columns::{KINDS, Status, json, of_json, of_name, name_of, normalize_name};
+use columns::{KINDS, Status, json, name_of, normalize_name, of_json, of_name};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -82,10 +82,7 @@ pub async fn find(tx: &mut Tx<'_>, id: AppId) -> Result<Option<App>, DbError> {
 }
 
 /// By what it is called on the wire, compared exactly.
-pub async fn find_by_client_id(
-    tx: &mut Tx<'_>,
-    client_id: &str,
-) -> Result<Option<App>, DbError> {
+pub async fn find_by_client_id(tx: &mut Tx<'_>, client_id: &str) -> Result<Option<App>, DbError> {
     let row = tx.query_opt(select!("WHERE c.wire_id = $1"), bind![client_id]).await?;
     row.map(read).transpose()
 }
@@ -93,10 +90,7 @@ pub async fn find_by_client_id(
 /// Newest first.
 pub async fn list_of_owner(tx: &mut Tx<'_>, owner: UserId) -> Result<Vec<App>, DbError> {
     let rows = tx
-        .query_all(
-            select!("WHERE a.owner_id = $1 ORDER BY a.created_at DESC, a.id"),
-            bind![owner],
-        )
+        .query_all(select!("WHERE a.owner_id = $1 ORDER BY a.created_at DESC, a.id"), bind![owner])
         .await?;
     rows.into_iter().map(read).collect()
 }
@@ -180,9 +174,8 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
 }
 
 fn read(mut row: Row) -> Result<App, DbError> {
-    let duration = |ms: Option<i64>| {
-        ms.map(|ms| std::time::Duration::from_millis(ms.unsigned_abs()))
-    };
+    let duration =
+        |ms: Option<i64>| ms.map(|ms| std::time::Duration::from_millis(ms.unsigned_abs()));
     let (id, client_id) = (row.next()?, row.next()?);
     let kind = row.next_as("kind of app", |name: String| of_name(&KINDS, &name))?;
     Ok(App {

@@ -14,7 +14,9 @@ pub enum DbError {
     #[error("the database is too busy with the same rows: {0}")]
     Conflict(String),
     /// The connection was lost while the commit was on its way.
-    #[error("the database connection was lost during a commit; the change may or may not stand: {0}")]
+    #[error(
+        "the database connection was lost during a commit; the change may or may not stand: {0}"
+    )]
     OutcomeUnknown(String),
     #[error("the database is damaged; restore it from a backup: {0}")]
     Corrupt(String),

@@ -1,8 +1,6 @@
 //! Table `grants`: the only thing tokens point to.
 
-use domain::grant::{
-    Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason,
-};
+use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason};
 use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::time::Timestamp;
 use protocol::scope::ScopeSet;
@@ -125,13 +123,7 @@ pub async fn renew_service(
     tx.execute(
         "UPDATE grants SET scopes = $2, resources = $3, last_used_at = $4, expires_at = $5, \
          idle_expires_at = $5, revoked_at = NULL, revoked_reason = NULL WHERE id = $1",
-        bind![
-            id,
-            scopes,
-            json(resources)?,
-            now,
-            expires_at
-        ],
+        bind![id, scopes, json(resources)?, now, expires_at],
     )
     .await?;
     Ok(())
@@ -177,11 +169,7 @@ pub async fn save(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
 }
 
 /// Keep only `scopes` of what a grant holds.
-pub async fn set_scopes(
-    tx: &mut Tx<'_>,
-    id: GrantId,
-    scopes: &ScopeSet,
-) -> Result<(), DbError> {
+pub async fn set_scopes(tx: &mut Tx<'_>, id: GrantId, scopes: &ScopeSet) -> Result<(), DbError> {
     tx.execute("UPDATE grants SET scopes = $2 WHERE id = $1", bind![id, scopes]).await?;
     Ok(())
 }
@@ -320,9 +308,8 @@ fn read(mut row: Row) -> Result<Grant, DbError> {
         app_id: row.next()?,
         subject: read_subject(&mut row)?,
         scopes: row.next()?,
-        resources: row.next_as("list of resources", |text: String| {
-            serde_json::from_str(&text).ok()
-        })?,
+        resources: row
+            .next_as("list of resources", |text: String| serde_json::from_str(&text).ok())?,
         mode: row.next_as("mode", |name: String| match name.as_str() {
             "live" => Some(Mode::Live),
             "test" => Some(Mode::Test),

@@ -6,9 +6,8 @@ use domain::time::Timestamp;
 use crate::{DbError, Tx, bind};
 
 pub async fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<ThrottleState>, DbError> {
-    let row = tx
-        .query_opt("SELECT attempts, last_at FROM throttles WHERE key = $1", bind![key])
-        .await?;
+    let row =
+        tx.query_opt("SELECT attempts, last_at FROM throttles WHERE key = $1", bind![key]).await?;
     row.map(|mut row| Ok(ThrottleState { attempts: row.next()?, last_at: row.next()? })).transpose()
 }
 

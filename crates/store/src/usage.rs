@@ -113,11 +113,7 @@ pub async fn add(tx: &mut Tx<'_>, uses: &[Use]) -> Result<(), DbError> {
 }
 
 /// What `app` did for `user`, most called first.
-pub async fn list_of(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    app: AppId,
-) -> Result<Vec<FamilyUse>, DbError> {
+pub async fn list_of(tx: &mut Tx<'_>, user: UserId, app: AppId) -> Result<Vec<FamilyUse>, DbError> {
     let rows = tx
         .query_all(
             "SELECT family, calls, refused, last_at, last_address FROM usage_of_grants \
@@ -142,10 +138,7 @@ pub async fn list_of(
 }
 
 /// When `app` last called anything for anyone.
-pub async fn last_call_of_app(
-    tx: &mut Tx<'_>,
-    app: AppId,
-) -> Result<Option<Timestamp>, DbError> {
+pub async fn last_call_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Option<Timestamp>, DbError> {
     let sql = "SELECT MAX(last_at) FROM usage_of_grants WHERE app_id = $1";
     tx.query_one(sql, bind![app]).await?.next()
 }

@@ -66,9 +66,8 @@ pub async fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, DbError> 
 }
 
 pub async fn find_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>, DbError> {
-    let row = tx
-        .query_opt(select!("WHERE email_normalized = $1"), bind![normalize_email(email)])
-        .await?;
+    let row =
+        tx.query_opt(select!("WHERE email_normalized = $1"), bind![normalize_email(email)]).await?;
     row.map(read).transpose()
 }
 

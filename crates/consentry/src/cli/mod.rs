@@ -98,9 +98,7 @@ pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode 
 }
 
 /// Run a command's asynchronous part.
-pub(crate) fn block_on<T>(
-    future: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

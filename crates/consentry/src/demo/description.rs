@@ -19,10 +19,13 @@ pub(super) fn publish(
     drive: &DemoProvider,
 ) -> Result<(), Failure> {
     let path = folder.join("demo.json");
-    let text = format!("{:#}\n", json!({
-        "exchange": describe(exchange),
-        "drive": describe(drive),
-    }));
+    let text = format!(
+        "{:#}\n",
+        json!({
+            "exchange": describe(exchange),
+            "drive": describe(drive),
+        })
+    );
     // Never half a file under its final name.
     let unfinished = folder.join("demo.json.part");
     std::fs::write(&unfinished, text)?;
@@ -64,7 +67,10 @@ fn describe_app(app: &Seeded) -> Value {
 
 fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> String {
     let mut out = String::from("\nConsentry demo is ready.\n\n");
-    let _ = writeln!(out, "  Start here: {app_origin}/ (the practice app: let it in, then revoke it)\n");
+    let _ = writeln!(
+        out,
+        "  Start here: {app_origin}/ (the practice app: let it in, then revoke it)\n"
+    );
     for provider in providers {
         let _ = writeln!(out, "{}  {}", provider.script.name, provider.issuer);
         let _ = writeln!(out, "  sign in          {}/sign-in", provider.issuer);

@@ -5,6 +5,14 @@
 //! browser, strace or client libraries of other languages is behind the feature `full-tests`,
 //! which `cargo xtask test` turns on after it has installed them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests assert by panicking"
+)]
+
 #[cfg(feature = "full-tests")]
 mod browser;
 #[cfg(feature = "full-tests")]

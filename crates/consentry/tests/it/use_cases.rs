@@ -86,9 +86,8 @@ async fn a_mobile_app_without_a_secret_uses_pkce_and_any_loopback_port() {
     mobile.redirect_uri = uri.to_string();
 
     let tokens = mobile.connect(&alice, "balances.read").await;
-    let call = mobile
-        .call(Method::POST, "/api/v4/trade-account/balance", &tokens.access, json!({}))
-        .await;
+    let call =
+        mobile.call(Method::POST, "/api/v4/trade-account/balance", &tokens.access, json!({})).await;
     assert_eq!(call.status, StatusCode::OK, "{}", call.body);
 
     // A public client proves nothing about itself, so it is asked for again (attack S4).
@@ -114,9 +113,8 @@ async fn an_enterprise_integration_acts_for_itself_within_its_own_ceiling() {
     assert!(tokens.refresh.is_none(), "RFC 6749 §4.4.3: no refresh token");
     let allowed: Vec<&str> = tokens.scope.split(' ').collect();
     assert!(!allowed.contains(&"orders.create"), "{allowed:?}");
-    let raised = enterprise
-        .token(&[("grant_type", "client_credentials"), ("scope", "orders.create")])
-        .await;
+    let raised =
+        enterprise.token(&[("grant_type", "client_credentials"), ("scope", "orders.create")]).await;
     assert_eq!(raised.error(), "invalid_scope");
 
     let alice = demo.exchange.signed_in("alice").await;
@@ -141,8 +139,8 @@ async fn a_web_app_reads_files_with_a_code_from_a_redirect() {
     let files = cloud.body["data"][0]["files"].as_array().expect("files").clone();
     let code = files[0]["code"].as_str().expect("code");
 
-    let link = web.call(Method::GET, &format!("/v2/files/{code}/download"), &token, Value::Null);
-    let link = link.await;
+    let download = format!("/v2/files/{code}/download");
+    let link = web.call(Method::GET, &download, &token, Value::Null).await;
     assert_eq!(link.status, StatusCode::FOUND);
     let location = web.issuer.clone() + link.header("location");
     let part = web.client.get(location).header("range", "bytes=0-3").send().await.unwrap();
@@ -163,7 +161,9 @@ async fn a_user_who_unticks_a_scope_grants_the_rest_and_the_app_is_told() {
     let url = tracker.authorize_url("balances.read orders.read", "s");
     let page = alice.open(url.as_str()).await;
     let form = page.form("consent");
-    let optional = if form.values("scope").contains(&"orders.read") { form } else {
+    let optional = if form.values("scope").contains(&"orders.read") {
+        form
+    } else {
         form.add("scope", "orders.read")
     };
     let form = optional.without("scope", "orders.read").set("decision", "allow");
