@@ -13,10 +13,17 @@
     reason = "tests assert by panicking"
 )]
 
+<<<<<<< HEAD
 mod attacks_open;
 mod durability;
 #[cfg(feature = "full-tests")]
 mod nodes;
+=======
+#[cfg(feature = "full-tests")]
+mod browser;
+#[cfg(feature = "full-tests")]
+mod clients;
+>>>>>>> clients
 mod refresh;
 mod revocation;
 mod served;
