@@ -13,17 +13,14 @@
     reason = "tests assert by panicking"
 )]
 
-<<<<<<< HEAD
 mod attacks_open;
-mod durability;
-#[cfg(feature = "full-tests")]
-mod nodes;
-=======
 #[cfg(feature = "full-tests")]
 mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
->>>>>>> clients
+mod durability;
+#[cfg(feature = "full-tests")]
+mod nodes;
 mod refresh;
 mod revocation;
 mod served;
