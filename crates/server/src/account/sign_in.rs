@@ -15,8 +15,8 @@ use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::throttle::{PER_ACCOUNT, PER_ADDRESS, ThrottleOutcome, ThrottleRule};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
-use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::StatusCode;
+use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use protocol::params::Params;
 use store::{Tx, audit, sessions, throttles, users};
 
@@ -162,8 +162,10 @@ impl Attempt {
 
     /// Count this attempt, or say how long to wait.
     async fn begin(&self, provider: &Provider) -> Result<Begun, PageError> {
-        let keys =
-            [(self.account_key(), PER_ACCOUNT), (format!("sign-in from {}", self.address), PER_ADDRESS)];
+        let keys = [
+            (self.account_key(), PER_ACCOUNT),
+            (format!("sign-in from {}", self.address), PER_ADDRESS),
+        ];
         let (email, now) = (normalize_email(&self.email), self.now);
         provider
             .store
@@ -251,8 +253,14 @@ mod tests {
     #[test]
     fn only_paths_of_ours_are_followed_after_signing_in() {
         assert_eq!(safe_path("/connected?x=1"), "/connected?x=1");
-        let foreign =
-            ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "", "x"];
+        let foreign = [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "",
+            "x",
+        ];
         for path in foreign {
             assert_eq!(safe_path(path), "/", "{path:?}");
         }

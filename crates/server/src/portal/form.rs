@@ -119,8 +119,7 @@ pub fn is_clean(errors: &AppFormErrors) -> bool {
         terms_url,
         scopes,
     } = errors;
-    let fields =
-        [name, kind, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
+    let fields = [name, kind, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
     fields.iter().all(|error| error.is_none()) && redirect_lines.is_empty()
 }
 
@@ -244,7 +243,9 @@ fn purpose_error(text: &str) -> Option<&'static str> {
     if text.chars().count() > PURPOSE_MAX {
         return Some("Use at most 200 characters.");
     }
-    text.chars().any(|c| c.is_control() || is_invisible(c)).then_some("Leave out control characters.")
+    text.chars()
+        .any(|c| c.is_control() || is_invisible(c))
+        .then_some("Leave out control characters.")
 }
 
 /// A link that we show to users: https, a host, nothing hidden in it.
@@ -286,10 +287,13 @@ mod tests {
         let (count, errors) = uris(AppKind::Web, text);
         let lines: Vec<_> = errors.redirect_lines.iter().map(|e| (e.line, &*e.reason)).collect();
         assert_eq!(count, 1);
-        assert_eq!(lines, [
-            (3, "http:// is allowed only for 127.0.0.1, [::1] and localhost; use https://."),
-            (4, "this URI is listed twice."),
-        ]);
+        assert_eq!(
+            lines,
+            [
+                (3, "http:// is allowed only for 127.0.0.1, [::1] and localhost; use https://."),
+                (4, "this URI is listed twice."),
+            ]
+        );
     }
 
     #[test]

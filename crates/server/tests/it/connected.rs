@@ -232,9 +232,8 @@ async fn a_report_is_kept_word_for_word_and_staff_see_it() {
     let answer = submit(&browser, &report, &[("what", words)]).await;
     assert_done(&answer, &format!("{path}?done=reported"));
     assert!(live_scope(&app, &client, &tokens).await.is_some());
-    let list = async |tx: &mut Tx<'_>| {
-        store::audit::list_of_kind(tx, AuditKind::AppReported, 10).await
-    };
+    let list =
+        async |tx: &mut Tx<'_>| store::audit::list_of_kind(tx, AuditKind::AppReported, 10).await;
     let [event] = app.write(list).await.try_into().unwrap();
     assert_eq!((event.actor, event.app_id), (AuditActor::User(alice.id), Some(client.app.id)));
     assert_eq!(event.detail["text"], words);

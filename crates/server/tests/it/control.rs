@@ -59,7 +59,10 @@ async fn an_app_that_the_operator_creates_works_at_once() {
     let found = app.write(async move |tx| store::apps::find_by_client_id(tx, &find).await).await;
     let client = Client { app: found.unwrap(), secret: Some(secret) };
     let answer = client.post(&app, "/oauth/token", &[("grant_type", "client_credentials")]).await;
-    assert_eq!(live_scope(&app, &client, &Tokens::of(&answer)).await.as_deref(), Some("balances.read"));
+    assert_eq!(
+        live_scope(&app, &client, &Tokens::of(&answer)).await.as_deref(),
+        Some("balances.read")
+    );
 
     let (status, shown) = get(&app, &format!("/apps/{id}")).await;
     assert_eq!(status, StatusCode::OK);
@@ -77,7 +80,10 @@ async fn an_app_that_moves_here_keeps_its_credentials() {
     let moved = json!({ "client_id": "1001", "client_secret": "old-secret-of-1001" });
     let (status, made) = post(&app, "/apps", &new_app(&moved)).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
-    assert_eq!((&made["client_id"], &made["client_secret"]), (&moved["client_id"], &moved["client_secret"]));
+    assert_eq!(
+        (&made["client_id"], &made["client_secret"]),
+        (&moved["client_id"], &moved["client_secret"])
+    );
     let (status, twice) = post(&app, "/apps", &new_app(&moved)).await;
     assert_eq!((status, &twice["error"]), (StatusCode::CONFLICT, &json!("conflict")));
 }
@@ -101,11 +107,16 @@ async fn a_wrong_app_is_refused_with_the_reason() {
     ];
     for (change, reason) in wrong {
         let (status, answer) = post(&app, "/apps", &new_app(&change)).await;
-        assert_eq!((status, &answer["error"]), (StatusCode::BAD_REQUEST, &json!("invalid")), "{change}");
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid")),
+            "{change}"
+        );
         let message = answer["message"].as_str().unwrap();
         assert!(message.contains(reason), "{change}: {message}");
     }
-    let (status, answer) = post(&app, "/apps", &new_app(&json!({ "owner": "no@example.com" }))).await;
+    let (status, answer) =
+        post(&app, "/apps", &new_app(&json!({ "owner": "no@example.com" }))).await;
     assert_eq!((status, &answer["error"]), (StatusCode::NOT_FOUND, &json!("not_found")));
     assert_eq!(app.audited().await, [], "nothing was stored");
 }
@@ -121,12 +132,16 @@ async fn t8_suspending_an_app_and_blocking_a_user_are_felt_by_the_next_request()
     let (tokens, others) = (bot.tokens(&app, &alice).await, other.tokens(&app, &alice).await);
     let browser = app.signed_in(&alice).await;
     let (status, shown) = post(&app, "/apps/bot/suspend", &json!({ "reason": "Phishing" })).await;
-    assert_eq!((status, &shown["status"], &shown["reason"]), (StatusCode::OK, &json!("suspended"), &json!("Phishing")));
+    assert_eq!(
+        (status, &shown["status"], &shown["reason"]),
+        (StatusCode::OK, &json!("suspended"), &json!("Phishing"))
+    );
     assert!(!is_accepted(&app, &tokens).await && is_accepted(&app, &others).await);
     let (status, _) = post(&app, "/apps/bot/suspend", &json!({})).await;
     assert_eq!(status, StatusCode::CONFLICT);
 
-    let (status, shown) = post(&app, "/users/Alice@example.com/block", &json!({ "reason": "Gone" })).await;
+    let (status, shown) =
+        post(&app, "/users/Alice@example.com/block", &json!({ "reason": "Gone" })).await;
     assert_eq!((status, &shown["status"]), (StatusCode::OK, &json!("blocked")), "{shown}");
     assert!(!is_accepted(&app, &others).await);
     assert_eq!(browser.get("/connected").await.status, StatusCode::SEE_OTHER, "signed out");
@@ -141,7 +156,8 @@ async fn t8_suspending_an_app_and_blocking_a_user_are_felt_by_the_next_request()
 #[tokio::test]
 async fn a_user_that_the_operator_creates_can_sign_in() {
     let app = TestApp::start().await;
-    let body = json!({ "email": " Carol@Example.com", "password": "carols password", "roles": ["admin"] });
+    let body =
+        json!({ "email": " Carol@Example.com", "password": "carols password", "roles": ["admin"] });
     let (status, made) = post(&app, "/users", &body).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!((&made["email"], &made["name"]), (&json!("Carol@Example.com"), &json!("Carol")));

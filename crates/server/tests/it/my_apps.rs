@@ -198,7 +198,10 @@ async fn removing_a_secret_ends_it_and_what_the_app_got_for_itself_with_it() {
     let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
     let browser = app.signed_in(&dev.unwrap()).await;
     let path = format!("/apps/{}/secrets", client.app.id);
-    let second = Client { secret: Some(shown_secret(&submit(&browser, &path, &[]).await)), ..client.clone() };
+    let second = Client {
+        secret: Some(shown_secret(&submit(&browser, &path, &[]).await)),
+        ..client.clone()
+    };
     let service = [("grant_type", "client_credentials")];
     let by_first = client.post(&app, "/oauth/token", &service).await;
     let by_second = second.post(&app, "/oauth/token", &service).await;
@@ -242,7 +245,10 @@ async fn a_description_changes_at_once_and_a_name_goes_back_to_review_as_the_pag
     let page = browser.get(&path).await.text();
     assert!(page.contains("A new name goes to review."), "{page}");
     assert!(page.contains("A changed list goes to review."), "{page}");
-    assert_done(&save_details(&browser, &client, "The bot").await, &format!("{path}?done=app-saved"));
+    assert_done(
+        &save_details(&browser, &client, "The bot").await,
+        &format!("{path}?done=app-saved"),
+    );
     let changed = find_app(&app, client.app.id).await.unwrap();
     assert!(changed.is_live());
     assert_eq!(changed.homepage.as_deref(), Some("https://bot.example.com/new"));

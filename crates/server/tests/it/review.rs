@@ -59,7 +59,8 @@ async fn staff_approve_scope_by_scope_and_the_developer_reads_why() {
     assert_done(&answer, "/staff/review?done=app-approved");
     let approved = find_app(&app, client.app.id).await.unwrap();
     let now = app.provider.now();
-    let status = AppStatus::Live { since: now, approval: Approval::Reviewed { at: now, by: staff.id } };
+    let status =
+        AppStatus::Live { since: now, approval: Approval::Reviewed { at: now, by: staff.id } };
     assert_eq!(approved.status, status);
     assert_eq!(approved.approved, "balances.read orders.read".parse().unwrap());
     let event = last_event(&app, &client).await;
@@ -163,19 +164,13 @@ async fn the_queue_and_the_review_point_at_what_is_risky() {
         app.name = "TradIng-B0t".to_owned();
         app.homepage = None;
         app.status = AppStatus::InReview;
-        app.redirect_uris = uris
-            .map(|uri| RedirectUri::register(RedirectPolicy::Native, uri).unwrap())
-            .to_vec();
+        app.redirect_uris =
+            uris.map(|uri| RedirectUri::register(RedirectPolicy::Native, uri).unwrap()).to_vec();
     });
     let (risky, staff) = (risky.await, reviewer(&app).await);
     let browser = app.signed_in(&staff).await;
-    let labels = [
-        "Look-alike name",
-        "High-tier scope",
-        "Loopback redirect",
-        "Custom scheme",
-        "No homepage",
-    ];
+    let labels =
+        ["Look-alike name", "High-tier scope", "Loopback redirect", "Custom scheme", "No homepage"];
     for path in ["/staff/review".to_owned(), path_of(&risky)] {
         let page = browser.get(&path).await.text();
         for label in labels {

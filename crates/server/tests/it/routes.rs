@@ -144,7 +144,10 @@ async fn a_stranger_gets_nowhere() {
             Stranger::NoClient => {
                 assert!([400, 401].contains(&answer.status.as_u16()), "{name}: {}", answer.status);
                 let error = answer.error();
-                assert!(["invalid_client", "invalid_request"].contains(&&*error), "{name}: {error}");
+                assert!(
+                    ["invalid_client", "invalid_request"].contains(&&*error),
+                    "{name}: {error}"
+                );
             }
             Stranger::StaleForm => assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}"),
         }
