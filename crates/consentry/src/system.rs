@@ -7,7 +7,7 @@ use domain::time::{Clock, Timestamp};
 
 /// The machine's clock.
 #[derive(Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
@@ -19,7 +19,7 @@ impl Clock for SystemClock {
 
 /// The operating system's randomness.
 #[derive(Debug)]
-pub struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(clippy::disallowed_methods, reason = "the one place where randomness enters")]

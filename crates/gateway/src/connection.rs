@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::framing::Framing;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What one connection may take.
@@ -88,7 +90,8 @@ where
             service.call(request)
         })
     };
-    let io = Impatient { inner: io, patience: limits.write_timeout, waiting: None };
+    let framing = Framing::default();
+    let io = Guarded { inner: io, framing, patience: limits.write_timeout, waiting: None };
     let builder = limits.builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     // hyper's own timeout starts only when it knows which protocol it is.
@@ -112,15 +115,16 @@ where
     }
 }
 
-/// Gives up when the other side takes nothing for too long.
-struct Impatient<I> {
+/// Gives up when the other side takes nothing for too long, and looks at what it sends.
+struct Guarded<I> {
     inner: I,
+    framing: Framing,
     patience: Duration,
     /// Runs while a write waits. Kept for the next wait.
     waiting: Option<(Pin<Box<Sleep>>, bool)>,
 }
 
-impl<I> Impatient<I> {
+impl<I> Guarded<I> {
     fn judge<T>(
         &mut self,
         polled: Poll<io::Result<T>>,
@@ -142,17 +146,22 @@ impl<I> Impatient<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Impatient<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for Guarded<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Some(read) = buf.filled_mut().get_mut(before..) {
+            self.framing.follow(read);
+        }
+        polled
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Impatient<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

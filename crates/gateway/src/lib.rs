@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod error;
 mod forward_auth;
+mod framing;
 mod headers;
 mod identity;
 mod jwt_cache;

@@ -87,7 +87,7 @@ impl<A: Authority> Watched<A> {
             };
             tokio::select! {
                 // Judged in the next round; a sleep may also end a moment early.
-                () = changed => {}
+                () = changed => tokio::task::yield_now().await,
                 () = expiry => {}
                 () = self.gateway.shutdown.cancelled() => return Cut::ShuttingDown,
             }

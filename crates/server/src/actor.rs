@@ -1,26 +1,31 @@
 //! Who may do a thing, as a type. A handler takes an actor; without one there is no access
 //! (ARCHITECTURE.md, invariant 4). Actors of the token endpoints are in `oauth::client`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{AppendHeaders, IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::app::App;
 use domain::entropy::random_bytes;
 use domain::id::AppId;
 use domain::session::{Session, session_id_of};
 use domain::user::{Role, User};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use protocol::params::Params;
-use store::{apps, sessions, users};
+use store::{Tx, apps, sessions, users};
 
 use crate::error::PageError;
 use crate::pages::views::{Account, Layout, Roles};
 use crate::provider::{Provider, Shared};
 use crate::{cookie, csrf, form};
+
+/// How exactly a session remembers when it was last used: not a write per request.
+const SEEN_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// A user with a live session.
 #[derive(Clone, Debug)]
@@ -61,6 +66,10 @@ impl SignedInUser {
             .await?;
         let live = found.filter(|(session, user)| session.is_live(now) && user.is_active());
         let Some((session, user)) = live else { return Ok(None) };
+        if now.since(session.last_seen_at) >= SEEN_EVERY {
+            let touch = async move |tx: &mut Tx<'_>| sessions::touch(tx, id, now).await;
+            provider.store.db.write_one(touch).await?;
+        }
         let csrf = csrf::token(&provider.keyring(), secret);
         Ok(Some(Self { user, session, csrf }))
     }

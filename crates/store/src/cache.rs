@@ -28,7 +28,10 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     pub(crate) fn new(rows_max: usize) -> Self {
         let per_shard = rows_max.div_ceil(SHARDS);
         let shard = |_| Shard { epoch: 0, rows: quick_cache::unsync::Cache::new(per_shard) };
-        Self { shards: (0..SHARDS).map(shard).map(Mutex::new).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..SHARDS).map(shard).map(Mutex::new).collect(),
+            hasher: RandomState::new(),
+        }
     }
 
     pub(crate) fn find(&self, key: &K) -> Option<V> {

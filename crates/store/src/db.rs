@@ -8,8 +8,8 @@ use domain::change::Change;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::postgres::Begin;
 use crate::sqlite::{Answer, Job, poll_once, run_ready};
+use crate::tx::TxKind;
 use crate::{DbError, Tx, postgres, sqlite};
 
 /// A database. Cheap to clone; closes when the last clone is dropped.
@@ -93,7 +93,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.run_write(closure, Begin::Write).await
+        self.run_write(closure, TxKind::Write).await
     }
 
     /// As [`Db::write`], for a closure that runs exactly one statement, such as a compare-and-swap:
@@ -104,10 +104,10 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.run_write(closure, Begin::Autocommit).await
+        self.run_write(closure, TxKind::Single).await
     }
 
-    async fn run_write<F, T, E>(&self, closure: F, begin: Begin) -> Result<T, E>
+    async fn run_write<F, T, E>(&self, closure: F, kind: TxKind) -> Result<T, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -116,7 +116,7 @@ impl Db {
         match &*self.engine {
             Engine::Sqlite(engine) => {
                 let (answer, answered) = oneshot::channel();
-                let job = Closure { closure, result: None, answer };
+                let job = Closure { closure, kind, result: None, answer };
                 engine.writer.submit(Box::new(job)).await?;
                 answered.await.map_err(|_| DbError::bug("the writer gave no answer"))?
             }
@@ -124,7 +124,7 @@ impl Db {
                 let (engine, observer) = (Arc::clone(engine), self.observer.clone());
                 let workers = Arc::clone(&engine.workers);
                 let run = move || async move {
-                    let committed = engine.write(&closure, begin).await?;
+                    let committed = engine.write(&closure, kind).await?;
                     if let Some(observer) = observer.find() {
                         observer.committed(&committed.changes);
                         if let Some(position) = committed.position {
@@ -182,6 +182,14 @@ impl Db {
         }
     }
 
+    /// Writes that wait for their turn on SQLite.
+    pub fn queued(&self) -> usize {
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.writer.queued(),
+            Engine::Postgres(_) => 0,
+        }
+    }
+
     /// The same PostgreSQL through connections of its own, and how to connect to it; `None` on
     /// SQLite.
     pub(crate) fn with_own_connections(
@@ -215,7 +223,7 @@ where
     F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
     E: From<DbError>,
 {
-    let mut tx = Tx::sqlite(tx, true);
+    let mut tx = Tx::sqlite(tx, TxKind::Read);
     let result = run_ready(|| poll_once(closure(&mut tx))).ok_or_else(not_ready)?;
     match tx.failure() {
         Some(failure) => result.and(Err(failure.clone().into())),
@@ -226,6 +234,7 @@ where
 /// A write on its way to the SQLite writer and back.
 struct Closure<F, T, E> {
     closure: F,
+    kind: TxKind,
     result: Option<Result<T, E>>,
     answer: Answer<T, E>,
 }
@@ -236,6 +245,10 @@ where
     T: Send,
     E: From<DbError> + Send,
 {
+    fn kind(&self) -> TxKind {
+        self.kind
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
         let run = async {
             let result = (self.closure)(tx).await;

@@ -223,8 +223,7 @@ impl Cluster {
     }
 
     async fn listen_once(&self, config: &Config) -> Result<(), DbError> {
-        let (client, mut connection) =
-            config.connect(NoTls).await.map_err(postgres::map_error)?;
+        let (client, mut connection) = config.connect(NoTls).await.map_err(postgres::map_error)?;
         let messages = async {
             while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
                 if let AsyncMessage::Notification(_) = message.map_err(postgres::map_error)? {

@@ -115,7 +115,8 @@ impl Live {
     ) -> Result<Option<(Arc<Grant>, bool)>, DbError> {
         let Caches { grants: cached_grants, revoked: cached_tokens, .. } = &self.caches;
         let now = self.clock.now();
-        let grant = cached_grants.find(&grant_id).filter(|grant| !may_have_been_prolonged(grant, now));
+        let grant =
+            cached_grants.find(&grant_id).filter(|grant| !may_have_been_prolonged(grant, now));
         if let (Some(grant), Some(revoked)) = (grant, cached_tokens.find(&token_id)) {
             return Ok(Some((grant, revoked)));
         }

@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::DbError;
+use crate::tx::TxKind;
 use crate::value::{Column, Row, Value};
 
 mod engine;
@@ -19,23 +20,13 @@ mod workers;
 
 pub(crate) use engine::Engine;
 
-/// How a transaction begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
-    Write,
-    Read,
-    /// The only statement is its own transaction.
-    Autocommit,
-}
-
-impl Begin {
-    const fn sql(self) -> Option<&'static str> {
-        match self {
-            Self::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE"),
-            // One snapshot for all statements, as SQLite gives.
-            Self::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            Self::Autocommit => None,
-        }
+/// How a transaction of this kind begins; a single statement needs no beginning.
+const fn begin_sql(kind: TxKind) -> Option<&'static str> {
+    match kind {
+        TxKind::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE"),
+        // One snapshot for all statements, as SQLite gives.
+        TxKind::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        TxKind::Single | TxKind::Spent => None,
     }
 }
 
@@ -50,19 +41,19 @@ enum State {
 /// Statements in one transaction on one connection.
 pub(crate) struct PgTx {
     client: Option<Object>,
-    begin: Begin,
+    kind: TxKind,
     state: State,
 }
 
 impl fmt::Debug for PgTx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgTx").field("begin", &self.begin).finish_non_exhaustive()
+        f.debug_struct("PgTx").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
 impl PgTx {
-    pub(crate) fn new(client: Object, begin: Begin) -> Self {
-        Self { client: Some(client), begin, state: State::Fresh }
+    pub(crate) fn new(client: Object, kind: TxKind) -> Self {
+        Self { client: Some(client), kind, state: State::Fresh }
     }
 
     pub(crate) async fn execute(
@@ -70,7 +61,7 @@ impl PgTx {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, DbError> {
-        let (client, begin) = self.next_statement(sql)?;
+        let (client, begin) = self.next_statement()?;
         let statement = prepare(client, sql).await?;
         let parameters = parameters(values);
         let running = client.execute(&statement, &parameters);
@@ -86,7 +77,7 @@ impl PgTx {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DbError> {
-        let (client, begin) = self.next_statement(sql)?;
+        let (client, begin) = self.next_statement()?;
         let statement = prepare(client, sql).await?;
         let parameters = parameters(values);
         let running = client.query(&statement, &parameters);
@@ -102,19 +93,16 @@ impl PgTx {
     }
 
     /// The client, and how to begin if this is the first statement.
-    fn next_statement(&mut self, sql: &str) -> Result<(&Object, Option<&'static str>), DbError> {
+    fn next_statement(&mut self) -> Result<(&Object, Option<&'static str>), DbError> {
         let is_first = self.state == State::Fresh;
-        if self.begin == Begin::Autocommit && !is_first {
-            return Err(DbError::bug(format!("a second statement in a single write: {sql}")));
-        }
         self.state = State::Begun;
         let client = self.client.as_ref().ok_or_else(|| DbError::bug("no connection"))?;
-        Ok((client, self.begin.sql().filter(|_| is_first)))
+        Ok((client, begin_sql(self.kind).filter(|_| is_first)))
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
         if self.state == State::Begun
-            && self.begin != Begin::Autocommit
+            && self.kind != TxKind::Single
             && let Some(client) = &self.client
         {
             client.batch_execute("COMMIT").await.map_err(map_commit_error)?;
@@ -126,7 +114,7 @@ impl PgTx {
     /// Undo. A connection on which even that fails is dropped with this.
     pub(crate) async fn roll_back(&mut self) {
         if self.state == State::Begun
-            && self.begin != Begin::Autocommit
+            && self.kind != TxKind::Single
             && let Some(client) = &self.client
             && client.batch_execute("ROLLBACK").await.is_err()
         {

@@ -57,12 +57,8 @@ pub fn lock_exclusively(path: &Path) -> Result<File, DbError> {
     let unusable = |error: std::io::Error| {
         DbError::Unavailable(format!("{}: {error}", Path::new(&name).display()))
     };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(unusable)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&name).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DbError::InUse(path.display().to_string())),

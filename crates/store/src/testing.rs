@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
-use tokio_postgres::NoTls;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
 
 use crate::Db;
 
@@ -17,13 +18,14 @@ pub const DATABASE_URL: &str = "CONSENTRY_TEST_DATABASE_URL";
 pub struct TestDb {
     pub url: String,
     dir: Option<TempDir>,
+    schema: Option<String>,
 }
 
 impl TestDb {
     pub fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", dir.path().join("test.db").display());
-        Self { url, dir: Some(dir) }
+        Self { url, dir: Some(dir), schema: None }
     }
 
     /// Fails, never skips, when the variable is not set.
@@ -34,17 +36,29 @@ impl TestDb {
             .unwrap_or_else(|_| panic!("set {DATABASE_URL} to run the tests on PostgreSQL"));
         let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
         let schema = format!("test_{}_{number}", std::process::id());
-        let (client, connection) =
-            tokio_postgres::connect(&base, NoTls).await.expect("PostgreSQL answers");
-        let connection = tokio::spawn(connection);
+        let (client, connection) = connect(&base).await;
         // Process ids come back: what an earlier run left is dropped.
         let create = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
         client.batch_execute(&create).await.expect("a schema can be created");
         drop(client);
         connection.await.expect("the connection ends").expect("the connection ends well");
         let separator = if base.contains('?') { '&' } else { '?' };
-        let url = format!("{base}{separator}options=-c%20search_path%3D{schema}");
-        Self { url, dir: None }
+        let url = format!(
+            "{base}{separator}application_name={schema}&options=-c%20search_path%3D{schema}"
+        );
+        Self { url, dir: None, schema: Some(schema) }
+    }
+
+    /// End every connection that uses this database, as a restart of the server would.
+    pub async fn drop_connections(&self) {
+        let schema = self.schema.as_deref().expect("only PostgreSQL has connections");
+        let (client, connection) = connect(&self.url).await;
+        // Connections of other tests have other names.
+        let sql = "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a \
+             WHERE a.pid <> pg_backend_pid() AND a.application_name = $1";
+        client.execute(sql, &[&schema]).await.expect("connections can be ended");
+        drop(client);
+        connection.await.expect("the connection ends").expect("the connection ends well");
     }
 
     pub async fn open(&self) -> Db {
@@ -57,17 +71,23 @@ impl TestDb {
     }
 }
 
+async fn connect(url: &str) -> (Client, JoinHandle<Result<(), tokio_postgres::Error>>) {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
+    (client, tokio::spawn(connection))
+}
+
 /// Run an async test on SQLite and, with the feature `full-tests` of the crate that uses the macro,
 /// on PostgreSQL: `on_both! { async fn a_thing_is_so(database: TestDb) { … } }`.
 #[macro_export]
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($database:ident: TestDb) $body:block)*) => {$(
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: $kind:ty) $body:block)*) => {$(
         mod $name {
             #[allow(unused_imports, reason = "not every test uses what its module imports")]
             use super::*;
 
             $(#[$meta])*
-            async fn run($database: $crate::testing::TestDb) $body
+            async fn run($database: $kind) $body
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {

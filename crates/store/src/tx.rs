@@ -13,9 +13,21 @@ use crate::{DbError, changes};
 #[derive(Debug)]
 pub struct Tx<'a> {
     engine: Engine<'a>,
-    read_only: bool,
+    kind: TxKind,
     changes: Vec<Change>,
     failure: Option<DbError>,
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TxKind {
+    Write,
+    /// Nothing but reading.
+    Read,
+    /// A single statement that is its own transaction.
+    Single,
+    /// Its single statement was run.
+    Spent,
 }
 
 /// The two databases there are. Closed: there is no third.
@@ -26,12 +38,12 @@ enum Engine<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn sqlite(tx: SqliteTx<'a>, read_only: bool) -> Self {
-        Self { engine: Engine::Sqlite(tx), read_only, changes: Vec::new(), failure: None }
+    pub(crate) fn sqlite(tx: SqliteTx<'a>, kind: TxKind) -> Self {
+        Self { engine: Engine::Sqlite(tx), kind, changes: Vec::new(), failure: None }
     }
 
-    pub(crate) fn postgres(tx: &'a mut PgTx, read_only: bool) -> Self {
-        Self { engine: Engine::Postgres(tx), read_only, changes: Vec::new(), failure: None }
+    pub(crate) fn postgres(tx: &'a mut PgTx, kind: TxKind) -> Self {
+        Self { engine: Engine::Postgres(tx), kind, changes: Vec::new(), failure: None }
     }
 
     /// Run a statement that changes rows; how many it changed.
@@ -40,9 +52,10 @@ impl<'a> Tx<'a> {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, DbError> {
-        if self.read_only {
+        if self.kind == TxKind::Read {
             return self.note(Err(DbError::bug(format!("a read tried to write: {sql}"))));
         }
+        self.spend(sql)?;
         let done = match &mut self.engine {
             Engine::Sqlite(tx) => tx.execute(sql, values),
             Engine::Postgres(tx) => tx.execute(sql, values).await,
@@ -55,6 +68,7 @@ impl<'a> Tx<'a> {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DbError> {
+        self.spend(sql)?;
         let rows = match &mut self.engine {
             Engine::Sqlite(tx) => tx.query(sql, values),
             Engine::Postgres(tx) => tx.query(sql, values).await,
@@ -116,6 +130,19 @@ impl<'a> Tx<'a> {
     /// Why this transaction cannot commit, if a statement failed.
     pub(crate) fn failure(&self) -> Option<&DbError> {
         self.failure.as_ref()
+    }
+
+    fn spend(&mut self, sql: &str) -> Result<(), DbError> {
+        match self.kind {
+            TxKind::Write | TxKind::Read => Ok(()),
+            TxKind::Single => {
+                self.kind = TxKind::Spent;
+                Ok(())
+            }
+            TxKind::Spent => {
+                self.note(Err(DbError::bug(format!("a second statement in a single write: {sql}"))))
+            }
+        }
     }
 
     fn note<T>(&mut self, result: Result<T, DbError>) -> Result<T, DbError> {

@@ -1,8 +1,6 @@
 //! How commands reach a provider: over the control socket of the running server, or, when none
 //! runs, by opening the database themselves. Both answer through the same router.
 
-use std::path::Path;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{CONTENT_TYPE, HOST};
@@ -45,9 +43,8 @@ impl Control {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Failure::Failed(format!("{what}: {error}"))
-        };
+        let failed =
+            |what: &str, error: &dyn std::fmt::Display| Failure::Failed(format!("{what}: {error}"));
         let text = body.map(|body| body.to_string()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
@@ -112,9 +109,4 @@ pub(super) fn path(segments: &[&str]) -> String {
         }
     }
     path
-}
-
-/// Whether a server runs on this data directory.
-pub(super) async fn server_runs(data_dir: &Path) -> bool {
-    UnixStream::connect(control_socket::path(data_dir)).await.is_ok()
 }

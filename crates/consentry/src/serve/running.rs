@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::control_socket;
 use super::instance::Instance;
 use super::internal::Internal;
 use super::jobs::JobSet;
 use super::listener::{Accepting, BindError, bind};
 use super::site::Site;
-use super::control_socket;
 use crate::cli::Failure;
 use crate::config::{Config, Listen};
 
@@ -88,8 +88,7 @@ impl Running {
         })?;
         let control_shutdown = CancellationToken::new();
         let router = server::control_router(instance.provider.clone());
-        let control =
-            tokio::spawn(control_socket::serve(socket, router, control_shutdown.clone()));
+        let control = tokio::spawn(control_socket::serve(socket, router, control_shutdown.clone()));
         let jobs = JobSet::start(&instance);
         Ok(Self {
             instance,

@@ -22,7 +22,7 @@ use crate::actor::Visitor;
 use crate::error::PageError;
 use crate::form;
 use crate::oauth::consent_page;
-use crate::oauth::deliver::deliver;
+use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::pending::{Pending, Stage};
 use crate::provider::{Provider, Shared};
 
@@ -61,8 +61,8 @@ pub async fn proceed(
     visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes())
-        .map_err(|_| PageError::RequestOver)?;
+    let params =
+        Params::parse(query.unwrap_or_default().as_bytes()).map_err(|_| PageError::RequestOver)?;
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
     let pending = Pending::open(&provider, sealed)?;
     let app = find_app(&provider, &pending.raw).await?;
@@ -148,7 +148,8 @@ async fn step(
     match visit.next_step(session, consent.as_ref(), provider.now()) {
         NextStep::SignIn => {
             let refused_session = session.map(|session| session.id);
-            let pending = pending.at(Stage::SignIn { refused_session });
+            let form_target = form_target(&request.redirect_uri);
+            let pending = Pending { form_target, ..pending.at(Stage::SignIn { refused_session }) };
             Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response())
         }
         NextStep::Consent => {
@@ -199,7 +200,8 @@ pub(super) fn send_code(
 ) -> Result<Response, PageError> {
     let keyring = provider.keyring();
     let ids = (pending.code_id, pending.grant_id(&keyring));
-    let given = Given { scopes, resources: resources(&visit.request.resources, &provider.policy()) };
+    let given =
+        Given { scopes, resources: resources(&visit.request.resources, &provider.policy()) };
     let code = visit.code(ids, session, consent, given, provider.now());
     let sealed = keyring
         .seal(Purpose::Code, &code, &*provider.entropy)
@@ -235,9 +237,10 @@ pub(super) fn direct(error: &DirectError, raw: &RawAuthorizeRequest) -> PageErro
                 quoted(raw.redirect_uri.as_deref().unwrap_or_default()),
             ),
         ),
-        _ => ("The app sent you here with a request that we cannot read.", format!(
-            "invalid_request: {error}."
-        )),
+        _ => (
+            "The app sent you here with a request that we cannot read.",
+            format!("invalid_request: {error}."),
+        ),
     };
     PageError::Authorize { what_happened: what_happened.to_owned(), for_developers }
 }

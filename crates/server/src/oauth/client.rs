@@ -52,14 +52,13 @@ pub struct AppCall {
 impl FromRequest<Shared> for AppCall {
     type Rejection = Unauthenticated;
 
-    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, Self::Rejection> {
+    async fn from_request(
+        request: Request<Body>,
+        provider: &Shared,
+    ) -> Result<Self, Self::Rejection> {
         let call = PresentedCall::read(request, provider).await?;
-        let client = AuthenticatedClient::authenticate(
-            provider,
-            &call.presented,
-            call.address,
-            None,
-        );
+        let client =
+            AuthenticatedClient::authenticate(provider, &call.presented, call.address, None);
         match client.await {
             Ok(client) => Ok(Self { client, params: call.params }),
             Err(error) => Err(Unauthenticated { error, used_basic: call.used_basic }),
@@ -84,7 +83,10 @@ pub struct IntrospectionCall {
 impl FromRequest<Shared> for IntrospectionCall {
     type Rejection = Unauthenticated;
 
-    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, Self::Rejection> {
+    async fn from_request(
+        request: Request<Body>,
+        provider: &Shared,
+    ) -> Result<Self, Self::Rejection> {
         let call = PresentedCall::read(request, provider).await?;
         let reject = |error| Unauthenticated { error, used_basic: call.used_basic };
         if let Some(server) = ResourceServer::find(provider, call.presented.candidates()) {
@@ -116,12 +118,11 @@ impl PresentedCall {
         let (mut parts, body) = request.into_parts();
         let used_basic = parts.headers.contains_key(AUTHORIZATION);
         let reject = |error: OAuthError| Unauthenticated { error: error.into(), used_basic };
-        let ClientAddress(address) = match ClientAddress::from_request_parts(&mut parts, provider)
-            .await
-        {
-            Ok(address) => address,
-            Err(never) => match never {},
-        };
+        let ClientAddress(address) =
+            match ClientAddress::from_request_parts(&mut parts, provider).await {
+                Ok(address) => address,
+                Err(never) => match never {},
+            };
         let params = form::read(&parts.headers, body).await.map_err(|error| match error {
             FormError::Params(error) => reject(error.into()),
             other => reject(OAuthError::invalid_request(other.to_string())),

@@ -1,6 +1,6 @@
 //! The user's decision. The page carries nothing but the sealed request, what was ticked and the
-//! answer: nothing that was not asked can be allowed, nothing required left out, and the form counts
-//! once (attack S5).
+//! answer: nothing that was not asked can be allowed, nothing required left out, and the form
+//! counts once (attack S5).
 
 use std::net::IpAddr;
 
@@ -41,8 +41,8 @@ pub async fn decide(
     let decision = Decision::read(&params)?;
     let app = find_app(&provider, &pending.raw).await?;
     // It was good when the page was made; the app may have lost a scope or an address since.
-    let request = understand(&pending.raw, &app, &provider.policy())
-        .map_err(|_| PageError::RequestOver)?;
+    let request =
+        understand(&pending.raw, &app, &provider.policy()).map_err(|_| PageError::RequestOver)?;
     let visit = Visit {
         app: &app,
         request: &request,
@@ -146,9 +146,9 @@ impl Answer {
             audit::record(tx, &event.detail(json!({ "asked": self.asked }))).await?;
             return Ok(Stored::Denied);
         }
-        let lost = before.as_ref().map(|before| {
-            before.live_scopes().intersection(&self.asked).difference(&self.allowed)
-        });
+        let lost = before
+            .as_ref()
+            .map(|before| before.live_scopes().intersection(&self.asked).difference(&self.allowed));
         let consent = match before {
             Some(before) => before.renew(&*self.entropy, &self.asked, &self.allowed, self.now),
             None => {
@@ -169,15 +169,10 @@ impl Answer {
 
     /// A button was pressed twice, and the browser follows the second answer. The same answer is
     /// given again, for the same grant, as long as the app has not taken it.
-    async fn repeat(
-        &self,
-        tx: &mut Tx<'_>,
-        consent: Option<Consent>,
-    ) -> Result<Stored, PageError> {
+    async fn repeat(&self, tx: &mut Tx<'_>, consent: Option<Consent>) -> Result<Stored, PageError> {
         let consent = consent.filter(Consent::is_given);
-        let allowed_here = consent
-            .as_ref()
-            .is_some_and(|consent| consent.changed_at >= self.pending.started_at);
+        let allowed_here =
+            consent.as_ref().is_some_and(|consent| consent.changed_at >= self.pending.started_at);
         if grants::find(tx, self.grant_id).await?.is_some() {
             return Ok(Stored::Over);
         }

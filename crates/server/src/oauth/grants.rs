@@ -26,8 +26,8 @@ use crate::oauth::mint::{self, Order};
 use crate::oauth::open;
 use crate::provider::Provider;
 
+mod by_credentials;
 mod refresh;
-mod service;
 
 pub use crate::oauth::mint::IssuedTokens;
 
@@ -52,7 +52,7 @@ pub async fn issue(
             refresh::refresh(provider, client, &token, asked, dialect).await
         }
         TokenRequest::ClientCredentials { scopes, resources } => {
-            service::client_credentials(provider, client, scopes.as_ref(), &resources).await
+            by_credentials::client_credentials(provider, client, scopes.as_ref(), &resources).await
         }
     }
 }
@@ -116,7 +116,8 @@ impl Redemption {
         let mut outcome = Err(DbError::OutcomeUnknown(String::new()));
         for _ in 0..ATTEMPTS_MAX {
             let this = self.clone();
-            outcome = provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await;
+            outcome =
+                provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await;
             if !matches!(outcome, Err(DbError::OutcomeUnknown(_))) {
                 break;
             }

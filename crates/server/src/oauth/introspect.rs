@@ -77,9 +77,8 @@ fn decide(
     now: Timestamp,
 ) -> Result<ScopeSet, AccessRefusal> {
     match caller {
-        Introspector::Resource(server) => {
-            check_access(token, rows, &server.resource, None, now).map(|access: Access| access.scopes)
-        }
+        Introspector::Resource(server) => check_access(token, rows, &server.resource, None, now)
+            .map(|access: Access| access.scopes),
         Introspector::App(client) if client.app.id == rows.app.id => live_scopes(token, rows, now),
         Introspector::App(_) => Err(AccessRefusal::WrongAudience),
     }

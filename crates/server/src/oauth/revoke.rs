@@ -1,6 +1,6 @@
 //! `POST /oauth/revoke` (RFC 7009). An access token ends alone; a refresh token ends its grant with
-//! everything that points to it. A token that is not the caller's, or nobody's, is answered with 200
-//! and nothing happens (attack T9).
+//! everything that points to it. A token that is not the caller's, or nobody's, is answered with
+//! 200 and nothing happens (attack T9).
 
 use axum::extract::State;
 use axum::response::Response;
@@ -40,7 +40,8 @@ enum Revocable {
 impl Revocable {
     async fn open(provider: &Provider, text: &str) -> Option<Self> {
         if text.starts_with(Purpose::Refresh.prefix()) {
-            let token = open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await.ok()?;
+            let token =
+                open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await.ok()?;
             return Some(Self::Refresh(token.grant_id));
         }
         // An expired token has ended already.

@@ -81,7 +81,7 @@ pub async fn remove(
                 return Err(PageError::NotFound);
             }
             for grant in grants::list_live_of_credential(tx, secret, now).await? {
-                grants::save(tx, &grant.revoke(RevokeReason::App, now)).await?;
+                grants::revoke(tx, grant.id, RevokeReason::App, now).await?;
                 changes::record(tx, Change::Grant(grant.id)).await?;
             }
             client_secrets::delete(tx, secret).await?;

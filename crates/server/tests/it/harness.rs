@@ -10,26 +10,20 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ClientSecret, ScopeRequest};
+use domain::app::{App, AppKind, ClientSecret};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
 use domain::id::{AppId, CredentialId, GrantId, UserId};
 use domain::keyring::MasterKey;
-use domain::policy::{
-    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition, ScopeKind,
-    ScopeTier, TokenFormat,
-};
+use domain::password::PasswordHash;
+use domain::policy::Policy;
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::user::{Role, User, UserStatus};
 use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use protocol::envelope::ErrorEnvelope;
-use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
-use protocol::scope::ScopeName;
-use protocol::route::RouteTable;
 use serde_json::Value;
 use server::pages::{Brand, Pages};
 use server::provider::ProviderParts;
@@ -37,8 +31,11 @@ use server::{ClientAddress, Provider, Shared};
 use store::{DbError, Store, StoreConfig, Tx};
 use tempfile::TempDir;
 use testkit::{ManualClock, SeededEntropy};
+use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
+
+use crate::fixtures;
 
 pub const ISSUER: &str = "http://localhost:8400";
 pub const API: &str = "http://localhost:8400/api";
@@ -77,7 +74,7 @@ impl TestApp {
         let store = Store::open(config, clock.clone(), entropy.clone()).await.unwrap();
         let mac = store.keyring().secret_mac(API_SECRET.as_bytes());
         let provider = Provider::new(ProviderParts {
-            policy: Arc::new(ArcSwap::from_pointee(policy(mac))),
+            policy: Arc::new(ArcSwap::from_pointee(fixtures::policy(mac))),
             store,
             pages: Pages::new(Brand::named("Test Exchange"), None).unwrap(),
             clock: clock.clone(),
@@ -109,14 +106,23 @@ impl TestApp {
             id: UserId::random(&*self.entropy),
             email: format!("{name}@example.com"),
             name: name.to_owned(),
-            password: Some(self.provider.passwords.hash(PASSWORD).await.unwrap()),
+            password: Some(self.password_hash().await),
             roles: roles.to_vec(),
             status: UserStatus::Active,
             created_at: self.provider.now(),
         };
         let stored = user.clone();
-        assert!(self.write(async move |tx: &mut Tx<'_>| store::users::insert(tx, &stored).await).await);
+        assert!(
+            self.write(async move |tx: &mut Tx<'_>| store::users::insert(tx, &stored).await).await
+        );
         user
+    }
+
+    /// Hashing is slow on purpose: once for all tests.
+    async fn password_hash(&self) -> PasswordHash {
+        static HASH: OnceCell<PasswordHash> = OnceCell::const_new();
+        let hash = || async { self.provider.passwords.hash(PASSWORD).await.unwrap() };
+        HASH.get_or_init(hash).await.clone()
     }
 
     /// A live app of the user `dev` with the scopes `balances.read` (required), `orders.read` and
@@ -128,7 +134,7 @@ impl TestApp {
         change: impl FnOnce(&mut App),
     ) -> Client {
         let owner = self.developer().await;
-        let mut app = app(AppId::random(&*self.entropy), client_id, kind, &owner);
+        let mut app = fixtures::app(AppId::random(&*self.entropy), client_id, kind, &owner);
         app.created_at = self.provider.now();
         app.changed_at = self.provider.now();
         change(&mut app);
@@ -155,8 +161,7 @@ impl TestApp {
     }
 
     async fn developer(&self) -> User {
-        let find =
-            async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
+        let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
         match self.write(find).await {
             Some(user) => user,
             None => self.add_user("dev", &[Role::Developer]).await,
@@ -187,8 +192,10 @@ impl TestApp {
     /// Every grant of the app for the user that is live now.
     pub async fn live_grants(&self, user: &User, app: &App) -> Vec<Grant> {
         let (user, app, now) = (user.id, app.id, self.provider.now());
-        self.write(async move |tx: &mut Tx<'_>| store::grants::list_live_of(tx, user, app, now).await)
-            .await
+        self.write(async move |tx: &mut Tx<'_>| {
+            store::grants::list_live_of(tx, user, app, now).await
+        })
+        .await
     }
 
     /// The kinds of all audit rows, in order.
@@ -224,7 +231,12 @@ impl TestApp {
     }
 
     /// A form without cookies, as an app sends one.
-    pub async fn post(&self, path: &str, headers: &[(HeaderName, &str)], fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, &str)],
+        fields: &[(&str, &str)],
+    ) -> Answer {
         self.send(form_request(path, headers, fields)).await
     }
 
@@ -331,10 +343,6 @@ impl Browser<'_> {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    pub fn cookie(&self, name: &str) -> Option<String> {
-        self.cookies.lock().unwrap().get(name).cloned()
-    }
-
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         let jar = self.cookies.lock().unwrap().clone();
         if !jar.is_empty() {
@@ -383,9 +391,12 @@ impl Browser<'_> {
 
     /// All the way to the code: the user allows everything that is asked.
     pub async fn authorize(&self, client: &Client) -> String {
-        let page = self.get(&client.authorize_path(&[])).await;
-        let all = ["balances.read", "orders.read", "orders.create"];
-        let answer = self.decide(&page, "allow", &all).await;
+        let mut answer = self.get(&client.authorize_path(&[])).await;
+        // A remembered consent is not asked again.
+        if answer.status == StatusCode::OK {
+            let all = ["balances.read", "orders.read", "orders.create"];
+            answer = self.decide(&answer, "allow", &all).await;
+        }
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
         answer.redirected("code").unwrap_or_else(|| panic!("no code: {}", answer.location()))
     }
@@ -473,80 +484,19 @@ impl Tokens {
     }
 }
 
-fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
-    let request = |scope: &str, required| ScopeRequest {
-        scope: scope.parse().unwrap(),
-        purpose: format!("To use {scope}."),
-        required,
-    };
-    let policy = if kind == AppKind::Native { RedirectPolicy::Native } else { RedirectPolicy::Web };
-    App {
-        id,
-        client_id: client_id.to_owned(),
-        kind,
-        name: format!("The {client_id}"),
-        description: "Trades while you sleep.".to_owned(),
-        homepage: Some("https://bot.example.com/".to_owned()),
-        privacy_url: None,
-        terms_url: None,
-        owner: owner.id,
-        publisher: "Northwind Labs".to_owned(),
-        status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
-        redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],
-        requested: vec![
-            request("balances.read", true),
-            request("orders.read", false),
-            request("orders.create", false),
-        ],
-        approved: "balances.read orders.read orders.create".parse().unwrap(),
-        service_scopes: "balances.read".parse().unwrap(),
-        addresses: Vec::new(),
-        lifetimes: AppLifetimes::default(),
-        rotates_refresh_tokens: true,
-        optional_ticked: true,
-        dialect: None,
-        created_at: owner.created_at,
-        changed_at: owner.created_at,
-    }
+/// One user, one app.
+pub async fn start(kind: AppKind) -> (TestApp, User, Client) {
+    let app = TestApp::start().await;
+    let user = app.add_user("alice", &[]).await;
+    let client = app.add_app("bot", kind, |_| {}).await;
+    (app, user, client)
 }
 
-fn policy(api_secret_mac: [u8; 32]) -> Policy {
-    let scope = |name: &str, text: &str, kind, tier| {
-        let name = ScopeName::parse(name).unwrap();
-        (name.clone(), ScopeDefinition { name, text: text.to_owned(), kind, tier })
-    };
-    let resource = |identifier: &str, id: &str, token_format| Resource {
-        identifier: identifier.to_owned(),
-        name: format!("The {id}"),
-        host: None,
-        path_prefix: "/api".to_owned(),
-        upstream: None,
-        envelope: ErrorEnvelope::problem_json(),
-        introspection: Some(IntrospectionCredentials {
-            id: id.to_owned(),
-            secret_mac: api_secret_mac,
-        }),
-        token_format,
-        routes: RouteTable::new(),
-        rate_per_app: None,
-        rate_per_user: None,
-    };
-    Policy {
-        issuer: ISSUER.to_owned(),
-        scopes: BTreeMap::from([
-            scope("balances.read", "See your balances", ScopeKind::Read, ScopeTier::Sensitive),
-            scope("orders.read", "See your orders", ScopeKind::Read, ScopeTier::Low),
-            scope("orders.create", "Buy and sell", ScopeKind::Money, ScopeTier::High),
-            scope("withdraw", "Move money out", ScopeKind::Money, ScopeTier::High),
-        ]),
-        resources: vec![
-            resource(API, "api", TokenFormat::Opaque),
-            resource(OTHER_API, "other-api", TokenFormat::Opaque),
-            resource(JWT_API, "jwt-api", TokenFormat::Jwt(protocol::jose::Algorithm::Es256)),
-        ],
-        lifetimes: Lifetimes::default(),
-        registration: Registration::Review,
-    }
+/// The one live grant that `client` has of `user`.
+pub async fn only_grant(app: &TestApp, user: &User, client: &Client) -> Grant {
+    let mut grants = app.live_grants(user, &client.app).await;
+    assert_eq!(grants.len(), 1);
+    grants.remove(0)
 }
 
 /// A request of another kind than GET and POST.

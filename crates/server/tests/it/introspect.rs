@@ -55,7 +55,10 @@ async fn t7_a_token_of_another_audience_is_inactive_to_everyone_but_its_app() {
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
     let other = app.add_app("other", AppKind::Web, |_| {}).await;
     let tokens = client.tokens(&app, &user).await;
-    assert_eq!(ask(&app, "other-api", API_SECRET, &tokens.access).await.text(), r#"{"active":false}"#);
+    assert_eq!(
+        ask(&app, "other-api", API_SECRET, &tokens.access).await.text(),
+        r#"{"active":false}"#
+    );
     let secret = other.secret.as_deref().unwrap();
     assert_eq!(ask(&app, "other", secret, &tokens.access).await.text(), r#"{"active":false}"#);
     let secret = client.secret.as_deref().unwrap();
@@ -87,7 +90,8 @@ async fn what_has_ended_is_inactive() {
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
     let tokens = client.tokens(&app, &user).await;
     let now = app.provider.now();
-    let active = async |token: &str| ask(&app, "api", API_SECRET, token).await.json()["active"].clone();
+    let active =
+        async |token: &str| ask(&app, "api", API_SECRET, token).await.json()["active"].clone();
     assert_eq!(active(&tokens.access).await, true);
     app.save_user(user.clone().block("abuse".to_owned(), now)).await;
     assert_eq!(active(&tokens.access).await, false);

@@ -11,8 +11,9 @@ use deadpool_postgres::{
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::workers::Workers;
-use super::{Begin, PgTx, map_error};
+use super::{PgTx, map_error};
 use crate::db::Committed;
+use crate::tx::TxKind;
 use crate::{DbError, Tx};
 
 /// Facts, limits: 16 connections commit more per second than 1 or 64.
@@ -42,8 +43,10 @@ impl Engine {
         let mut config: Config = url
             .parse()
             .map_err(|error| DbError::Setup(format!("the database URL is wrong: {error}")))?;
+        if config.get_application_name().is_none() {
+            config.application_name("consentry");
+        }
         config
-            .application_name("consentry")
             .connect_timeout(WAIT_MAX)
             .keepalives_idle(Duration::from_secs(10))
             .tcp_user_timeout(Duration::from_secs(10));
@@ -84,14 +87,14 @@ impl Engine {
     }
 
     /// Run `closure` until it commits, returns an error of its own, or the retries are used up.
-    pub(crate) async fn write<F, T, E>(&self, closure: &F, begin: Begin) -> Result<Committed<T>, E>
+    pub(crate) async fn write<F, T, E>(&self, closure: &F, kind: TxKind) -> Result<Committed<T>, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
         let mut attempt = 1;
         loop {
-            let retry = match self.attempt(closure, begin).await {
+            let retry = match self.attempt(closure, kind).await {
                 Attempt::Done(result) => return result,
                 Attempt::Failed(error, can_retry) => match can_retry && attempt < ATTEMPTS_MAX {
                     true => error,
@@ -106,7 +109,7 @@ impl Engine {
         }
     }
 
-    async fn attempt<F, T, E>(&self, closure: &F, begin: Begin) -> Attempt<T, E>
+    async fn attempt<F, T, E>(&self, closure: &F, kind: TxKind) -> Attempt<T, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
@@ -115,8 +118,8 @@ impl Engine {
             Ok(client) => client,
             Err(error) => return Attempt::Failed(error, false),
         };
-        let mut pg = PgTx::new(client, begin);
-        let mut tx = Tx::postgres(&mut pg, false);
+        let mut pg = PgTx::new(client, kind);
+        let mut tx = Tx::postgres(&mut pg, kind);
         let result = closure(&mut tx).await;
         let position = match &result {
             // The failure is looked at below.
@@ -127,10 +130,10 @@ impl Engine {
         drop(tx);
         if let Some(error) = failure {
             pg.roll_back().await;
-            return match (&error, begin, result) {
+            return match (&error, kind, result) {
                 (DbError::Conflict(_), _, _) => Attempt::Failed(error, true),
                 // Sent and not answered: it may have been done.
-                (DbError::Unavailable(text), Begin::Autocommit, _) => {
+                (DbError::Unavailable(text), TxKind::Single, _) => {
                     Attempt::Failed(DbError::OutcomeUnknown(text.clone()), false)
                 }
                 // A connection from before the server was restarted: nothing was committed.
@@ -165,8 +168,8 @@ impl Engine {
     {
         // Once more, should the connection date from before the server was restarted.
         for can_retry in [true, false] {
-            let mut pg = PgTx::new(self.connection().await?, Begin::Read);
-            let mut tx = Tx::postgres(&mut pg, true);
+            let mut pg = PgTx::new(self.connection().await?, TxKind::Read);
+            let mut tx = Tx::postgres(&mut pg, TxKind::Read);
             let result = closure(&mut tx).await;
             let failure = tx.failure().cloned();
             drop(tx);

@@ -53,10 +53,8 @@ impl Workers {
 /// The thread ends when its sender is dropped and the last transaction on it has ended.
 fn start_thread() -> Result<mpsc::UnboundedSender<Task>, DbError> {
     let (sender, mut tasks) = mpsc::unbounded_channel::<Task>();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(DbError::bug)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DbError::bug)?;
     let serve = move || {
         let local = LocalSet::new();
         local.block_on(&runtime, async move {

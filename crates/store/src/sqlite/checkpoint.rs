@@ -40,7 +40,8 @@ impl Checkpointer {
         };
         connection.wal_hook(Some(hook)).map_err(map_error)?;
         let own = connect(path)?;
-        let thread = CheckpointThread { connection: own, log_pages: Arc::clone(&log_pages), writer };
+        let thread =
+            CheckpointThread { connection: own, log_pages: Arc::clone(&log_pages), writer };
         // One wake-up waiting is enough.
         let (wake, woken) = sync_channel(1);
         std::thread::Builder::new()

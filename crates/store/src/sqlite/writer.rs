@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::Checkpointer;
 use super::{SqliteTx, control};
 use crate::db::Observer;
+use crate::tx::TxKind;
 use crate::{DbError, Tx};
 
 /// Closures per commit. More gain little (facts: 64 rows in one commit take 0.76 ms) and make the
@@ -34,6 +35,7 @@ pub(crate) enum Message {
 
 /// A closure with the place its answer goes.
 pub(crate) trait Job: Send {
+    fn kind(&self) -> TxKind;
     /// Run it once. `false`: undo what it did. It may be run again.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
     /// The transaction ended: send the answer.
@@ -75,6 +77,11 @@ impl Writer {
         let gone = || DbError::Unavailable("the writer has stopped".to_owned());
         let queue = self.queue.as_ref().ok_or_else(gone)?;
         queue.send(Message::Job(job)).await.map_err(|_| gone())
+    }
+
+    /// Closures in the queue.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
     /// Transactions committed so far.
@@ -178,7 +185,7 @@ impl WriterThread {
     /// Run one closure so that its failure undoes only itself.
     fn savepoint(&mut self, job: &mut dyn Job) -> Result<Vec<Change>, DbError> {
         control(&self.connection, "SAVEPOINT closure")?;
-        let mut tx = Tx::sqlite(SqliteTx { connection: &mut self.connection }, false);
+        let mut tx = Tx::sqlite(SqliteTx { connection: &mut self.connection }, job.kind());
         let keep = job.run(&mut tx);
         let (changes, failure) = (tx.take_changes(), tx.failure().cloned());
         if self.connection.is_autocommit() {

@@ -82,8 +82,7 @@ pub(super) fn code_of<'a>(
 ) -> Result<(&'a str, &'a str), Outcome> {
     const DID: &str = "Came back from the provider";
     let value = |name: &str| answer.get(name).map(String::as_str);
-    let pending =
-        pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
+    let pending = pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
     if value("state") != Some(&pending.state) {
         return Err(Outcome::failed(DID, "The state is not the one that was sent."));
     }
@@ -133,8 +132,7 @@ impl Client {
     }
 
     async fn token(&self, part: &Part, did: &str, form: &[(&str, &str)]) -> Outcome {
-        let mut body = Serializer::new(String::new());
-        body.extend_pairs(form);
+        let mut form = form.to_vec();
         let mut request = Request::post(format!("{}/oauth/token", part.issuer))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         match &part.app.client_secret {
@@ -142,11 +140,10 @@ impl Client {
                 let pair = format!("{}:{secret}", part.app.script.client_id);
                 request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
             }
-            None => {
-                body.append_pair("client_id", part.app.script.client_id);
-            }
+            None => form.push(("client_id", part.app.script.client_id)),
         }
-        let mut outcome = self.send(did, request.body(Body::from(body.finish()))).await;
+        let body = Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut outcome = self.send(did, request.body(Body::from(body))).await;
         outcome.tokens = read_tokens(&outcome);
         if outcome.tokens.is_some() {
             // Tokens are for the app's memory, not for a screen.

@@ -114,9 +114,8 @@ async fn rotate(
     let idle = provider.policy().lifetimes.for_app(&app.lifetimes).refresh_idle;
     let idle_expires_at = to.rotated_at.after(idle).min(grant.expires_at);
     let id = grant.id;
-    let write = async move |tx: &mut Tx<'_>| {
-        grants::rotate(tx, id, &from, &to, idle_expires_at).await
-    };
+    let write =
+        async move |tx: &mut Tx<'_>| grants::rotate(tx, id, &from, &to, idle_expires_at).await;
     match provider.store.db.write_one(write).await {
         // Reading again tells: if it went through, the presented generation is the parent now.
         Err(DbError::OutcomeUnknown(_)) => Ok(false),

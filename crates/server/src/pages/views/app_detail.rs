@@ -29,6 +29,8 @@ pub struct AppDetail {
     pub status_note: Option<String>,
     /// A change waits for review while the approved state stays live.
     pub change_in_review: bool,
+    /// A new name or redirect URI takes the live app out of service until staff approve it.
+    pub change_needs_review: bool,
     pub client_id: String,
     /// The name as it stands (the form may hold an unsaved one).
     pub name: String,
@@ -117,6 +119,7 @@ impl View for AppDetail {
             status: AppStatus::InReview,
             status_note: None,
             change_in_review: false,
+            change_needs_review: false,
             secrets: Some(Vec::new()),
             secrets_max: 0,
             user_count: 1,
@@ -145,6 +148,7 @@ fn live_app() -> AppDetail {
         status: AppStatus::Live,
         status_note: None,
         change_in_review: true,
+        change_needs_review: true,
         client_id: "trading-bot".into(),
         name: "Trading Bot".into(),
         form: AppForm {

@@ -118,6 +118,8 @@ pub struct ConnectedScope {
     pub kind: ScopeKind,
     pub tier: Tier,
     pub text: String,
+    /// Taking it back ends all access: the app cannot do without it, or has nothing else.
+    pub ends_access: bool,
 }
 
 /// One sign-in of the app: a device or a session.
@@ -177,6 +179,7 @@ fn busy_app() -> ConnectedApp {
         kind,
         tier,
         text: text.into(),
+        ends_access: id == "balances.read",
     };
     ConnectedApp {
         layout: Layout::sample().in_section(Section::Connected),

@@ -34,6 +34,7 @@ pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use staff::{
     FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
+    UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 

@@ -86,13 +86,16 @@ fn risk_flags() -> Vec<RiskFlag> {
 /// |---|---|---|
 /// | `review` | POST `/staff/review/{id}` | `scope`, `condition.{scope}`, `note`, `decision` |
 ///
-/// `scope` is repeated, once per approved one; `decision` is `approve` or `reject`.
-/// Scope checkboxes start ticked; an unticked one is refused while the app is approved. The
-/// buttons are `#approve` and `#reject`; `note` is needed to reject.
+/// A hidden field carries `revision`. `scope` is repeated, once per approved one; `decision` is
+/// `approve` or `reject`. Scope checkboxes start ticked; an unticked one is refused while the
+/// app is approved. The buttons are `#approve` and `#reject`; `note` is needed to reject.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReviewApp {
     pub layout: Layout,
     pub id: String,
+    /// Which state of the app is shown; comes back as the hidden field `revision`, so that a
+    /// decision never falls on something the reviewer has not seen.
+    pub revision: String,
     pub name: String,
     pub publisher: String,
     pub kind: AppKind,
@@ -174,6 +177,7 @@ fn new_app_review() -> ReviewApp {
     ReviewApp {
         layout: Layout::staff_sample().in_section(Section::Review),
         id: "r1".into(),
+        revision: "1774692000000".into(),
         name: "Pocket Orders".into(),
         publisher: "dev@example.com".into(),
         kind: AppKind::Native,
@@ -228,6 +232,15 @@ pub struct StaffApp {
     pub client_id: String,
     pub user_count: u64,
     pub last_call_at: Option<Moment>,
+    /// What users wrote about it, newest first.
+    pub reports: Vec<UserReport>,
+}
+
+/// A user's words from the page *Report this app*.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserReport {
+    pub at: Moment,
+    pub text: String,
 }
 
 impl View for StaffApps {
@@ -245,6 +258,7 @@ impl View for StaffApps {
             client_id: "trading-bot".into(),
             user_count: 1284,
             last_call_at: Some(Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago")),
+            reports: Vec::new(),
         };
         let stopped = StaffApp {
             id: "a4".into(),
@@ -254,6 +268,10 @@ impl View for StaffApps {
             client_id: "app_a4".into(),
             user_count: 1,
             last_call_at: None,
+            reports: vec![UserReport {
+                at: Moment::sample("2026-04-01T12:00:00Z", "1 day ago"),
+                text: "It asked me for my exchange password in its own window.".into(),
+            }],
             ..live.clone()
         };
         let waiting = StaffApp {
@@ -262,7 +280,7 @@ impl View for StaffApps {
             status: AppStatus::InReview,
             ..stopped.clone()
         };
-        let waiting = StaffApp { reason: None, ..waiting };
+        let waiting = StaffApp { reason: None, reports: Vec::new(), ..waiting };
         let error = Some(("a1".into(), "Say why, the developer will read it.".into()));
         vec![
             Self {

@@ -83,10 +83,14 @@ impl Wanted {
         client: &AuthenticatedClient,
     ) -> Result<Grant, DbError> {
         let fresh = self.fresh(provider, client);
-        let event = AuditEvent::new(self.now, AuditKind::ServiceTokenIssued, AuditActor::App(client.app.id))
-            .grant(fresh.id)
-            .address(client.address)
-            .detail(json!({ "credential": self.credential, "scopes": self.ceiling }));
+        let event = AuditEvent::new(
+            self.now,
+            AuditKind::ServiceTokenIssued,
+            AuditActor::App(client.app.id),
+        )
+        .grant(fresh.id)
+        .address(client.address)
+        .detail(json!({ "credential": self.credential, "scopes": self.ceiling }));
         let write = async move |tx: &mut Tx<'_>| {
             let found = grants::find_of_credential(tx, self.credential, Mode::Live).await?;
             match found {

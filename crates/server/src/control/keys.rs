@@ -1,0 +1,24 @@
+//! Rotation of keys by hand. New sealing keys are used at once; a new signing key is published
+//! first and used once everyone can know it.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::error::ControlError;
+use crate::provider::Shared;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Rotated {
+    pub sealing_keys_used_from: String,
+    pub signing_keys_used_from: String,
+}
+
+pub async fn rotate(State(provider): State<Shared>) -> Result<Json<Rotated>, ControlError> {
+    let now = provider.now();
+    provider.store.rotate_keys().await?;
+    Ok(Json(Rotated {
+        sealing_keys_used_from: super::rfc3339(now),
+        signing_keys_used_from: super::rfc3339(now.after(store::keys::PUBLISHED_BEFORE_USE)),
+    }))
+}

@@ -1,0 +1,25 @@
+//! The store on a real database: every test runs on SQLite, and with the feature `full-tests` on
+//! PostgreSQL too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests assert by panicking"
+)]
+
+mod audit;
+mod disk;
+mod grants;
+mod keys;
+mod live;
+mod opening;
+mod refusals;
+mod rows;
+mod schema;
+mod support;
+mod transactions;
+
+#[cfg(feature = "full-tests")]
+mod cluster;

@@ -1,0 +1,323 @@
+//! Every row comes back as it was stored, and every statement does what its name says, on both
+//! databases alike.
+
+use std::net::IpAddr;
+
+use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret};
+use domain::consent::Consent;
+use domain::id::{AppId, CredentialId, SessionId, TokenId};
+use domain::session::Session;
+use domain::throttle::ThrottleState;
+use domain::usage::Use;
+use domain::user::{User, UserStatus};
+use store::nodes::Node;
+use store::testing::TestDb;
+use store::{
+    DbError, Tx, apps, client_secrets, consents, grants, nodes, on_both, revoked_tokens, sessions,
+    throttles, usage, used_once, users,
+};
+
+use crate::support::{Case, LATER, NOW, app, entropy, localhost, scopes, tx, user};
+
+fn same(a: &impl std::fmt::Debug, b: &impl std::fmt::Debug) {
+    assert_eq!(format!("{a:?}"), format!("{b:?}"));
+}
+
+on_both! {
+    async fn a_user_comes_back_and_their_address_is_taken_whatever_its_case(database: TestDb) {
+        let db = database.open().await;
+        let entropy = entropy(1);
+        let alice = user(&*entropy, " Alice@Example.COM");
+        let mut twin = user(&*entropy, "alice@example.com");
+        let wanted = alice.clone();
+        tx!(db, async move |tx| {
+            assert!(users::insert(tx, &alice).await?);
+            assert!(!users::insert(tx, &twin).await?);
+        });
+        let found =
+            tx!(db, async move |tx| { users::find_by_email(tx, "ALICE@example.com").await? });
+        same(&found, &Some(wanted.clone()));
+        twin = User {
+            name: String::new(),
+            password: None,
+            roles: Vec::new(),
+            status: UserStatus::Blocked { at: LATER, reason: "fraud".to_owned() },
+            ..wanted.clone()
+        };
+        let blocked = twin.clone();
+        tx!(db, async move |tx| { users::save(tx, &blocked).await? });
+        same(&tx!(db, async move |tx| { users::find(tx, wanted.id).await? }), &Some(twin.clone()));
+        same(&tx!(db, async move |tx| { users::list_all(tx).await? }), &vec![twin]);
+    }
+
+    async fn an_app_comes_back_in_every_state(database: TestDb) {
+        let db = database.open().await;
+        let entropy = entropy(2);
+        let owner = user(&*entropy, "dev@example.com");
+        let first = app(&*entropy, &owner, "ΩΩ client/1");
+        let (owner_row, app_row) = (owner.clone(), first.clone());
+        tx!(db, async move |tx| {
+            users::insert(tx, &owner_row).await?;
+            assert!(apps::insert(tx, &app_row).await?);
+            let namesake = App { id: AppId::from_bytes([9; 16]), ..app_row.clone() };
+            assert!(!apps::insert(tx, &namesake).await?);
+        });
+        let found = tx!(db, async move |tx| { apps::find_by_client_id(tx, "ΩΩ client/1").await? });
+        same(&found, &Some(first.clone()));
+        let near = tx!(db, async move |tx| { apps::find_by_client_id(tx, "ωω client/1").await? });
+        assert!(near.is_none(), "client ids are compared exactly");
+        let reviewed = Approval::Reviewed { at: NOW, by: owner.id };
+        for status in [
+            AppStatus::InReview,
+            AppStatus::Live { since: LATER, approval: Approval::Unreviewed },
+            AppStatus::Rejected { at: LATER, note: "no".to_owned() },
+            AppStatus::Suspended { at: LATER, reason: "spam".to_owned(), approval: reviewed },
+            AppStatus::Live { since: NOW, approval: reviewed },
+        ] {
+            let changed = App {
+                status,
+                name: "Tradlng  B0t!".to_owned(),
+                redirect_uris: Vec::new(),
+                requested: Vec::new(),
+                addresses: Vec::new(),
+                service_scopes: scopes("a b c"),
+                rotates_refresh_tokens: false,
+                optional_ticked: true,
+                changed_at: LATER,
+                ..first.clone()
+            };
+            let save = changed.clone();
+            tx!(db, async move |tx| { apps::save(tx, &save).await? });
+            same(&tx!(db, async move |tx| { apps::find(tx, first.id).await? }), &Some(changed));
+        }
+        let of_owner = tx!(db, async move |tx| { apps::list_of_owner(tx, owner.id).await? });
+        assert_eq!(of_owner.len(), 1);
+        assert_eq!(tx!(db, async move |tx| { apps::list_all(tx).await? }).len(), 1);
+        let names = tx!(db, async move |tx| { apps::list_live_names(tx).await? });
+        assert_eq!(names, [(first.id, "Tradlng  B0t!".to_owned())]);
+        let alike = tx!(db, async move |tx| { apps::list_named_like(tx, "trading bot").await? });
+        assert_eq!(alike.len(), 1, "look-alike letters are folded together");
+        tx!(db, async move |tx| { apps::delete(tx, first.id).await? });
+        assert!(tx!(db, async move |tx| { apps::find(tx, first.id).await? }).is_none());
+    }
+
+    async fn the_review_queue_holds_who_waits_and_who_asks_for_more(database: TestDb) {
+        let db = database.open().await;
+        let entropy = entropy(3);
+        let owner = user(&*entropy, "dev@example.com");
+        let content = app(&*entropy, &owner, "content");
+        let new = app(&*entropy, &owner, "new");
+        let new = App { status: AppStatus::InReview, changed_at: LATER, ..new };
+        let more = App { approved: scopes("balances.read"), ..app(&*entropy, &owner, "more") };
+        let service = app(&*entropy, &owner, "service");
+        let service = App { kind: AppKind::Service, requested: Vec::new(), ..service };
+        tx!(db, async move |tx| {
+            users::insert(tx, &owner).await?;
+            for app in [&content, &new, &more, &service] {
+                assert!(apps::insert(tx, app).await?);
+            }
+        });
+        let waiting = tx!(db, async move |tx| { apps::list_for_review(tx).await? });
+        let ids: Vec<_> = waiting.iter().map(|app| app.client_id.as_str()).collect();
+        assert_eq!(ids, ["more", "new"]);
+    }
+
+    async fn deleting_an_app_takes_everything_of_it_along(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 4).await;
+        let secret = secret(case.app.id);
+        let id = secret.id;
+        tx!(db, async move |tx| { client_secrets::insert(tx, &secret).await? });
+        let (app, user) = (case.app.id, case.user.id);
+        let gone = tx!(db, async move |tx| {
+            apps::delete(tx, app).await?;
+            (
+                grants::find(tx, case.grant.id).await?,
+                consents::find_of(tx, user, app).await?,
+                client_secrets::delete(tx, id).await?,
+            )
+        });
+        assert_eq!(gone, (None, None, false));
+    }
+
+    async fn secrets_are_listed_oldest_first_and_remember_their_last_use(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 5).await;
+        let app = case.app.id;
+        let old = secret(app);
+        let new = ClientSecret {
+            id: CredentialId::from_bytes([0; 16]),
+            created_at: LATER,
+            expires_at: None,
+            mac: [0xff; 32],
+            ..old.clone()
+        };
+        let (a, b) = (new.clone(), old.clone());
+        let listed = tx!(db, async move |tx| {
+            client_secrets::insert(tx, &a).await?;
+            client_secrets::insert(tx, &b).await?;
+            client_secrets::touch(tx, b.id, LATER).await?;
+            client_secrets::list_of_app(tx, app).await?
+        });
+        same(&listed, &vec![ClientSecret { last_used_at: Some(LATER), ..old.clone() }, new]);
+        let removed = tx!(db, async move |tx| {
+            (client_secrets::delete(tx, old.id).await?, client_secrets::delete(tx, old.id).await?)
+        });
+        assert_eq!(removed, (true, false));
+    }
+
+    async fn a_consent_is_one_row_that_changes(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 6).await;
+        let (user, app) = (case.user.id, case.app.id);
+        let listed = tx!(db, async move |tx| {
+            (
+                consents::list_given_by(tx, user).await?,
+                consents::list_given_to(tx, app).await?,
+                consents::count_given_to(tx, app).await?,
+            )
+        });
+        assert_eq!(listed, (vec![case.consent.clone()], vec![case.consent.clone()], 1));
+        let withdrawn = case.consent.withdraw(&*entropy(60), LATER).unwrap();
+        let save = withdrawn.clone();
+        let found: (Option<Consent>, Option<Consent>, u64) = tx!(db, async move |tx| {
+            consents::save(tx, &save).await?;
+            (
+                consents::find(tx, save.id).await?,
+                consents::find_of(tx, user, app).await?,
+                consents::count_given_to(tx, app).await?,
+            )
+        });
+        assert_eq!(found, (Some(withdrawn.clone()), Some(withdrawn), 0));
+    }
+
+    async fn sessions_are_found_touched_and_ended(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 13).await;
+        let session = |id: u8, expires_at| Session {
+            id: SessionId::from_bytes([id; 16]),
+            user_id: case.user.id,
+            auth_time: NOW,
+            created_at: NOW,
+            last_seen_at: NOW,
+            expires_at,
+            address: "2001:db8::1".parse::<IpAddr>().unwrap(),
+            user_agent: "Mozilla/5.0 (\"x\")".to_owned(),
+        };
+        let rows = [session(1, LATER), session(2, NOW), session(3, LATER)];
+        let user = case.user.id;
+        let wanted = Session { last_seen_at: LATER, ..rows[0].clone() };
+        let outcome = tx!(db, async move |tx| {
+            for row in &rows {
+                sessions::insert(tx, row).await?;
+            }
+            sessions::touch(tx, rows[0].id, LATER).await?;
+            let found = sessions::find(tx, rows[0].id).await?;
+            let swept = sessions::sweep(tx, NOW, 10).await?;
+            sessions::delete(tx, rows[2].id).await?;
+            let gone = sessions::find(tx, rows[2].id).await?.is_none();
+            (found, swept, gone, sessions::delete_of_user(tx, user).await?)
+        });
+        same(&outcome.0, &Some(wanted));
+        assert_eq!((outcome.1, outcome.2, outcome.3), (1, true, 1));
+    }
+
+    async fn revoked_tokens_and_used_up_things_are_kept_until_they_expire(database: TestDb) {
+        let db = database.open().await;
+        let (soon, late) = (TokenId::from_bytes([1; 16]), TokenId::from_bytes([2; 16]));
+        let outcome = tx!(db, async move |tx| {
+            let first = revoked_tokens::insert(tx, soon, NOW).await?;
+            let again = revoked_tokens::insert(tx, soon, LATER).await?;
+            revoked_tokens::insert(tx, late, LATER).await?;
+            let swept = revoked_tokens::sweep(tx, NOW, 10).await?;
+            let left = (
+                revoked_tokens::contains(tx, soon).await?,
+                revoked_tokens::contains(tx, late).await?,
+            );
+            (first, again, swept, left)
+        });
+        assert_eq!(outcome, (true, false, 1, (false, true)));
+        let outcome = tx!(db, async move |tx| {
+            let first = used_once::take(tx, "form", b"h", NOW).await?;
+            let again = used_once::take(tx, "form", b"h", NOW).await?;
+            let other_kind = used_once::take(tx, "link", b"h", LATER).await?;
+            let swept = used_once::sweep(tx, NOW, 10).await?;
+            (first, again, other_kind, swept, used_once::take(tx, "link", b"h", LATER).await?)
+        });
+        assert_eq!(outcome, (true, false, true, 1, false));
+    }
+
+    async fn throttles_are_counted_cleared_and_swept(database: TestDb) {
+        let db = database.open().await;
+        let state = ThrottleState { attempts: 3, last_at: NOW };
+        let outcome = tx!(db, async move |tx| {
+            throttles::save(tx, "a", &ThrottleState::default(), NOW).await?;
+            throttles::save(tx, "a", &state, NOW).await?;
+            throttles::save(tx, "b", &state, LATER).await?;
+            let found = throttles::find(tx, "a").await?;
+            let swept = throttles::sweep(tx, NOW, 10).await?;
+            throttles::clear(tx, "b").await?;
+            (found, swept, throttles::find(tx, "b").await?)
+        });
+        assert_eq!(outcome, (Some(state), 1, None));
+    }
+
+    async fn calls_are_added_up_per_family(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 14).await;
+        let call = |family: &str, status, at| Use {
+            grant_id: case.grant.id,
+            app_id: case.app.id,
+            user_id: Some(case.user.id),
+            family: family.to_owned(),
+            status,
+            address: localhost(),
+            at,
+        };
+        let first = [call("orders", 200, NOW), call("orders", 403, NOW), call("balance", 200, NOW)];
+        let second = [call("orders", 200, LATER)];
+        let (user, app, grant) = (case.user.id, case.app.id, case.grant.id);
+        let (families, last, touched, swept) = tx!(db, async move |tx| {
+            usage::add(tx, &first).await?;
+            usage::add(tx, &second).await?;
+            (
+                usage::list_of(tx, user, app).await?,
+                usage::last_call_of_app(tx, app).await?,
+                grants::find(tx, grant).await?.map(|grant| grant.last_used_at),
+                usage::sweep(tx, NOW, 10).await?,
+            )
+        });
+        let counted: Vec<_> =
+            families.iter().map(|f| (f.family.as_str(), f.calls, f.refused, f.last_at)).collect();
+        assert_eq!(counted, [("orders", 3, 1, LATER), ("balance", 1, 0, NOW)]);
+        assert_eq!((last, touched, swept), (Some(LATER), Some(LATER), 1));
+    }
+
+    async fn a_node_that_was_given_up_notices(database: TestDb) {
+        let db = database.open().await;
+        let (id, lease_ms) = ("a".to_owned(), 2000);
+        let node = Node { id, position: 1, renewals: 1, lease_ms, clock_skew_ms: -5 };
+        let renewed = Node { position: 9, renewals: 2, ..node.clone() };
+        let outcome = tx!(db, async move |tx| {
+            nodes::save(tx, &node).await?;
+            let first = nodes::renew(tx, &renewed).await?;
+            nodes::delete_silent(tx, &node).await?;
+            let listed = nodes::list(tx).await?;
+            nodes::delete_silent(tx, &renewed).await?;
+            (first, listed == [renewed.clone()], nodes::renew(tx, &renewed).await?)
+        });
+        assert_eq!(outcome, (true, true, false));
+    }
+}
+
+fn secret(app_id: AppId) -> ClientSecret {
+    ClientSecret {
+        id: CredentialId::from_bytes([8; 16]),
+        app_id,
+        mac: [1; 32],
+        hint: "abcd".to_owned(),
+        created_at: NOW,
+        last_used_at: None,
+        expires_at: Some(LATER),
+    }
+}
