@@ -86,7 +86,8 @@ async fn check_says_where_a_typing_error_is_and_what_was_meant() {
 async fn init_makes_what_serve_needs_and_never_overwrites() {
     let folder = tempfile::TempDir::new().unwrap();
     std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
-    let init = ["init", "new", "--admin-email", "a@example.com", "--admin-password-file", "password"];
+    let init =
+        ["init", "new", "--admin-email", "a@example.com", "--admin-password-file", "password"];
     let made = run(folder.path(), &init).await;
     assert!(made.status.success(), "{}", stderr(&made));
     let key = std::fs::read(folder.path().join("new/master.key")).unwrap();
