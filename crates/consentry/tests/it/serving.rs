@@ -221,6 +221,7 @@ async fn an_upstream_that_is_down_slow_or_breaks_off_is_told_apart_g11() {
 
     let half = get("/api/half").await.unwrap();
     assert_eq!(half.status(), StatusCode::OK, "its head has gone out already");
+    world.upstream.release.notify_one();
     assert!(half.bytes().await.is_err(), "half an answer must not look like a whole one");
 
     drop(world.upstream);
