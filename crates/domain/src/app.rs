@@ -54,7 +54,7 @@ pub enum AppStatus {
 pub enum Approval {
     /// Staff looked at it.
     Reviewed { at: Timestamp, by: UserId },
-    /// The operator's policy lets new apps go live unseen, or the operator wrote it into the config.
+    /// The policy lets new apps go live unseen, or the operator wrote it into the config.
     Unreviewed,
 }
 
@@ -372,10 +372,8 @@ mod tests {
         assert_eq!(refused.requested_scopes(), set("read"));
         let approved = app.approve(&set("read trade"), STAFF, NOW).unwrap();
         assert_eq!(approved.approved, set("read trade"));
-        let since = AppStatus::Live {
-            since: THEN,
-            approval: Approval::Reviewed { at: NOW, by: STAFF },
-        };
+        let since =
+            AppStatus::Live { since: THEN, approval: Approval::Reviewed { at: NOW, by: STAFF } };
         assert_eq!(approved.status, since);
     }
 

@@ -1,6 +1,5 @@
 //! Sealed texts open only for what they were made for, and say nothing else (attack T3).
 
-
 #![expect(clippy::unwrap_used, reason = "tests assert by panicking")]
 use std::sync::atomic::{AtomicU64, Ordering};
 

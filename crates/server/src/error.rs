@@ -77,10 +77,9 @@ impl PageError {
             Self::SignInNeeded { .. } => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::StaleForm
-            | Self::RequestOver
-            | Self::BadRequest(_)
-            | Self::Authorize { .. } => StatusCode::BAD_REQUEST,
+            Self::StaleForm | Self::RequestOver | Self::BadRequest(_) | Self::Authorize { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -219,7 +218,6 @@ fn error_page(provider: &Shared, error: &PageError, request_id: &str) -> Respons
     }
     response
 }
-
 
 pub async fn not_found() -> PageError {
     PageError::NotFound

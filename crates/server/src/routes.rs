@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::account::{connected, sign_in, sign_out};
 use crate::oauth::{
@@ -38,10 +38,18 @@ fn oauth() -> Router<Shared> {
         .route("/oauth/token", post(token::issue).options(token::preflight))
         .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
-        .route("/.well-known/oauth-authorization-server", get(metadata::show))
-        .route("/.well-known/jwks.json", get(jwks::show))
-        .route("/.well-known/oauth-protected-resource", get(protected_resource::show_default))
-        .route("/.well-known/oauth-protected-resource/{*path}", get(protected_resource::show))
+        .merge(documents())
+}
+
+/// What clients start from; scripts in browsers read it with headers of their own.
+fn documents() -> Router<Shared> {
+    const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+    let document = |handler: MethodRouter<Shared>| handler.options(token::preflight);
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", document(get(metadata::show)))
+        .route("/.well-known/jwks.json", document(get(jwks::show)))
+        .route(RESOURCE, document(get(protected_resource::show_default)))
+        .route(&format!("{RESOURCE}/{{*path}}"), document(get(protected_resource::show)))
 }
 
 fn account() -> Router<Shared> {
@@ -90,6 +98,8 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/keys/rotate", post(control::keys::rotate))
+        .route("/audit", get(control::audit::list))
+        .route("/audit/verify", get(control::audit::verify))
         .with_state(provider)
 }
 

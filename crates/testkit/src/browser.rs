@@ -26,16 +26,17 @@ pub struct Page {
 impl Page {
     #[track_caller]
     pub fn form(&self, id: &str) -> Form {
-        Form::find(&self.html, id)
-            .unwrap_or_else(|| panic!("no form {id} on {} ({}):\n{}", self.url, self.status, self.html))
+        Form::find(&self.html, id).unwrap_or_else(|| {
+            panic!("no form {id} on {} ({}):\n{}", self.url, self.status, self.html)
+        })
     }
 
     /// The redirect away from the provider.
     #[track_caller]
     pub fn callback(&self) -> Url {
-        self.left_to.clone().unwrap_or_else(|| {
-            panic!("still on {} ({}):\n{}", self.url, self.status, self.html)
-        })
+        self.left_to
+            .clone()
+            .unwrap_or_else(|| panic!("still on {} ({}):\n{}", self.url, self.status, self.html))
     }
 
     /// A parameter of the redirect away from the provider.
@@ -83,7 +84,8 @@ impl Browser {
     async fn follow(&self, mut url: Url, mut response: Response) -> Page {
         for _ in 0..10 {
             let status = response.status();
-            let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection())
+            let Some(location) =
+                response.headers().get(LOCATION).filter(|_| status.is_redirection())
             else {
                 let html = response.text().await.unwrap();
                 return Page { url, status, html, left_to: None };

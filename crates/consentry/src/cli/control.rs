@@ -43,9 +43,8 @@ impl Control {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Failure::Failed(format!("{what}: {error}"))
-        };
+        let failed =
+            |what: &str, error: &dyn std::fmt::Display| Failure::Failed(format!("{what}: {error}"));
         let text = body.map(|body| body.to_string()).unwrap_or_default();
         let request = Request::builder()
             .method(method)

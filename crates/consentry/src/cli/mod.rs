@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ConfigErrors, Environment};
 
 pub mod app;
+pub mod audit;
 pub mod check;
 mod control;
 pub mod init;
@@ -41,6 +42,8 @@ pub enum Command {
     User(user::UserArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
+    /// Export and verify the audit trail
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -98,9 +101,7 @@ pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode 
 }
 
 /// Run a command's asynchronous part.
-pub(crate) fn block_on<T>(
-    future: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

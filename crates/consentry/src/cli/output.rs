@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_text() {
-        let rows = [vec!["a".to_owned(), "long".to_owned()], vec!["bcd".to_owned(), "x".to_owned()]];
+        let rows =
+            [vec!["a".to_owned(), "long".to_owned()], vec!["bcd".to_owned(), "x".to_owned()]];
         assert_eq!(table(&["id", "name"], &rows), "id   name\na    long\nbcd  x");
     }
 

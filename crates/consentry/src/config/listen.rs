@@ -31,9 +31,9 @@ pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Lis
                 let spot = section.spot_of("public");
                 section.document.problem(&spot, "`public` is empty", to_do);
             }
-            let addresses = texts.into_iter().map(|text| {
-                section.meaning("public", text, address).map(|at| at.value)
-            });
+            let addresses = texts
+                .into_iter()
+                .map(|text| section.meaning("public", text, address).map(|at| at.value));
             addresses.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?
         }
     };

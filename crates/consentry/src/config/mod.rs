@@ -110,7 +110,9 @@ impl Config {
         let (table, syntax) = DeTable::parse_recoverable(text);
         if !syntax.is_empty() {
             // What a broken file means is a guess; first it must be TOML.
-            return Err(ConfigErrors(syntax.iter().map(|e| syntax_problem(file, text, e)).collect()));
+            return Err(ConfigErrors(
+                syntax.iter().map(|e| syntax_problem(file, text, e)).collect(),
+            ));
         }
         let (overrides, mut unknown) = environment.overrides();
         let document = Document::new(file, text, overrides);
@@ -127,16 +129,10 @@ impl Config {
     }
 
     /// `None` only if a problem was reported. Every part is read even when an earlier one failed.
-    fn meaning(
-        root: &Section<'_>,
-        environment: &Environment,
-        read: ReadFile<'_>,
-    ) -> Option<Self> {
+    fn meaning(root: &Section<'_>, environment: &Environment, read: ReadFile<'_>) -> Option<Self> {
         let issuer = issuer::read(root);
-        let data_dir = root.path("data_dir").map_or_else(
-            || root.document.resolve("data"),
-            |at| at.value,
-        );
+        let data_dir =
+            root.path("data_dir").map_or_else(|| root.document.resolve("data"), |at| at.value);
         let database_url = database_url(root, &data_dir);
         let templates_dir = root.path("templates_dir").map(|at| at.value);
         let master_key = secret::master_key(root, environment, read);
@@ -150,17 +146,16 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let scopes = scope::read_all(root);
-        let surroundings =
-            resource::Surroundings { issuer: issuer.as_ref(), scopes: &scopes, brand: &brand, read };
+        let surroundings = resource::Surroundings {
+            issuer: issuer.as_ref(),
+            scopes: &scopes,
+            brand: &brand,
+            read,
+        };
         let (resources, introspection) = resource::read_all(root, &surroundings);
         let issuer = issuer?;
-        let policy = Policy {
-            issuer: issuer.text,
-            scopes,
-            resources,
-            lifetimes: lifetimes?,
-            registration,
-        };
+        let policy =
+            Policy { issuer: issuer.text, scopes, resources, lifetimes: lifetimes?, registration };
         Some(Self {
             file: root.document.file.to_owned(),
             listen: listen?,
@@ -194,15 +189,15 @@ impl Config {
     pub fn policy(&self, keyring: &Keyring) -> Policy {
         let mut policy = self.policy.clone();
         for resource in &mut policy.resources {
-            resource.introspection =
-                self.introspection.get(&resource.identifier).map(|clear| IntrospectionCredentials {
+            resource.introspection = self.introspection.get(&resource.identifier).map(|clear| {
+                IntrospectionCredentials {
                     id: clear.id.clone(),
                     secret_mac: keyring.secret_mac(clear.secret.as_bytes()),
-                });
+                }
+            });
         }
         policy
     }
-
 }
 
 fn syntax_problem(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
@@ -220,18 +215,20 @@ fn database_url(root: &Section<'_>, data_dir: &Path) -> Option<String> {
         return Some(format!("sqlite:{}", data_dir.join("consentry.db").display()));
     };
     let document = root.document;
-    root.meaning("database_url", url, |text| {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(text.to_owned());
+    if url.value.starts_with("postgres://") || url.value.starts_with("postgresql://") {
+        return Some(url.value);
+    }
+    match url.value.strip_prefix("sqlite:").map(str::trim) {
+        Some(path) if !path.is_empty() => {
+            Some(format!("sqlite:{}", document.resolve(path).display()))
         }
-        match text.strip_prefix("sqlite:").map(str::trim) {
-            Some(path) if !path.is_empty() => {
-                Ok(format!("sqlite:{}", document.resolve(path).display()))
-            }
-            _ => Err("Write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME."),
+        _ => {
+            // Not repeated: there may be a password in it.
+            let to_do = "Write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME.";
+            document.problem(&url.spot, "this is no `database_url`", to_do);
+            None
         }
-    })
-    .map(|at| at.value)
+    }
 }
 
 fn refuse_dialects(root: &Section<'_>) {

@@ -116,8 +116,13 @@ impl<'a> Section<'a> {
         table: &'a DeTable<'a>,
         shape: &'static Shape,
     ) -> Self {
-        let root =
-            Self { document, table: Some(table), path: String::new(), shape, spot: Spot::Offset(0) };
+        let root = Self {
+            document,
+            table: Some(table),
+            path: String::new(),
+            shape,
+            spot: Spot::Offset(0),
+        };
         root.check_keys();
         root
     }
@@ -167,8 +172,7 @@ impl<'a> Section<'a> {
 
     fn wrong_kind(&self, name: &str, value: &Spanned<DeValue<'_>>) {
         let kind = self.key(name).map(|key| key.kind.describe()).unwrap_or_default();
-        let what =
-            format!("`{name}` is {}, it must be: {kind}", value.get_ref().type_str());
+        let what = format!("`{name}` is {}, it must be: {kind}", value.get_ref().type_str());
         self.document.problem(&Spot::Offset(value.span().start), what, "");
     }
 
@@ -276,11 +280,7 @@ impl<'a> Section<'a> {
         self.texts_of(name, self.entry(name)?)
     }
 
-    fn texts_of(
-        &self,
-        name: &str,
-        entry: &'a Spanned<DeValue<'a>>,
-    ) -> Option<Vec<At<String>>> {
+    fn texts_of(&self, name: &str, entry: &'a Spanned<DeValue<'a>>) -> Option<Vec<At<String>>> {
         let Some(items) = entry.get_ref().as_array() else {
             self.wrong_kind(name, entry);
             return None;
@@ -289,7 +289,8 @@ impl<'a> Section<'a> {
         for item in items {
             match item.get_ref().as_str() {
                 Some(text) => {
-                    texts.push(At { value: text.to_owned(), spot: Spot::Offset(item.span().start) });
+                    texts
+                        .push(At { value: text.to_owned(), spot: Spot::Offset(item.span().start) });
                 }
                 None => self.wrong_kind(name, item),
             }

@@ -229,7 +229,11 @@ fn refuse_overlaps(root: &Section<'_>, surroundings: &Surroundings<'_>, placed: 
                     later.host,
                     if prefix.len() > other.len() { prefix } else { other },
                 );
-                document.problem(&later.spot, what, "Choose prefixes of which none contains another.");
+                document.problem(
+                    &later.spot,
+                    what,
+                    "Choose prefixes of which none contains another.",
+                );
             }
         }
     }

@@ -81,9 +81,8 @@ fn family_of(pattern: &RoutePattern, path_prefix: &str) -> String {
 fn read(section: &Section<'_>, scopes: &Scopes, path_prefix: &str) -> Vec<(Route, Spot)> {
     let methods = methods(section);
     let path = section.required("path");
-    let pattern = path.and_then(|text| {
-        section.meaning("path", text, |text| pattern_under(text, path_prefix))
-    });
+    let pattern = path
+        .and_then(|text| section.meaning("path", text, |text| pattern_under(text, path_prefix)));
     let access = access(section, scopes);
     let family = section.text("family").map(|at| at.value);
     let (Some(At { value: pattern, spot }), Some(access)) = (pattern, access) else {
@@ -142,10 +141,15 @@ fn access(section: &Section<'_>, scopes: &Scopes) -> Option<RouteAccess> {
             Some(RouteAccess::AnyOf(sets.into_iter().collect::<Option<_>>()?))
         }
         (None, None, false) => {
-            let place_is_known = ["scopes", "any_of"].iter().any(|name| section.raw(name).is_some());
+            let place_is_known =
+                ["scopes", "any_of"].iter().any(|name| section.raw(name).is_some());
             if !place_is_known {
                 let to_do = "Add scopes = [\"…\"]; or public = true if no token is needed.";
-                section.document.problem(&section.spot, "the route does not say what it needs", to_do);
+                section.document.problem(
+                    &section.spot,
+                    "the route does not say what it needs",
+                    to_do,
+                );
             }
             None
         }

@@ -83,10 +83,7 @@ fn is_readable_by_others(_: &Path) -> bool {
 }
 
 /// `[resource.introspection]`; `None` when there is none or a problem was reported.
-pub(super) fn introspection(
-    section: &Section<'_>,
-    read: ReadFile<'_>,
-) -> Option<ClearCredentials> {
+pub(super) fn introspection(section: &Section<'_>, read: ReadFile<'_>) -> Option<ClearCredentials> {
     if !section.exists() {
         return None;
     }

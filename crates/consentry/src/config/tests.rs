@@ -280,7 +280,8 @@ fn one_path_cannot_belong_to_two_apis() {
 
 #[test]
 fn the_same_route_twice_is_a_mistake_whatever_its_parameters_are_called() {
-    let twin = "[[resource.route]]\nmethod = \"PUT\"\npath = \"/api/orders/{order}\"\nscopes = []\n";
+    let twin =
+        "[[resource.route]]\nmethod = \"PUT\"\npath = \"/api/orders/{order}\"\nscopes = []\n";
     insta::assert_snapshot!(parse(&format!("{RIGHT}{twin}")).unwrap_err(), @r#"
     etc/consentry.toml:46:8: PUT /api/orders/{order} is declared twice
         Remove one of them.
@@ -290,7 +291,10 @@ fn the_same_route_twice_is_a_mistake_whatever_its_parameters_are_called() {
 #[test]
 fn a_missing_or_wrong_master_key_is_a_mistake() {
     let error = parse(&format!("master_key_file = \"other.key\"\n{RIGHT}")).unwrap_err();
-    assert!(error.contains("etc/consentry.toml:1:19: the master key file etc/other.key"), "{error}");
+    assert!(
+        error.contains("etc/consentry.toml:1:19: the master key file etc/other.key"),
+        "{error}"
+    );
     let environment = Environment::default().with("CONSENTRY_MASTER_KEY", "abc");
     let error = parse_with(RIGHT, &environment).unwrap_err();
     assert!(error.starts_with("environment variable CONSENTRY_MASTER_KEY"), "{error}");

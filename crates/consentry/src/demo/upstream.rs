@@ -105,7 +105,7 @@ fn link_secret(folder: &Path) -> Result<[u8; 32], Failure> {
         write_new(&path, &random_bytes::<32>(&SystemEntropy), 0o600)?;
     }
     let bytes = std::fs::read(&path)?;
-    bytes.try_into().map_err(|_| {
-        Failure::Failed(format!("{} is damaged; remove it", path.display()))
-    })
+    bytes
+        .try_into()
+        .map_err(|_| Failure::Failed(format!("{} is damaged; remove it", path.display())))
 }

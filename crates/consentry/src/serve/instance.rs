@@ -9,9 +9,9 @@ use arc_swap::ArcSwap;
 use domain::entropy::Entropy;
 use domain::time::Clock;
 use gateway::Gateway;
+use server::Shared;
 use server::pages::Pages;
 use server::provider::{Provider, ProviderParts};
-use server::Shared;
 use store::{Store, StoreConfig};
 
 use super::create_private_folder;
@@ -64,7 +64,10 @@ impl Instance {
 /// database. The lock goes with the process, however it ends.
 fn hold(data_dir: &Path) -> Result<File, Failure> {
     let unusable = |error: std::io::Error| {
-        Failure::Failed(format!("the data directory {} cannot be used: {error}", data_dir.display()))
+        Failure::Failed(format!(
+            "the data directory {} cannot be used: {error}",
+            data_dir.display()
+        ))
     };
     create_private_folder(data_dir).map_err(unusable)?;
     let path = data_dir.join("consentry.lock");

@@ -18,7 +18,11 @@ pub(super) struct Internal {
 }
 
 impl Internal {
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Body> {
         if ForwardAuthStyle::of_path(request.uri().path()).is_some() {
             let peers = &self.forward_auth_peers;
             return self.gateway.forward_auth(request, peer.ip(), peers).await.map(Body::new);

@@ -20,9 +20,7 @@ const CONNECTIONS_MAX: usize = 20_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error(
-        "{address} is in use by another program. Stop that one, or change {setting}."
-    )]
+    #[error("{address} is in use by another program. Stop that one, or change {setting}.")]
     InUse { address: SocketAddr, setting: String },
     #[error("cannot listen on {address}: {source}. Change {setting}.")]
     Other { address: SocketAddr, setting: String, source: io::Error },

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::control_socket;
 use super::instance::Instance;
 use super::internal::Internal;
 use super::jobs::JobSet;
 use super::listener::{Accepting, BindError, bind};
 use super::site::Site;
-use super::control_socket;
 use crate::cli::Failure;
 use crate::config::{Config, Listen};
 
@@ -88,8 +88,7 @@ impl Running {
         })?;
         let control_shutdown = CancellationToken::new();
         let router = server::control_router(instance.provider.clone());
-        let control =
-            tokio::spawn(control_socket::serve(socket, router, control_shutdown.clone()));
+        let control = tokio::spawn(control_socket::serve(socket, router, control_shutdown.clone()));
         let jobs = JobSet::start(&instance);
         Ok(Self {
             instance,
@@ -106,15 +105,19 @@ impl Running {
         &self.instance
     }
 
-    /// Accept nothing new, answer what has begun within the time for it, then write what is only
-    /// in memory and let the database go.
-    pub async fn stop(self) {
+    /// Accept nothing new, answer what has begun within the time for it or until `hurry` is
+    /// cancelled, then write what is only in memory and let the database go.
+    pub async fn stop(self, hurry: &CancellationToken) {
         self.accepting.shutdown.cancel();
         self.accepting.connections.close();
-        let drained = tokio::time::timeout(self.drain, self.accepting.connections.wait()).await;
-        if drained.is_err() {
+        let drained = tokio::select! {
+            () = self.accepting.connections.wait() => true,
+            () = tokio::time::sleep(self.drain) => false,
+            () = hurry.cancelled() => false,
+        };
+        if !drained {
             let open = self.accepting.connections.len();
-            tracing::warn!(open, "connections were cut because the time to drain is over");
+            tracing::warn!(open, "connections are cut, the time to finish is over");
         }
         self.accepting.cut.cancel();
         self.instance.gateway.close_streams().await;

@@ -29,7 +29,11 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Body> {
         let client = client_address(request.headers(), peer.ip(), &self.trusted_proxies);
         let (parts, body) = request.into_parts();
         let host = host_of(&parts).map(str::to_owned);

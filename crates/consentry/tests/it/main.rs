@@ -5,8 +5,28 @@
 //! browser, strace or client libraries of other languages is behind the feature `full-tests`,
 //! which `cargo xtask test` turns on after it has installed them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "tests assert by panicking"
+)]
+
+mod attacks_open;
+#[cfg(feature = "full-tests")]
+mod browser;
+#[cfg(feature = "full-tests")]
+mod clients;
+mod durability;
+#[cfg(feature = "full-tests")]
+mod nodes;
 mod refresh;
 mod revocation;
+mod served;
+mod serving;
+mod upstream;
 mod use_cases;
 
 /// The program under test.

@@ -48,8 +48,11 @@ async fn a_refresh_asks_for_less_or_is_refused_when_it_asks_for_more() {
     let ask = |scope: &'static str, token: String| {
         let bot = bot.clone();
         async move {
-            let form =
-                [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("scope", scope)];
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.as_str()),
+                ("scope", scope),
+            ];
             bot.token(&form).await
         }
     };

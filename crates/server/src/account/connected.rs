@@ -166,7 +166,8 @@ pub async fn end_grant(
         .write(async move |tx| {
             let consent = given(tx, id, user_id).await?;
             let grant = grants::find(tx, grant_id).await?;
-            let own = grant.filter(|grant| grant.consent_id() == Some(id) && grant.is_live(back.now));
+            let own =
+                grant.filter(|grant| grant.consent_id() == Some(id) && grant.is_live(back.now));
             let grant = own.ok_or(PageError::NotFound)?;
             Ok::<_, PageError>(back.end_grant(tx, &consent, grant).await?)
         })
@@ -237,7 +238,7 @@ pub async fn report(
         })
         .await?;
     if error.is_some() {
-        return view::page(&provider, &report_page(&form.user, id, app.name, what, error));
+        return view::page_again(&provider, &report_page(&form.user, id, app.name, what, error));
     }
     Ok(match also_revoke {
         true => Done::ReportedAndRevoked.redirect("/connected"),

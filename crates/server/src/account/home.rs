@@ -11,10 +11,7 @@ use crate::pages::views::Home;
 use crate::provider::Shared;
 use crate::view;
 
-pub async fn show(
-    State(provider): State<Shared>,
-    visitor: Visitor,
-) -> Result<Response, PageError> {
+pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
     let counts = match &visitor.signed_in {
         None => Counts::default(),
         Some(signed_in) => {

@@ -15,8 +15,8 @@ use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::throttle::{PER_ACCOUNT, PER_ADDRESS, ThrottleOutcome, ThrottleRule};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
-use http::header::{HeaderMap, SET_COOKIE, USER_AGENT};
 use http::StatusCode;
+use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use protocol::params::Params;
 use store::{Tx, audit, sessions, throttles, users};
 
@@ -62,7 +62,9 @@ pub async fn submit(
         Begun::Admitted(user) => user,
         Begun::Wait(wait) => {
             form.wait = Some(duration_words(wait));
-            return form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS);
+            let page = form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS)?;
+            let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
+            return Ok((AppendHeaders([(RETRY_AFTER, seconds)]), page).into_response());
         }
     };
     let stored = user.as_ref().and_then(|user| user.password.as_ref());
@@ -83,6 +85,7 @@ pub async fn submit(
 struct Form {
     continue_to: String,
     app_name: Option<String>,
+    form_target: Option<String>,
     reauthenticate: bool,
     email: String,
     error: Option<String>,
@@ -96,6 +99,7 @@ impl Form {
         Ok(Self {
             reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
             email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
+            form_target: asking.as_ref().and_then(|app| app.form_target.clone()),
             app_name: asking.map(|app| app.name),
             continue_to,
             error: None,
@@ -119,7 +123,8 @@ impl Form {
             error: self.error,
             wait: self.wait,
         };
-        let mut response = view::page(provider, &page)?;
+        let target = self.form_target.as_deref();
+        let mut response = view::page_with_form_action(provider, &page, target)?;
         *response.status_mut() = status;
         Ok(visitor.remember(provider, response))
     }
@@ -157,8 +162,10 @@ impl Attempt {
 
     /// Count this attempt, or say how long to wait.
     async fn begin(&self, provider: &Provider) -> Result<Begun, PageError> {
-        let keys =
-            [(self.account_key(), PER_ACCOUNT), (format!("sign-in from {}", self.address), PER_ADDRESS)];
+        let keys = [
+            (self.account_key(), PER_ACCOUNT),
+            (format!("sign-in from {}", self.address), PER_ADDRESS),
+        ];
         let (email, now) = (normalize_email(&self.email), self.now);
         provider
             .store
@@ -246,8 +253,14 @@ mod tests {
     #[test]
     fn only_paths_of_ours_are_followed_after_signing_in() {
         assert_eq!(safe_path("/connected?x=1"), "/connected?x=1");
-        let foreign =
-            ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "", "x"];
+        let foreign = [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "",
+            "x",
+        ];
         for path in foreign {
             assert_eq!(safe_path(path), "/", "{path:?}");
         }

@@ -126,19 +126,19 @@ pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, Con
     let draft = check(&new, &policy)?;
     let (now, entropy) = (provider.now(), provider.entropy.clone());
     let (keyring, given) = (provider.keyring(), new.client_secret.clone());
-    let secret = draft.kind.is_confidential().then(|| {
-        given.unwrap_or_else(|| registration::random_secret(&*entropy))
-    });
+    let secret = draft
+        .kind
+        .is_confidential()
+        .then(|| given.unwrap_or_else(|| registration::random_secret(&*entropy)));
     let shown = secret.clone();
     let write = async move |tx: &mut Tx<'_>| {
         let owner = users::find_by_email(tx, &new.owner).await?;
         let owner = owner.ok_or_else(|| unknown_user(&new.owner))?;
         let app = operators_app(&new, draft.clone(), &owner, &*entropy, now);
-        if apps::find_by_client_id(tx, &app.client_id).await?.is_some() {
+        if !apps::insert(tx, &app).await? {
             let text = format!("there is an app with the client id {} already", app.client_id);
             return Err(ControlError::Conflict(text));
         }
-        apps::insert(tx, &app).await?;
         if let Some(text) = &secret {
             let row: ClientSecret =
                 registration::secret_row(app.id, text, &keyring, &*entropy, now);
@@ -238,7 +238,8 @@ fn check_credentials(new: &NewApp) -> Result<(), ControlError> {
     if let Some(id) = &new.client_id
         && (id.is_empty() || id.len() > CLIENT_ID_MAX || !plain(id))
     {
-        let text = format!("client_id: use 1 to {CLIENT_ID_MAX} visible ASCII characters, no colon");
+        let text =
+            format!("client_id: use 1 to {CLIENT_ID_MAX} visible ASCII characters, no colon");
         return Err(ControlError::Invalid(text));
     }
     match &new.client_secret {

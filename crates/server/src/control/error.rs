@@ -66,7 +66,10 @@ where
 {
     type Rejection = ControlError;
 
-    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ControlError> {
+    async fn from_request(
+        request: axum::extract::Request,
+        state: &S,
+    ) -> Result<Self, ControlError> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(error) => Err(ControlError::Invalid(error.body_text())),

@@ -5,7 +5,9 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::provider::Shared;
+use store::{DbError, Tx, changes};
+
+use crate::provider::{Provider, Shared};
 
 /// The process answers.
 pub async fn live() -> &'static str {
@@ -22,10 +24,16 @@ pub struct Readiness {
 
 /// The database answers, and this node may still act on what it knows (its lease is valid).
 pub async fn ready(State(provider): State<Shared>) -> (StatusCode, Json<Readiness>) {
-    let reason = provider.store.ready().err().map(|error| error.to_string());
+    let reason = unfit(&provider).await.err();
     let status = match reason {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(Readiness { ready: reason.is_none(), reason }))
+}
+
+async fn unfit(provider: &Provider) -> Result<(), String> {
+    provider.store.ready().map_err(|error| error.to_string())?;
+    let ask = async |tx: &mut Tx<'_>| changes::find_last_position(tx).await;
+    provider.store.db.read(ask).await.map(drop).map_err(|error: DbError| error.to_string())
 }

@@ -89,11 +89,10 @@ pub async fn register(provider: &Provider, new: NewUser) -> Result<UserRecord, C
         .detail(json!({ "email": user.email, "roles": user.roles }));
     let written = user.clone();
     let write = async move |tx: &mut Tx<'_>| {
-        if users::find_by_email(tx, &written.email).await?.is_some() {
+        if !users::insert(tx, &written).await? {
             let text = format!("there is a user {} already", written.email);
             return Err(ControlError::Conflict(text));
         }
-        users::insert(tx, &written).await?;
         audit::record(tx, &event).await?;
         Ok(())
     };

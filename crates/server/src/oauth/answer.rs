@@ -121,3 +121,28 @@ fn allow_any_origin(headers: &mut HeaderMap) {
     let readable = "www-authenticate, retry-after, x-request-id";
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(readable));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t9_a_database_that_is_away_is_503_and_nobody_hears_why() {
+        let away = [
+            DbError::Unavailable("secret path".to_owned()),
+            DbError::DiskFull("secret path".to_owned()),
+            DbError::OutcomeUnknown("secret path".to_owned()),
+        ];
+        for error in away {
+            let oauth = TokenError::from(error.clone()).to_oauth();
+            assert!(!oauth.to_json().contains("secret"));
+            let response = TokenError::from(error).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "5");
+            assert_eq!(oauth.kind().as_str(), "temporarily_unavailable");
+        }
+        let bug = TokenError::from(DbError::Bug("secret path".to_owned()));
+        assert!(!bug.to_oauth().to_json().contains("secret"));
+        assert_eq!(bug.into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

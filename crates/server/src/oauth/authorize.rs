@@ -22,7 +22,7 @@ use crate::actor::Visitor;
 use crate::error::PageError;
 use crate::form;
 use crate::oauth::consent_page;
-use crate::oauth::deliver::deliver;
+use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::pending::{Pending, Stage};
 use crate::provider::{Provider, Shared};
 
@@ -148,7 +148,8 @@ async fn step(
     match visit.next_step(session, consent.as_ref(), provider.now()) {
         NextStep::SignIn => {
             let refused_session = session.map(|session| session.id);
-            let pending = pending.at(Stage::SignIn { refused_session });
+            let form_target = form_target(&request.redirect_uri);
+            let pending = Pending { form_target, ..pending.at(Stage::SignIn { refused_session }) };
             Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response())
         }
         NextStep::Consent => {

@@ -1,6 +1,6 @@
 //! The user's decision. The page carries nothing but the sealed request, what was ticked and the
-//! answer: nothing that was not asked can be allowed, nothing required left out, and the form counts
-//! once (attack S5).
+//! answer: nothing that was not asked can be allowed, nothing required left out, and the form
+//! counts once (attack S5).
 
 use std::net::IpAddr;
 

@@ -28,6 +28,8 @@ pub(super) fn show(
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
     let (app, session) = (visit.app, user.session.id);
+    let target = form_target(&visit.request.redirect_uri);
+    let pending = Pending { form_target: target.clone(), ..pending };
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
     let page = views::Consent {
         layout: user.layout(),
@@ -42,7 +44,6 @@ pub(super) fn show(
         works_while_away: true,
         changes: remembered.and_then(|consent| changes(visit, &policy, consent, now)),
     };
-    let target = form_target(&visit.request.redirect_uri);
     view::page_with_form_action(provider, &page, target.as_deref())
 }
 

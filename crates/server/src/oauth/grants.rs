@@ -26,8 +26,8 @@ use crate::oauth::mint::{self, Order};
 use crate::oauth::open;
 use crate::provider::Provider;
 
+mod by_credentials;
 mod refresh;
-mod service;
 
 pub use crate::oauth::mint::IssuedTokens;
 
@@ -52,7 +52,7 @@ pub async fn issue(
             refresh::refresh(provider, client, &token, asked, dialect).await
         }
         TokenRequest::ClientCredentials { scopes, resources } => {
-            service::client_credentials(provider, client, scopes.as_ref(), &resources).await
+            by_credentials::client_credentials(provider, client, scopes.as_ref(), &resources).await
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct Pending {
     /// As the sign-in page says it.
     pub app_name: String,
     pub started_at: Timestamp,
+    /// Where the sign-in form may lead to in the end, if the user has decided before: see
+    /// `deliver::form_target`. Known once the redirect URI is.
+    pub form_target: Option<String>,
     pub stage: Stage,
 }
 
@@ -58,6 +61,9 @@ pub struct AskingApp {
     pub login_hint: Option<String>,
     /// Being signed in is not enough: the password is asked again.
     pub needs_reauthentication: bool,
+    /// What the page's `form-action` must allow besides ourselves: a remembered consent leads
+    /// from the sign-in form straight back to the app, and browsers look at the whole chain.
+    pub form_target: Option<String>,
 }
 
 /// What the sign-in page should know when it will send the user on to `continue_to`; `None` when
@@ -69,6 +75,7 @@ pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
     let Stage::SignIn { refused_session } = pending.stage else { return None };
     Some(AskingApp {
         needs_reauthentication: refused_session.is_some(),
+        form_target: pending.form_target,
         login_hint: pending.raw.login_hint,
         name: pending.app_name,
     })
@@ -89,6 +96,7 @@ impl Pending {
             code_id: CodeId::random(entropy),
             app_name: app.name.clone(),
             started_at: now,
+            form_target: None,
             stage: Stage::Start,
         }
     }

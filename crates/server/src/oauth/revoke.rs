@@ -1,6 +1,6 @@
 //! `POST /oauth/revoke` (RFC 7009). An access token ends alone; a refresh token ends its grant with
-//! everything that points to it. A token that is not the caller's, or nobody's, is answered with 200
-//! and nothing happens (attack T9).
+//! everything that points to it. A token that is not the caller's, or nobody's, is answered with
+//! 200 and nothing happens (attack T9).
 
 use axum::extract::State;
 use axum::response::Response;

@@ -105,7 +105,7 @@ pub async fn create(
     let draft = match form::check(&mut typed, kind) {
         Ok(draft) => draft,
         Err(errors) => {
-            return view::page_again(&provider, &new_page(&provider, &user, typed, errors));
+            return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));
         }
     };
     let (now, entropy) = (provider.now(), &*provider.entropy);
@@ -129,7 +129,9 @@ pub async fn create(
                 let text = "You have as many apps as one account may have. Delete one first.";
                 return Err(PageError::Conflict(text.into()));
             }
-            apps::insert(tx, &written).await?;
+            if !apps::insert(tx, &written).await? {
+                return Err(PageError::Internal("a random client id came twice".to_owned()));
+            }
             if let Some(row) = &row {
                 client_secrets::insert(tx, row).await?;
             }
@@ -267,10 +269,6 @@ pub(super) fn path_of(app: AppId) -> String {
 }
 
 /// The app as it stands in this transaction, if it is still `owner`'s.
-pub(super) async fn owned(
-    tx: &mut Tx<'_>,
-    id: AppId,
-    owner: UserId,
-) -> Result<App, PageError> {
+pub(super) async fn owned(tx: &mut Tx<'_>, id: AppId, owner: UserId) -> Result<App, PageError> {
     apps::find(tx, id).await?.filter(|app| app.owner == owner).ok_or(PageError::NotFound)
 }

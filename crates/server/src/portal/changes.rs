@@ -126,9 +126,8 @@ fn change_redirect_uris(
     standing: Standing,
     now: Timestamp,
 ) -> Result<Changed, AppError> {
-    let lines = |uris: &[RedirectUri]| {
-        uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join("\n")
-    };
+    let lines =
+        |uris: &[RedirectUri]| uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join("\n");
     let (before, after) = (lines(&app.redirect_uris), lines(&uris));
     if before == after {
         return Ok(Changed { app, detail: json!({ "changes": [] }), done: Done::AppSaved });

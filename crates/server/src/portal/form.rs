@@ -4,7 +4,7 @@
 use domain::app::{AppKind, ScopeRequest};
 use domain::policy::Policy;
 use protocol::params::{Duplicate, Params};
-use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::redirect_uri::RedirectUri;
 use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
@@ -92,7 +92,7 @@ pub fn offered_scopes(policy: &Policy, besides: &ScopeSet) -> Vec<ScopeChoice> {
 }
 
 /// Check the form `new-app`. What is wrong with a scope is written into `form`.
-pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, AppFormErrors> {
+pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, Box<AppFormErrors>> {
     let kind = parse_kind(kind_given);
     let (about, mut errors) = check_about(form);
     if kind.is_none() {
@@ -103,7 +103,7 @@ pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, AppFormError
     let requested = check_scopes(&mut form.scopes, &mut errors);
     match is_clean(&errors) {
         true => Ok(Draft { about, kind, redirect_uris: uris, requested }),
-        false => Err(errors),
+        false => Err(Box::new(errors)),
     }
 }
 
@@ -119,8 +119,7 @@ pub fn is_clean(errors: &AppFormErrors) -> bool {
         terms_url,
         scopes,
     } = errors;
-    let fields =
-        [name, kind, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
+    let fields = [name, kind, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
     fields.iter().all(|error| error.is_none()) && redirect_lines.is_empty()
 }
 
@@ -156,7 +155,7 @@ pub fn check_redirect_uris(
         let mut refuse = |reason: String| {
             errors.redirect_lines.push(LineError { line, uri: uri.to_owned(), reason });
         };
-        match RedirectUri::register(redirect_policy(kind), uri) {
+        match RedirectUri::register(kind.redirect_policy(), uri) {
             Ok(known) if uris.contains(&known) => refuse("this URI is listed twice.".to_owned()),
             Ok(new) => uris.push(new),
             Err(error) => refuse(format!("{error}.")),
@@ -190,14 +189,6 @@ pub fn check_scopes(choices: &mut [ScopeChoice], errors: &mut AppFormErrors) -> 
         errors.scopes = Some("Say for each scope what the app needs it for.".to_owned());
     }
     requested
-}
-
-/// Which redirect URIs a kind of app may register.
-pub fn redirect_policy(kind: AppKind) -> RedirectPolicy {
-    match kind {
-        AppKind::Native => RedirectPolicy::Native,
-        AppKind::Web | AppKind::SinglePage | AppKind::Service => RedirectPolicy::Web,
-    }
 }
 
 pub fn parse_kind(text: &str) -> Option<AppKind> {
@@ -252,7 +243,9 @@ fn purpose_error(text: &str) -> Option<&'static str> {
     if text.chars().count() > PURPOSE_MAX {
         return Some("Use at most 200 characters.");
     }
-    text.chars().any(|c| c.is_control() || is_invisible(c)).then_some("Leave out control characters.")
+    text.chars()
+        .any(|c| c.is_control() || is_invisible(c))
+        .then_some("Leave out control characters.")
 }
 
 /// A link that we show to users: https, a host, nothing hidden in it.
@@ -294,10 +287,13 @@ mod tests {
         let (count, errors) = uris(AppKind::Web, text);
         let lines: Vec<_> = errors.redirect_lines.iter().map(|e| (e.line, &*e.reason)).collect();
         assert_eq!(count, 1);
-        assert_eq!(lines, [
-            (3, "http:// is allowed only for 127.0.0.1, [::1] and localhost; use https://."),
-            (4, "this URI is listed twice."),
-        ]);
+        assert_eq!(
+            lines,
+            [
+                (3, "http:// is allowed only for 127.0.0.1, [::1] and localhost; use https://."),
+                (4, "this URI is listed twice."),
+            ]
+        );
     }
 
     #[test]

@@ -81,10 +81,9 @@ fn destination(uri: &RedirectUri) -> Option<RiskFlag> {
             "Loopback redirect",
             format!("{place} is the user’s own machine: any program there could be listening."),
         ),
-        DestinationKind::CustomScheme => (
-            "Custom scheme",
-            format!("Another app on the same device could claim {place}."),
-        ),
+        DestinationKind::CustomScheme => {
+            ("Custom scheme", format!("Another app on the same device could claim {place}."))
+        }
     };
     Some(RiskFlag { label: label.to_owned(), detail, serious: false })
 }

@@ -22,9 +22,7 @@ use crate::address::ClientAddress;
 use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
-use crate::pages::views::{
-    FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, Section,
-};
+use crate::pages::views::{FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, Section};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
@@ -97,9 +95,9 @@ pub async fn decide(
             let text = "The developer changed the app since you opened it. Look at it again.";
             return Err(PageError::Conflict(text.into()));
         }
-        let (app, event) = verdict.apply(app, by, now).map_err(|error| {
-            PageError::Conflict(error.to_string().into())
-        })?;
+        let (app, event) = verdict
+            .apply(app, by, now)
+            .map_err(|error| PageError::Conflict(error.to_string().into()))?;
         apps::save(tx, &app).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event.address(address)).await?;

@@ -4,7 +4,9 @@ use domain::app::AppKind;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{Method, StatusCode};
 
-use crate::harness::{CALLBACK, CHALLENGE, ISSUER, TestApp, encode, form_request, request};
+use crate::harness::{
+    CALLBACK, CHALLENGE, ISSUER, PASSWORD, TestApp, encode, form_request, request, start,
+};
 
 #[tokio::test]
 async fn a_user_signs_in_decides_and_goes_back_with_a_code() {
@@ -24,6 +26,51 @@ async fn a_user_signs_in_decides_and_goes_back_with_a_code() {
     assert_eq!(answer.redirected("state").as_deref(), Some("xyz"));
     assert_eq!(answer.redirected("iss").as_deref(), Some(ISSUER));
     assert!(answer.redirected("code").unwrap().starts_with("cs_ac_"));
+}
+
+#[tokio::test]
+async fn the_sign_in_page_leads_back_to_the_request_and_may_lead_on_to_the_app() {
+    let (app, user, client) = start(AppKind::Web).await;
+    client.tokens(&app, &user).await;
+    let browser = app.browser();
+    let first = browser.get(&client.authorize_path(&[])).await;
+    let page = browser.get(first.location()).await;
+    assert!(page.text().contains("The bot"));
+    let policy = page.header(CONTENT_SECURITY_POLICY).unwrap();
+    assert!(policy.contains("form-action 'self' https://bot.example.com"), "{policy}");
+    let (continue_to, csrf) = (page.hidden("continue"), page.hidden("csrf"));
+    let fields = [
+        ("continue", &*continue_to),
+        ("csrf", &*csrf),
+        ("email", &*user.email),
+        ("password", PASSWORD),
+    ];
+    let answer = browser.post("/sign-in", &fields).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let answer = browser.get(answer.location()).await;
+    assert!(answer.redirected("code").is_some(), "the consent is remembered");
+}
+
+#[tokio::test]
+async fn the_account_can_be_switched_on_the_consent_page() {
+    let (app, alice, client) = start(AppKind::Web).await;
+    let bob = app.add_user("bob", &[]).await;
+    let browser = app.signed_in(&alice).await;
+    let page = browser.get(&client.authorize_path(&[])).await;
+    let text = page.text().replace("&amp;", "&").replace("&#x2f;", "/");
+    let (_, link) = text.split_once("/sign-in?continue=").unwrap();
+    let switch = format!("/sign-in?continue={}", link.split('"').next().unwrap());
+    assert_eq!(browser.get(&switch).await.status, StatusCode::OK, "asks although signed in");
+    let continue_to = switch.split_once("continue=").unwrap().1;
+    let pairs = format!("continue={continue_to}");
+    let (_, continue_to) = url::form_urlencoded::parse(pairs.as_bytes()).next().unwrap();
+    browser.sign_in_as(&bob).await;
+    let page = browser.get(&continue_to).await;
+    assert!(page.text().contains("bob@example.com"));
+    let code = browser.decide(&page, "allow", &[]).await.redirected("code").unwrap();
+    client.redeem(&app, &code).await;
+    assert!(app.live_grants(&alice, &client.app).await.is_empty());
+    assert_eq!(app.live_grants(&bob, &client.app).await.len(), 1);
 }
 
 #[tokio::test]
@@ -135,6 +182,18 @@ async fn m1_every_answer_carries_state_and_iss_errors_included() {
         assert!(answer.redirected("error_description").is_some());
         assert_eq!(answer.redirected("code"), None);
     }
+}
+
+#[tokio::test]
+async fn a_scope_that_the_operator_removed_can_be_asked_no_more() {
+    let app = TestApp::start().await;
+    let client = app.add_app("bot", AppKind::Web, |_| {}).await;
+    app.change_policy(|policy| policy.scopes.retain(|name, _| name.as_str() != "orders.create"));
+    let answer = app.browser().get(&client.authorize_path(&[])).await;
+    assert_eq!(answer.redirected("error").as_deref(), Some("invalid_scope"));
+    // A request without `scope` means what is left.
+    let answer = app.browser().get(&client.authorize_path(&[("scope", "")])).await;
+    assert!(answer.location().starts_with("/sign-in?"));
 }
 
 #[tokio::test]

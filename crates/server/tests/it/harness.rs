@@ -10,7 +10,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ClientSecret, ScopeRequest};
+use domain::app::{App, AppKind, ClientSecret};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
@@ -18,19 +18,12 @@ use domain::grant::Grant;
 use domain::id::{AppId, CredentialId, GrantId, UserId};
 use domain::keyring::MasterKey;
 use domain::password::PasswordHash;
-use domain::policy::{
-    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
-    ScopeKind, ScopeTier, TokenFormat,
-};
+use domain::policy::Policy;
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::user::{Role, User, UserStatus};
 use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use protocol::envelope::ErrorEnvelope;
-use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
-use protocol::route::RouteTable;
-use protocol::scope::ScopeName;
 use serde_json::Value;
 use server::pages::{Brand, Pages};
 use server::provider::ProviderParts;
@@ -41,6 +34,8 @@ use testkit::{ManualClock, SeededEntropy};
 use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
+
+use crate::fixtures;
 
 pub const ISSUER: &str = "http://localhost:8400";
 pub const API: &str = "http://localhost:8400/api";
@@ -79,7 +74,7 @@ impl TestApp {
         let store = Store::open(config, clock.clone(), entropy.clone()).await.unwrap();
         let mac = store.keyring().secret_mac(API_SECRET.as_bytes());
         let provider = Provider::new(ProviderParts {
-            policy: Arc::new(ArcSwap::from_pointee(policy(mac))),
+            policy: Arc::new(ArcSwap::from_pointee(fixtures::policy(mac))),
             store,
             pages: Pages::new(Brand::named("Test Exchange"), None).unwrap(),
             clock: clock.clone(),
@@ -139,7 +134,7 @@ impl TestApp {
         change: impl FnOnce(&mut App),
     ) -> Client {
         let owner = self.developer().await;
-        let mut app = app(AppId::random(&*self.entropy), client_id, kind, &owner);
+        let mut app = fixtures::app(AppId::random(&*self.entropy), client_id, kind, &owner);
         app.created_at = self.provider.now();
         app.changed_at = self.provider.now();
         change(&mut app);
@@ -348,10 +343,6 @@ impl Browser<'_> {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    pub fn cookie(&self, name: &str) -> Option<String> {
-        self.cookies.lock().unwrap().get(name).cloned()
-    }
-
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         let jar = self.cookies.lock().unwrap().clone();
         if !jar.is_empty() {
@@ -493,80 +484,19 @@ impl Tokens {
     }
 }
 
-fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
-    let request = |scope: &str, required| ScopeRequest {
-        scope: scope.parse().unwrap(),
-        purpose: format!("To use {scope}."),
-        required,
-    };
-    let policy = if kind == AppKind::Native { RedirectPolicy::Native } else { RedirectPolicy::Web };
-    App {
-        id,
-        client_id: client_id.to_owned(),
-        kind,
-        name: format!("The {client_id}"),
-        description: "Trades while you sleep.".to_owned(),
-        homepage: Some("https://bot.example.com/".to_owned()),
-        privacy_url: None,
-        terms_url: None,
-        owner: owner.id,
-        publisher: "Northwind Labs".to_owned(),
-        status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
-        redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],
-        requested: vec![
-            request("balances.read", true),
-            request("orders.read", false),
-            request("orders.create", false),
-        ],
-        approved: "balances.read orders.read orders.create".parse().unwrap(),
-        service_scopes: "balances.read".parse().unwrap(),
-        addresses: Vec::new(),
-        lifetimes: AppLifetimes::default(),
-        rotates_refresh_tokens: true,
-        optional_ticked: true,
-        dialect: None,
-        created_at: owner.created_at,
-        changed_at: owner.created_at,
-    }
+/// One user, one app.
+pub async fn start(kind: AppKind) -> (TestApp, User, Client) {
+    let app = TestApp::start().await;
+    let user = app.add_user("alice", &[]).await;
+    let client = app.add_app("bot", kind, |_| {}).await;
+    (app, user, client)
 }
 
-fn policy(api_secret_mac: [u8; 32]) -> Policy {
-    let scope = |name: &str, text: &str, kind, tier| {
-        let name = ScopeName::parse(name).unwrap();
-        (name.clone(), ScopeDefinition { name, text: text.to_owned(), kind, tier })
-    };
-    let resource = |identifier: &str, id: &str, token_format| Resource {
-        identifier: identifier.to_owned(),
-        name: format!("The {id}"),
-        host: None,
-        path_prefix: "/api".to_owned(),
-        upstream: None,
-        envelope: ErrorEnvelope::problem_json(),
-        introspection: Some(IntrospectionCredentials {
-            id: id.to_owned(),
-            secret_mac: api_secret_mac,
-        }),
-        token_format,
-        routes: RouteTable::new(),
-        rate_per_app: None,
-        rate_per_user: None,
-    };
-    Policy {
-        issuer: ISSUER.to_owned(),
-        scopes: BTreeMap::from([
-            scope("balances.read", "See your balances", ScopeKind::Read, ScopeTier::Sensitive),
-            scope("orders.read", "See your orders", ScopeKind::Read, ScopeTier::Low),
-            scope("orders.create", "Buy and sell", ScopeKind::Money, ScopeTier::High),
-            scope("withdraw", "Move money out", ScopeKind::Money, ScopeTier::High),
-        ]),
-        resources: vec![
-            resource(API, "api", TokenFormat::Opaque),
-            resource(OTHER_API, "other-api", TokenFormat::Opaque),
-            resource(JWT_API, "jwt-api", TokenFormat::Jwt(protocol::jose::Algorithm::Es256)),
-        ],
-        lifetimes: Lifetimes::default(),
-        registration: Registration::Review,
-    }
+/// The one live grant that `client` has of `user`.
+pub async fn only_grant(app: &TestApp, user: &User, client: &Client) -> Grant {
+    let mut grants = app.live_grants(user, &client.app).await;
+    assert_eq!(grants.len(), 1);
+    grants.remove(0)
 }
 
 /// A request of another kind than GET and POST.

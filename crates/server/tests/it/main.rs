@@ -1,13 +1,29 @@
 //! The router in process, with a fixed clock, seeded randomness and a fresh SQLite database: one
 //! binary, one module per part, one test per attack or promise.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests assert by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests assert by panicking"
+)]
+#![expect(unreachable_pub, reason = "the harness is one module of one binary")]
 
+mod forms;
 mod harness;
 
 mod authorize;
+mod client_auth;
+mod connected;
 mod consent;
+mod control;
 mod discovery;
+mod fixtures;
 mod introspect;
+mod my_apps;
+mod refresh;
+mod review;
 mod revoke;
+mod routes;
+mod sign_in;
 mod token;

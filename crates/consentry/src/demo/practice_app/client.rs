@@ -82,8 +82,7 @@ pub(super) fn code_of<'a>(
 ) -> Result<(&'a str, &'a str), Outcome> {
     const DID: &str = "Came back from the provider";
     let value = |name: &str| answer.get(name).map(String::as_str);
-    let pending =
-        pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
+    let pending = pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
     if value("state") != Some(&pending.state) {
         return Err(Outcome::failed(DID, "The state is not the one that was sent."));
     }

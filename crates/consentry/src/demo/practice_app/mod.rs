@@ -13,10 +13,10 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use tokio::task::JoinHandle;
 
+use super::apps::Callback;
 use super::cast::Seeded;
 use super::ports::Bound;
 use super::provider::DemoProvider;
-use super::apps::Callback;
 
 mod calls;
 mod client;
@@ -190,10 +190,7 @@ async fn native_callback(stage: State<Shared>, answer: Query<HashMap<String, Str
     }
 }
 
-async fn call(
-    State(stage): State<Shared>,
-    Path((key, number)): Path<(String, usize)>,
-) -> Response {
+async fn call(State(stage): State<Shared>, Path((key, number)): Path<(String, usize)>) -> Response {
     let Some(part) = stage.part(&key) else { return nothing_here() };
     let access = stage.memory(part, |memory| memory.tokens.as_ref().map(|t| t.access.clone()));
     if let (Some(access), Some(call)) = (access, part.calls.get(number)) {

@@ -1,0 +1,95 @@
+//! The app and the policy that tests start from.
+
+use std::collections::BTreeMap;
+
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::id::AppId;
+use domain::policy::{
+    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
+    ScopeKind, ScopeTier, TokenFormat,
+};
+use domain::user::User;
+use protocol::envelope::ErrorEnvelope;
+use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::route::RouteTable;
+use protocol::scope::ScopeName;
+
+use crate::harness::{API, CALLBACK, ISSUER, JWT_API, OTHER_API};
+
+/// See [`crate::harness::TestApp::add_app`].
+pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
+    let request = |scope: &str, required| ScopeRequest {
+        scope: scope.parse().unwrap(),
+        purpose: format!("To use {scope}."),
+        required,
+    };
+    let policy = if kind == AppKind::Native { RedirectPolicy::Native } else { RedirectPolicy::Web };
+    App {
+        id,
+        client_id: client_id.to_owned(),
+        kind,
+        name: format!("The {client_id}"),
+        description: "Trades while you sleep.".to_owned(),
+        homepage: Some("https://bot.example.com/".to_owned()),
+        privacy_url: None,
+        terms_url: None,
+        owner: owner.id,
+        publisher: "Northwind Labs".to_owned(),
+        status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
+        redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],
+        requested: vec![
+            request("balances.read", true),
+            request("orders.read", false),
+            request("orders.create", false),
+        ],
+        approved: "balances.read orders.read orders.create".parse().unwrap(),
+        service_scopes: "balances.read".parse().unwrap(),
+        addresses: Vec::new(),
+        lifetimes: AppLifetimes::default(),
+        rotates_refresh_tokens: true,
+        optional_ticked: true,
+        dialect: None,
+        created_at: owner.created_at,
+        changed_at: owner.created_at,
+    }
+}
+
+/// Four scopes and three APIs.
+pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
+    let scope = |name: &str, text: &str, kind, tier| {
+        let name = ScopeName::parse(name).unwrap();
+        (name.clone(), ScopeDefinition { name, text: text.to_owned(), kind, tier })
+    };
+    let resource = |identifier: &str, id: &str, token_format| Resource {
+        identifier: identifier.to_owned(),
+        name: format!("The {id}"),
+        host: None,
+        path_prefix: "/api".to_owned(),
+        upstream: None,
+        envelope: ErrorEnvelope::problem_json(),
+        introspection: Some(IntrospectionCredentials {
+            id: id.to_owned(),
+            secret_mac: api_secret_mac,
+        }),
+        token_format,
+        routes: RouteTable::new(),
+        rate_per_app: None,
+        rate_per_user: None,
+    };
+    Policy {
+        issuer: ISSUER.to_owned(),
+        scopes: BTreeMap::from([
+            scope("balances.read", "See your balances", ScopeKind::Read, ScopeTier::Sensitive),
+            scope("orders.read", "See your orders", ScopeKind::Read, ScopeTier::Low),
+            scope("orders.create", "Buy and sell", ScopeKind::Money, ScopeTier::High),
+            scope("withdraw", "Move money out", ScopeKind::Money, ScopeTier::High),
+        ]),
+        resources: vec![
+            resource(API, "api", TokenFormat::Opaque),
+            resource(OTHER_API, "other-api", TokenFormat::Opaque),
+            resource(JWT_API, "jwt-api", TokenFormat::Jwt(protocol::jose::Algorithm::Es256)),
+        ],
+        lifetimes: Lifetimes::default(),
+        registration: Registration::Review,
+    }
+}
