@@ -7,7 +7,7 @@ use std::path::Path;
 use domain::user::Role;
 use serde_json::{Map, Value, json};
 
-use super::cast::{PEOPLE, Seeded};
+use super::cast::{PEOPLE, Person, Seeded};
 use super::provider::DemoProvider;
 use crate::cli::Failure;
 
