@@ -106,6 +106,22 @@ impl Person {
         self.element(css).await;
     }
 
+    /// Wait until `css` is on the page, and the page fits the phone.
+    async fn sees_on_the_phone(&self, css: &str) {
+        self.sees(css).await;
+        self.needs_no_sideways_scrolling().await;
+    }
+
+    async fn types(&self, css: &str, text: &str) {
+        self.element(css).await.send_keys(text).await.unwrap();
+    }
+
+    async fn signs_out(&self) {
+        self.click("details.account summary").await;
+        self.click("#sign-out button").await;
+        self.sees("a[href='/sign-in']").await;
+    }
+
     async fn element(&self, css: &str) -> fantoccini::elements::Element {
         let waiting = self.browser.wait().at_most(PATIENCE);
         match waiting.for_element(Locator::Css(css)).await {
@@ -124,8 +140,8 @@ impl Person {
 
     /// Fill in the sign-in page that is open.
     async fn sign_in(&self, name: &str) {
-        self.element("#email").await.send_keys(&email(name)).await.unwrap();
-        self.element("#password").await.send_keys(&password(name)).await.unwrap();
+        self.types("#email", &email(name)).await;
+        self.types("#password", &password(name)).await;
         self.click("#sign-in #submit").await;
     }
 
@@ -157,7 +173,10 @@ impl Person {
     async fn complaints(&self) -> Vec<Value> {
         let log = self.tell_driver("se/log", &json!({ "type": "browser" })).await;
         let entries = log.as_array().expect("a log").iter();
-        entries.filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG").cloned().collect()
+        entries
+            .filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG")
+            .cloned()
+            .collect()
     }
 
     async fn tell_driver(&self, path: &str, body: &Value) -> Value {
@@ -209,8 +228,7 @@ impl LoopbackApp {
             let _ = sender.send(Arrival { method, parameters });
             axum::response::Html("<!doctype html><link rel=icon href='data:,'><p id=back>Back")
         };
-        let routes = axum::Router::new()
-            .route(redirect_uri.path(), axum::routing::any(callback));
+        let routes = axum::Router::new().route(redirect_uri.path(), axum::routing::any(callback));
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         Self { app, arrivals }
     }
@@ -238,7 +256,8 @@ async fn a_person_signs_in_unticks_a_permission_and_later_revokes_the_app() {
         let wanted = "balances.read orders.read orders.create";
         alice.go(phone_app.app.authorize_url(wanted, "first").as_str()).await;
         alice.sign_in("alice").await;
-        let box_to_untick = alice.element("#consent input[type=checkbox][value='orders.create']").await;
+        let box_to_untick =
+            alice.element("#consent input[type=checkbox][value='orders.create']").await;
         assert!(box_to_untick.is_selected().await.unwrap());
         box_to_untick.click().await.unwrap();
         alice.click("#allow").await;
@@ -302,48 +321,110 @@ async fn an_answer_by_form_post_reaches_the_app_without_a_click() {
 }
 
 #[tokio::test]
-async fn every_page_fits_a_phone() {
+async fn what_a_user_sees_fits_a_phone() {
     let demo = Demo::start(BINARY).await;
     let mut phone_app = LoopbackApp::of(&demo.exchange).await;
-    let issuer = demo.exchange.issuer.clone();
-    in_a_browser(async |person| {
-        person.takes_a_phone().await;
+    in_a_browser(async |alice| {
+        alice.takes_a_phone().await;
         let wanted = "balances.read orders.read orders.create orders.delete";
-        person.go(phone_app.app.authorize_url(wanted, "phone").as_str()).await;
-        person.sees("#sign-in").await;
-        person.needs_no_sideways_scrolling().await;
-        person.sign_in("alice").await;
-        person.sees("#consent").await;
-        person.needs_no_sideways_scrolling().await;
-        person.click("#allow").await;
+        alice.go(phone_app.app.authorize_url(wanted, "phone").as_str()).await;
+        alice.sees_on_the_phone("#sign-in").await;
+        alice.sign_in("alice").await;
+        alice.sees_on_the_phone("#consent").await;
+        alice.click("#allow").await;
         let code = phone_app.arrival("phone").await.parameter("code").to_owned();
         phone_app.app.redeem(&code).await.tokens();
+        alice.sees("#back").await;
 
-        person.go(&format!("{issuer}/connected")).await;
-        person.sees("a.cover").await;
-        person.needs_no_sideways_scrolling().await;
-        person.click("a.cover").await;
-        person.sees("#revoke-all").await;
-        person.needs_no_sideways_scrolling().await;
-        person.click("details.account summary").await;
-        person.needs_no_sideways_scrolling().await;
-        person.click("#sign-out button").await;
-        person.sees("a[href='/sign-in']").await;
-        person.needs_no_sideways_scrolling().await;
+        alice.go(&format!("{}/connected", phone_app.app.issuer)).await;
+        alice.sees_on_the_phone("a.cover").await;
+        alice.click("a.cover").await;
+        alice.sees_on_the_phone("#revoke-all").await;
+        alice.click("#report-app").await;
+        alice.sees_on_the_phone("#report").await;
+        alice.click("details.account summary").await;
+        alice.sees_on_the_phone("#sign-out button").await;
+        alice.click("#sign-out button").await;
+        alice.sees_on_the_phone("a[href='/sign-in']").await;
+        alice.go(&format!("{}/oauth/authorize?client_id=nobody", phone_app.app.issuer)).await;
+        alice.sees_on_the_phone("main h1").await;
+        // That the page is an error is all that the console has to say.
+        let complaints = alice.complaints().await;
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0]["message"].as_str().unwrap().contains("400"), "{complaints:?}");
+    })
+    .await;
+}
 
-        person.click("a[href='/sign-in']").await;
-        person.sign_in("dev").await;
-        person.sees("details.account").await;
-        for path in ["/apps", "/apps/new"] {
-            person.go(&format!("{issuer}{path}")).await;
-            person.sees("main h1").await;
-            person.needs_no_sideways_scrolling().await;
-        }
+#[tokio::test]
+async fn a_developer_registers_an_app_on_a_phone_and_staff_lets_it_in() {
+    let demo = Demo::start(BINARY).await;
+    let mut phone_app = LoopbackApp::of(&demo.exchange).await;
+    let issuer = phone_app.app.issuer.clone();
+    in_a_browser(async |person| {
+        person.takes_a_phone().await;
         person.go(&format!("{issuer}/apps")).await;
-        person.click("a.cover").await;
-        person.sees("main h1").await;
-        person.needs_no_sideways_scrolling().await;
+        person.sign_in("dev").await;
+        person.sees_on_the_phone("#new-app").await;
+        person.click("#new-app").await;
+        person.sees_on_the_phone("#kind-native").await;
+        person.types("#name", "Pocket Ledger").await;
+        person.types("#description", "Keeps a diary of your balances.").await;
+        person.types("#homepage", "https://ledger.example.com/").await;
+        person.click("#kind-native").await;
+        person.types("#redirect_uris", "http://127.0.0.1/callback").await;
+        person.click("[id='scope-balances.read']").await;
+        person.types("[id='purpose.balances.read']", "To write them down every evening.").await;
+        person.sees_on_the_phone("#submit").await;
+        person.click("#submit").await;
+        person.sees_on_the_phone("#status-note").await;
+        phone_app.app.client_id = person.element("#client-id").await.text().await.unwrap();
+        person.signs_out().await;
+
+        person.go(&format!("{issuer}/staff/apps")).await;
+        person.sign_in("review").await;
+        person.sees_on_the_phone("#find").await;
+        person.go(&format!("{issuer}/staff/review")).await;
+        person.sees_on_the_phone("a.cover").await;
+        let entry = person.browser.find(Locator::LinkText("Pocket Ledger")).await.unwrap();
+        entry.click().await.unwrap();
+        person.sees_on_the_phone("#approve").await;
+        person.click("#approve").await;
+        person.sees_on_the_phone("#flash").await;
+        person.signs_out().await;
+
+        person.go(phone_app.app.authorize_url("balances.read", "new").as_str()).await;
+        person.sign_in("alice").await;
+        person.click("#allow").await;
+        let code = phone_app.arrival("new").await.parameter("code").to_owned();
+        let token = phone_app.app.redeem(&code).await.tokens().access;
+        let balance = phone_app.status("/api/v4/trade-account/balance", &token).await;
+        assert_eq!(balance, StatusCode::OK);
         assert_eq!(person.complaints().await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_app_and_its_new_secret_fit_a_phone() {
+    let demo = Demo::start(BINARY).await;
+    let issuer = demo.exchange.issuer.clone();
+    in_a_browser(async |dev| {
+        dev.takes_a_phone().await;
+        dev.go(&format!("{issuer}/apps")).await;
+        dev.sign_in("dev").await;
+        dev.sees("a.cover").await;
+        let app = dev.browser.find(Locator::LinkText("Trading Bot")).await.unwrap();
+        app.click().await.unwrap();
+        dev.sees_on_the_phone("#delete").await;
+        dev.click("#add-secret button").await;
+        dev.sees_on_the_phone("#client-secret").await;
+        let secret = dev.element("#client-secret").await.text().await.unwrap();
+        let mut bot = demo.exchange.app("trading-bot");
+        bot.client_secret = Some(secret);
+        let refused = bot.refresh("nothing").await;
+        assert_eq!(refused.error(), "invalid_grant", "the secret is good, the token is not");
+        assert_eq!(dev.complaints().await, Vec::<Value>::new());
     })
     .await;
 }

@@ -123,8 +123,10 @@ fn wrapper(folder: &Path, before: &str) -> String {
 #[tokio::test]
 async fn a_disk_that_is_full_loses_no_answered_refresh_k3() {
     let (folder, port) = (tempfile::TempDir::new().unwrap(), free_port().to_string());
-    // The signal would end the process where a full disk only fails the write.
-    let binary = wrapper(folder.path(), "trap '' XFSZ; exec");
+    // The signal would end the process where a full disk only fails the write. The log lies on the
+    // same disk.
+    let log = folder.path().join("log");
+    let binary = wrapper(folder.path(), &format!("trap '' XFSZ; exec 2>>{}; exec", log.display()));
     let mut demo = Demo::start_on(&binary, folder.path(), &port).await;
     let (app, tokens) = start_chains(&demo).await;
 
@@ -146,6 +148,7 @@ async fn a_disk_that_is_full_loses_no_answered_refresh_k3() {
         last.push(token);
     }
     // Nobody restarts it: when there is room again, it goes on.
+    assert!(std::fs::metadata(&log).unwrap().len() <= 8192, "the log met its limit too");
     limit_files(demo.pid(), "unlimited:unlimited").await;
     assert_all_go_on(&app, &last[..CHAINS / 2]).await;
     demo.kill().await;

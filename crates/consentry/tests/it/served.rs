@@ -111,8 +111,18 @@ impl Site {
     pub async fn add_app(&self, name: &str) -> TestApp {
         let app = self
             .command(&[
-                "app", "create", "--kind", "web", "--owner", "dev@example.com", "--name", name,
-                "--scope", "items.read=To show your items", "--redirect-uri", CALLBACK,
+                "app",
+                "create",
+                "--kind",
+                "web",
+                "--owner",
+                "dev@example.com",
+                "--name",
+                name,
+                "--scope",
+                "items.read=To show your items",
+                "--redirect-uri",
+                CALLBACK,
             ])
             .await;
         let text = |name: &str| app[name].as_str().unwrap_or_default().to_owned();

@@ -61,7 +61,8 @@ async fn answer(mut stream: TcpStream, came: Arc<Notify>, release: Arc<Notify>) 
         "/api/half" => 8,
         _ => 4,
     };
-    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\ndone");
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\ndone");
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
