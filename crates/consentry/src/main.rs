@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use consentry::cli::{Cli, Command, app, check, init, keys, report, user};
+use consentry::cli::{Cli, Command, app, audit, check, init, keys, report, user};
 use consentry::config::Environment;
 use consentry::{demo, serve};
 
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::App(arguments) => app::run(&arguments, &environment),
         Command::User(arguments) => user::run(&arguments, &environment),
         Command::Keys(arguments) => keys::run(&arguments, &environment),
+        Command::Audit(arguments) => audit::run(&arguments, &environment),
     };
     report(done, &environment)
 }

@@ -93,6 +93,11 @@ pub fn publisher(app: &App) -> Option<String> {
     Some(app.publisher.clone()).filter(|text| !text.is_empty())
 }
 
+/// `2 April 2026`, in UTC.
+pub fn date(at: Timestamp) -> String {
+    calendar(at).strftime("%-d %B %Y").to_string()
+}
+
 /// `2026-04-02T09:00:00Z`
 pub fn iso(at: Timestamp) -> String {
     words::iso(calendar(at))

@@ -105,7 +105,7 @@ pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
 pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, DbError> {
     let sql = "SELECT id, name FROM apps WHERE status = 'live' ORDER BY name, id";
     let rows = tx.query_all(sql, &[]).await?;
-    rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+    rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
 }
 
 /// In review, or live and asking for more; whoever waits longest first.
@@ -176,35 +176,35 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
 fn read(mut row: Row) -> Result<App, DbError> {
     let duration =
         |ms: Option<i64>| ms.map(|ms| std::time::Duration::from_millis(ms.unsigned_abs()));
-    let (id, client_id) = (row.next()?, row.next()?);
-    let kind = row.next_as("kind of app", |name: String| of_name(&KINDS, &name))?;
+    let (id, client_id) = (row.take()?, row.take()?);
+    let kind = row.take_as("kind of app", |name: String| of_name(&KINDS, &name))?;
     Ok(App {
         id,
         client_id,
         kind,
-        name: row.next()?,
-        description: row.next()?,
-        homepage: row.next()?,
-        privacy_url: row.next()?,
-        terms_url: row.next()?,
-        owner: row.next()?,
-        publisher: row.next()?,
+        name: row.take()?,
+        description: row.take()?,
+        homepage: row.take()?,
+        privacy_url: row.take()?,
+        terms_url: row.take()?,
+        owner: row.take()?,
+        publisher: row.take()?,
         status: read_status(&mut row)?,
-        redirect_uris: row.next_as("redirect URI", |text: String| redirect_uris(kind, &text))?,
-        requested: of_json::<Vec<ScopeRequest>>(&row.next::<String>()?)?,
-        approved: row.next()?,
-        service_scopes: row.next()?,
-        addresses: row.next_as("address range", |text: String| addresses(&text))?,
+        redirect_uris: row.take_as("redirect URI", |text: String| redirect_uris(kind, &text))?,
+        requested: of_json::<Vec<ScopeRequest>>(&row.take::<String>()?)?,
+        approved: row.take()?,
+        service_scopes: row.take()?,
+        addresses: row.take_as("address range", |text: String| addresses(&text))?,
         lifetimes: AppLifetimes {
-            access_token: duration(row.next()?),
-            refresh_idle: duration(row.next()?),
-            grant_max: duration(row.next()?),
+            access_token: duration(row.take()?),
+            refresh_idle: duration(row.take()?),
+            grant_max: duration(row.take()?),
         },
-        rotates_refresh_tokens: row.next()?,
-        optional_ticked: row.next()?,
-        dialect: row.next()?,
-        created_at: row.next()?,
-        changed_at: row.next()?,
+        rotates_refresh_tokens: row.take()?,
+        optional_ticked: row.take()?,
+        dialect: row.take()?,
+        created_at: row.take()?,
+        changed_at: row.take()?,
     })
 }
 
@@ -219,10 +219,10 @@ fn addresses(json: &str) -> Option<Vec<IpNet>> {
 }
 
 fn read_status(row: &mut Row) -> Result<AppStatus, DbError> {
-    let name: String = row.next()?;
-    let at: Timestamp = row.next::<Option<Timestamp>>()?.unwrap_or_default();
-    let note: String = row.next::<Option<String>>()?.unwrap_or_default();
-    let approval = match (row.next()?, row.next()?) {
+    let name: String = row.take()?;
+    let at: Timestamp = row.take::<Option<Timestamp>>()?.unwrap_or_default();
+    let note: String = row.take::<Option<String>>()?.unwrap_or_default();
+    let approval = match (row.take()?, row.take()?) {
         (Some(at), Some(by)) => Approval::Reviewed { at, by },
         _ => Approval::Unreviewed,
     };

@@ -1,6 +1,6 @@
-//! Table `audit`: append-only. Rows are written in the transaction of what they describe, and sealed
-//! in blocks about a second later: the hash of a block covers its rows and the hash of the block
-//! before, so that a row that was changed, added or taken away shows.
+//! Table `audit`: append-only. Rows are written in the transaction of what they describe, and
+//! sealed in blocks about a second later: the hash of a block covers its rows and the hash of the
+//! block before, so that a row that was changed, added or taken away shows.
 //!
 //! Chaining row by row inside each transaction would make all writers wait for one another, or on
 //! PostgreSQL fail and run again, for the sake of that second.
@@ -157,7 +157,7 @@ pub async fn verify(tx: &mut Tx<'_>) -> Result<Result<Option<Seal>, TrailError>,
         let sql = "SELECT number, row_count, hash FROM audit_seals WHERE number = $1";
         let Some(seal) = tx.query_opt(sql, bind![number]).await? else {
             let later = "SELECT COUNT(*) FROM audit_seals WHERE number > $1";
-            let later: u64 = tx.query_one(later, bind![number]).await?.next()?;
+            let later: u64 = tx.query_one(later, bind![number]).await?.take()?;
             return match rows.is_empty() && later == 0 {
                 true => Ok(Ok(newest)),
                 false => Ok(Err(TrailError::MissingBlock(number))),
@@ -215,30 +215,30 @@ fn events(rows: Vec<Row>) -> Result<Vec<AuditEvent>, DbError> {
 }
 
 fn read(mut row: Row) -> Result<AuditRow, DbError> {
-    let position = row.next()?;
+    let position = row.take()?;
     let event = AuditEvent {
-        at: row.next()?,
-        kind: row.next_as("kind of event", |name: String| AuditKind::from_name(&name))?,
+        at: row.take()?,
+        kind: row.take_as("kind of event", |name: String| AuditKind::from_name(&name))?,
         actor: read_actor(&mut row)?,
-        app_id: row.next()?,
-        user_id: row.next()?,
-        consent_id: row.next()?,
-        grant_id: row.next()?,
-        address: row.next_as("address", |text: Option<String>| match text {
+        app_id: row.take()?,
+        user_id: row.take()?,
+        consent_id: row.take()?,
+        grant_id: row.take()?,
+        address: row.take_as("address", |text: Option<String>| match text {
             None => Some(None),
             Some(text) => text.parse::<IpAddr>().ok().map(Some),
         })?,
-        detail: row.next_as("detail", |text: String| serde_json::from_str(&text).ok())?,
+        detail: row.take_as("detail", |text: String| serde_json::from_str(&text).ok())?,
     };
-    Ok(AuditRow { position, event, seal: row.next()? })
+    Ok(AuditRow { position, event, seal: row.take()? })
 }
 
 fn read_seal(mut row: Row) -> Result<Seal, DbError> {
-    Ok(Seal { number: row.next()?, row_count: row.next()?, hash: row.next()? })
+    Ok(Seal { number: row.take()?, row_count: row.take()?, hash: row.take()? })
 }
 
 fn read_actor(row: &mut Row) -> Result<AuditActor, DbError> {
-    let (kind, id) = (row.next::<String>()?, row.next::<Option<String>>()?);
+    let (kind, id) = (row.take::<String>()?, row.take::<Option<String>>()?);
     let damaged = || unreadable("actor of an event");
     match (kind.as_str(), id) {
         ("user", Some(id)) => Ok(AuditActor::User(id.parse().map_err(|_| damaged())?)),

@@ -37,7 +37,7 @@ pub(crate) async fn append(tx: &mut Tx<'_>, changes: &[Change]) -> Result<i64, D
     for change in changes {
         let (kind, id) = name(*change);
         let insert = "INSERT INTO changes (kind, row_id) VALUES ($1, $2) RETURNING position";
-        position = tx.query_one(insert, bind![kind, id]).await?.next()?;
+        position = tx.query_one(insert, bind![kind, id]).await?.take()?;
     }
     if tx.is_postgres() {
         tx.query_one(POSTGRES_NOTIFY, bind![]).await?;
@@ -56,13 +56,13 @@ pub async fn list_after(tx: &mut Tx<'_>, position: i64) -> Result<Vec<(i64, Chan
 /// The position of the newest change; 0 when there was none yet.
 pub async fn find_last_position(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     let select = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) FROM changes";
-    tx.query_one(select, bind![]).await?.next()
+    tx.query_one(select, bind![]).await?.take()
 }
 
 /// What the database's clock says. Only PostgreSQL has one of its own.
 pub(crate) async fn server_clock_ms(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
-    tx.query_one(sql, bind![]).await?.next()
+    tx.query_one(sql, bind![]).await?.take()
 }
 
 /// Delete what every node has read long ago.
@@ -83,7 +83,7 @@ fn name(change: Change) -> (&'static str, String) {
 }
 
 fn read(mut row: Row) -> Result<(i64, Change), DbError> {
-    let (position, kind, id): (i64, String, String) = (row.next()?, row.next()?, row.next()?);
+    let (position, kind, id): (i64, String, String) = (row.take()?, row.take()?, row.take()?);
     let change = match kind.as_str() {
         "app" => id.parse::<AppId>().map(Change::App),
         "user" => id.parse::<UserId>().map(Change::User),

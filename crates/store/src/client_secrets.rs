@@ -51,12 +51,12 @@ pub async fn delete(tx: &mut Tx<'_>, id: CredentialId) -> Result<bool, DbError> 
 
 fn read(mut row: Row) -> Result<ClientSecret, DbError> {
     Ok(ClientSecret {
-        id: row.next()?,
-        app_id: row.next()?,
-        mac: row.next()?,
-        hint: row.next()?,
-        created_at: row.next()?,
-        last_used_at: row.next()?,
-        expires_at: row.next()?,
+        id: row.take()?,
+        app_id: row.take()?,
+        mac: row.take()?,
+        hint: row.take()?,
+        created_at: row.take()?,
+        last_used_at: row.take()?,
+        expires_at: row.take()?,
     })
 }

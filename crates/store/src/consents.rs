@@ -84,22 +84,22 @@ pub async fn list_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Consent>, 
 /// How many users have let `app` in.
 pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError> {
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL";
-    tx.query_one(sql, bind![app]).await?.next()
+    tx.query_one(sql, bind![app]).await?.take()
 }
 
 fn read(mut row: Row) -> Result<Consent, DbError> {
     Ok(Consent {
-        id: row.next()?,
-        app_id: row.next()?,
-        user_id: row.next()?,
-        epoch: row.next()?,
-        scopes: row.next()?,
-        asked: row.next()?,
-        status: match row.next()? {
+        id: row.take()?,
+        app_id: row.take()?,
+        user_id: row.take()?,
+        epoch: row.take()?,
+        scopes: row.take()?,
+        asked: row.take()?,
+        status: match row.take()? {
             None => ConsentStatus::Given,
             Some(at) => ConsentStatus::Withdrawn { at },
         },
-        given_at: row.next()?,
-        changed_at: row.next()?,
+        given_at: row.take()?,
+        changed_at: row.take()?,
     })
 }

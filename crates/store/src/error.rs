@@ -10,7 +10,8 @@ pub enum DbError {
     /// The write that met it was rolled back.
     #[error("the disk of the database is full; free some space, nothing else is needed: {0}")]
     DiskFull(String),
-    /// Too many transactions wanted the same rows, and the retries are used up. Nothing was changed.
+    /// Too many transactions wanted the same rows, and the retries are used up. Nothing was
+    /// changed.
     #[error("the database is too busy with the same rows: {0}")]
     Conflict(String),
     /// The connection was lost while the commit was on its way.

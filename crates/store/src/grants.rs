@@ -260,7 +260,7 @@ pub async fn sweep(
             bind![after, limit],
         )
         .await?;
-    let last = last.map(|mut row| row.next::<String>()).transpose()?;
+    let last = last.map(|mut row| row.take::<String>()).transpose()?;
     tx.execute(
         "DELETE FROM grants WHERE id > $1 AND id <= $2 \
          AND (expires_at <= $3 OR idle_expires_at <= $3 OR revoked_at <= $3)",
@@ -304,45 +304,45 @@ fn mode_name(mode: Mode) -> &'static str {
 
 fn read(mut row: Row) -> Result<Grant, DbError> {
     Ok(Grant {
-        id: row.next()?,
-        app_id: row.next()?,
+        id: row.take()?,
+        app_id: row.take()?,
         subject: read_subject(&mut row)?,
-        scopes: row.next()?,
+        scopes: row.take()?,
         resources: row
-            .next_as("list of resources", |text: String| serde_json::from_str(&text).ok())?,
-        mode: row.next_as("mode", |name: String| match name.as_str() {
+            .take_as("list of resources", |text: String| serde_json::from_str(&text).ok())?,
+        mode: row.take_as("mode", |name: String| match name.as_str() {
             "live" => Some(Mode::Live),
             "test" => Some(Mode::Test),
             _ => None,
         })?,
-        dialect: row.next()?,
-        session_id: row.next()?,
-        auth_time: row.next()?,
-        acr: row.next()?,
-        amr: row.next()?,
-        key_binding: row.next()?,
-        details_ref: row.next()?,
-        code_id: row.next()?,
-        attempt_id: row.next()?,
-        refresh: match (row.next()?, row.next()?, row.next()?) {
+        dialect: row.take()?,
+        session_id: row.take()?,
+        auth_time: row.take()?,
+        acr: row.take()?,
+        amr: row.take()?,
+        key_binding: row.take()?,
+        details_ref: row.take()?,
+        code_id: row.take()?,
+        attempt_id: row.take()?,
+        refresh: match (row.take()?, row.take()?, row.take()?) {
             (Some(generation), parent, Some(rotated_at)) => {
                 Some(RefreshState { generation, parent, rotated_at })
             }
             _ => None,
         },
-        status: match (row.next()?, row.next::<Option<String>>()?) {
+        status: match (row.take()?, row.take::<Option<String>>()?) {
             (None, _) => GrantStatus::Live,
             (Some(at), reason) => GrantStatus::Revoked { at, reason: read_reason(reason)? },
         },
-        created_at: row.next()?,
-        last_used_at: row.next()?,
-        expires_at: row.next()?,
-        idle_expires_at: row.next()?,
+        created_at: row.take()?,
+        last_used_at: row.take()?,
+        expires_at: row.take()?,
+        idle_expires_at: row.take()?,
     })
 }
 
 fn read_subject(row: &mut Row) -> Result<GrantSubject, DbError> {
-    match (row.next()?, row.next()?, row.next()?, row.next()?) {
+    match (row.take()?, row.take()?, row.take()?, row.take()?) {
         (Some(user_id), Some(consent_id), Some(consent_epoch), None) => {
             Ok(GrantSubject::User { user_id, consent_id, consent_epoch })
         }

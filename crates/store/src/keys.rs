@@ -144,7 +144,7 @@ async fn create(
         }
     };
     let mut row = tx.query_one("SELECT COALESCE(MAX(id), 0) FROM keys", &[]).await?;
-    let id = row.next::<i64>()?.saturating_add(1);
+    let id = row.take::<i64>()?.saturating_add(1);
     let wrapped = master
         .wrap(&label(id), &material, entropy)
         .ok_or_else(|| DbError::bug("the crypto library refused to wrap a key"))?;
@@ -177,13 +177,13 @@ async fn list(tx: &mut Tx<'_>) -> Result<Vec<StoredKey>, DbError> {
     let rows = tx.query_all(sql, &[]).await?;
     let read = |mut row: crate::value::Row| {
         Ok(StoredKey {
-            id: row.next()?,
-            class: row.next_as("class of key", |name: String| {
+            id: row.take()?,
+            class: row.take_as("class of key", |name: String| {
                 CLASSES.iter().find(|(_, known)| *known == name).map(|(class, _)| *class)
             })?,
-            wrapped: row.next()?,
-            use_at: row.next()?,
-            retire_at: row.next()?,
+            wrapped: row.take()?,
+            use_at: row.take()?,
+            retire_at: row.take()?,
         })
     };
     rows.into_iter().map(read).collect()

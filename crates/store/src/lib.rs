@@ -26,6 +26,7 @@ pub mod nodes;
 pub mod revoked_tokens;
 pub mod sessions;
 #[cfg(feature = "testing")]
+#[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]
 pub mod testing;
 pub mod throttles;
 pub mod usage;

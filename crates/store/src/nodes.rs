@@ -60,10 +60,10 @@ pub async fn delete(tx: &mut Tx<'_>, id: &str) -> Result<(), DbError> {
 
 fn read(mut row: Row) -> Result<Node, DbError> {
     Ok(Node {
-        id: row.next()?,
-        position: row.next()?,
-        renewals: row.next()?,
-        lease_ms: row.next()?,
-        clock_skew_ms: row.next()?,
+        id: row.take()?,
+        position: row.take()?,
+        renewals: row.take()?,
+        lease_ms: row.take()?,
+        clock_skew_ms: row.take()?,
     })
 }

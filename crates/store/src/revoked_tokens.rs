@@ -36,7 +36,7 @@ pub async fn list(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<(TokenId, Times
             bind![now],
         )
         .await?;
-    rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+    rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
 }
 
 /// Delete at most `limit` that have expired anyway.

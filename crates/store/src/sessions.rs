@@ -67,13 +67,13 @@ pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, D
 
 fn read(mut row: Row) -> Result<Session, DbError> {
     Ok(Session {
-        id: row.next()?,
-        user_id: row.next()?,
-        auth_time: row.next()?,
-        created_at: row.next()?,
-        last_seen_at: row.next()?,
-        expires_at: row.next()?,
-        address: row.next_as("address", |text: String| text.parse::<IpAddr>().ok())?,
-        user_agent: row.next()?,
+        id: row.take()?,
+        user_id: row.take()?,
+        auth_time: row.take()?,
+        created_at: row.take()?,
+        last_seen_at: row.take()?,
+        expires_at: row.take()?,
+        address: row.take_as("address", |text: String| text.parse::<IpAddr>().ok())?,
+        user_agent: row.take()?,
     })
 }

@@ -8,7 +8,7 @@ use crate::{DbError, Tx, bind};
 pub async fn find(tx: &mut Tx<'_>, key: &str) -> Result<Option<ThrottleState>, DbError> {
     let row =
         tx.query_opt("SELECT attempts, last_at FROM throttles WHERE key = $1", bind![key]).await?;
-    row.map(|mut row| Ok(ThrottleState { attempts: row.next()?, last_at: row.next()? })).transpose()
+    row.map(|mut row| Ok(ThrottleState { attempts: row.take()?, last_at: row.take()? })).transpose()
 }
 
 /// `expires_at`: from when on the row means nothing any more and is swept.

@@ -140,7 +140,7 @@ pub async fn list_of(tx: &mut Tx<'_>, user: UserId, app: AppId) -> Result<Vec<Fa
 /// When `app` last called anything for anyone.
 pub async fn last_call_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Option<Timestamp>, DbError> {
     let sql = "SELECT MAX(last_at) FROM usage_of_grants WHERE app_id = $1";
-    tx.query_one(sql, bind![app]).await?.next()
+    tx.query_one(sql, bind![app]).await?.take()
 }
 
 /// Delete at most `limit` rows that were not added to since `before`.
@@ -155,10 +155,10 @@ pub async fn sweep(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64
 
 fn read(mut row: Row) -> Result<FamilyUse, DbError> {
     Ok(FamilyUse {
-        family: row.next()?,
-        calls: row.next()?,
-        refused: row.next()?,
-        last_at: row.next()?,
-        last_address: row.next_as("address", |text: String| text.parse().ok())?,
+        family: row.take()?,
+        calls: row.take()?,
+        refused: row.take()?,
+        last_at: row.take()?,
+        last_address: row.take_as("address", |text: String| text.parse().ok())?,
     })
 }

@@ -22,8 +22,8 @@ pub async fn insert(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
     let (blocked_at, blocked_reason) = blocked(&user.status);
     let inserted = tx
         .execute(
-            "INSERT INTO users (id, email, email_normalized, name, password_phc, roles, blocked_at, \
-             blocked_reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+            "INSERT INTO users (id, email, email_normalized, name, password_phc, roles, \
+             blocked_at, blocked_reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              ON CONFLICT DO NOTHING",
             bind![
                 user.id,
@@ -86,16 +86,16 @@ fn blocked(status: &UserStatus) -> (Option<domain::time::Timestamp>, Option<&Str
 
 fn read(mut row: Row) -> Result<User, DbError> {
     Ok(User {
-        id: row.next()?,
-        email: row.next()?,
-        name: row.next()?,
-        password: row.next::<Option<String>>()?.map(PasswordHash::from_phc),
-        roles: row.next_as("list of roles", roles_of)?,
-        status: match (row.next()?, row.next::<Option<String>>()?) {
+        id: row.take()?,
+        email: row.take()?,
+        name: row.take()?,
+        password: row.take::<Option<String>>()?.map(PasswordHash::from_phc),
+        roles: row.take_as("list of roles", roles_of)?,
+        status: match (row.take()?, row.take::<Option<String>>()?) {
             (None, _) => UserStatus::Active,
             (Some(at), reason) => UserStatus::Blocked { at, reason: reason.unwrap_or_default() },
         },
-        created_at: row.next()?,
+        created_at: row.take()?,
     })
 }
 

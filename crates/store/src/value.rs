@@ -118,18 +118,18 @@ impl Row {
     }
 
     /// The next column. A wrong type or a value that does not parse is a bug or a damaged database.
-    pub fn next<T: FromColumn>(&mut self) -> Result<T, DbError> {
+    pub fn take<T: FromColumn>(&mut self) -> Result<T, DbError> {
         let column = self.columns.next().ok_or_else(|| DbError::bug("a row is too short"))?;
         T::from_column(column)
     }
 
     /// The next column, converted by a function that can fail.
-    pub fn next_as<T: FromColumn, U>(
+    pub fn take_as<T: FromColumn, U>(
         &mut self,
         what: &str,
         convert: impl FnOnce(T) -> Option<U>,
     ) -> Result<U, DbError> {
-        convert(self.next()?).ok_or_else(|| unreadable(what))
+        convert(self.take()?).ok_or_else(|| unreadable(what))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use http::Method;
-use serde_json::Value;
 
 use super::control::Control;
 use super::{ControlArgs, Failure, block_on, output};
@@ -37,6 +36,5 @@ pub fn run(arguments: &KeysArgs, environment: &Environment) -> Result<(), Failur
         .flatten()
         .map(|(name, value)| (name.as_str(), value.to_string().trim_matches('"').to_owned()))
         .collect();
-    output::line(&format!("Keys were rotated.\n{}", output::record(&fields)).trim_end().to_owned())
-        .map(|()| drop::<Value>(answer.clone()))
+    output::line(format!("Keys were rotated.\n{}", output::record(&fields)).trim_end())
 }

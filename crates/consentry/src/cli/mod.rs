@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ConfigErrors, Environment};
 
 pub mod app;
+pub mod audit;
 pub mod check;
 mod control;
 pub mod init;
@@ -41,6 +42,8 @@ pub enum Command {
     User(user::UserArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
+    /// Export and verify the audit trail
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Clone, Debug, Args)]

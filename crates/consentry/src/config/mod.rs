@@ -215,18 +215,20 @@ fn database_url(root: &Section<'_>, data_dir: &Path) -> Option<String> {
         return Some(format!("sqlite:{}", data_dir.join("consentry.db").display()));
     };
     let document = root.document;
-    root.meaning("database_url", url, |text| {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(text.to_owned());
+    if url.value.starts_with("postgres://") || url.value.starts_with("postgresql://") {
+        return Some(url.value);
+    }
+    match url.value.strip_prefix("sqlite:").map(str::trim) {
+        Some(path) if !path.is_empty() => {
+            Some(format!("sqlite:{}", document.resolve(path).display()))
         }
-        match text.strip_prefix("sqlite:").map(str::trim) {
-            Some(path) if !path.is_empty() => {
-                Ok(format!("sqlite:{}", document.resolve(path).display()))
-            }
-            _ => Err("Write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME."),
+        _ => {
+            // Not repeated: there may be a password in it.
+            let to_do = "Write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME.";
+            document.problem(&url.spot, "this is no `database_url`", to_do);
+            None
         }
-    })
-    .map(|at| at.value)
+    }
 }
 
 fn refuse_dialects(root: &Section<'_>) {

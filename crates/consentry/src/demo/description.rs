@@ -7,7 +7,7 @@ use std::path::Path;
 use domain::user::Role;
 use serde_json::{Map, Value, json};
 
-use super::cast::{PEOPLE, Seeded};
+use super::cast::{PEOPLE, Person, Seeded};
 use super::provider::DemoProvider;
 use crate::cli::Failure;
 
@@ -41,7 +41,7 @@ fn describe(provider: &DemoProvider) -> Value {
             json!({
                 "email": person.email(),
                 "password": person.password(),
-                "roles": person.roles,
+                "roles": roles(person),
             })
         })
         .collect();
@@ -86,8 +86,7 @@ fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> Strin
     }
     out.push_str("people, on both\n");
     for person in &PEOPLE {
-        let roles: Vec<&str> = person.roles.iter().map(|role| role_name(*role)).collect();
-        let role = if roles.is_empty() { "user".to_owned() } else { roles.join(", ") };
+        let role = roles(person).join(", ");
         let _ = writeln!(out, "  {:<20}  {:<22}  {role}", person.email(), person.password());
     }
     let _ = writeln!(out, "\nThe same for programs: {}\nCtrl-C stops it.\n", path.display());
@@ -99,5 +98,13 @@ const fn role_name(role: Role) -> &'static str {
         Role::Developer => "developer",
         Role::Reviewer => "reviewer",
         Role::Admin => "admin",
+    }
+}
+
+/// Everyone is a user; the names say what else somebody is.
+fn roles(person: &Person) -> Vec<&'static str> {
+    match person.roles {
+        [] => vec!["user"],
+        roles => roles.iter().map(|role| role_name(*role)).collect(),
     }
 }

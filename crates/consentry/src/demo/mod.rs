@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use domain::entropy::random_alphanumeric;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Failure, block_on};
 use crate::config::Environment;
@@ -68,16 +69,18 @@ async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     let drive = match DemoProvider::start(&DRIVE, folder, sockets.drive, &app_origin).await {
         Ok(drive) => drive,
         Err(failure) => {
-            exchange.stop().await;
+            exchange.stop(&CancellationToken::new()).await;
             return Err(failure);
         }
     };
+    sockets.app.keep()?;
     let app = PracticeApp::start(sockets.app, &[&exchange, &drive]);
     let described = description::publish(folder, &app_origin, &exchange, &drive);
     if described.is_ok() {
         stop.wait().await;
     }
     app.stop();
-    tokio::join!(exchange.stop(), drive.stop());
+    let hurry = stop.hurry();
+    tokio::join!(exchange.stop(&hurry), drive.stop(&hurry));
     described
 }

@@ -14,6 +14,15 @@ use crate::serve::bind;
 pub(super) struct Bound {
     pub(super) port: u16,
     pub(super) listeners: Vec<TcpListener>,
+    kept: PathBuf,
+}
+
+impl Bound {
+    /// Remember the port for the next start. Call it while holding the folder: a demo that is
+    /// refused must not change what the running one will find.
+    pub(super) fn keep(&self) -> std::io::Result<()> {
+        std::fs::write(&self.kept, self.port.to_string())
+    }
 }
 
 pub(super) struct Ports {
@@ -44,10 +53,9 @@ async fn one(asked: u16, flag: &str, kept: PathBuf) -> Result<Bound, Failure> {
         (port, _) => bind(local(port), flag).await?,
     };
     let port = listener.local_addr()?.port();
-    std::fs::write(&kept, port.to_string())?;
     let mut listeners = vec![listener];
     // A machine may have no IPv6, or another program there; 127.0.0.1 is enough then.
     let also = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     listeners.extend(TcpListener::bind(also).await.ok());
-    Ok(Bound { port, listeners })
+    Ok(Bound { port, listeners, kept })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use domain::keyring::MasterKey;
+use tokio_util::sync::CancellationToken;
 
 use super::apps::{self, AppScript};
 use super::cast;
@@ -67,6 +68,7 @@ impl DemoProvider {
         let upstream = Upstream::bind().await?;
         let config = read_config(script, &folder, &issuer, &upstream.url())?;
         let instance = Instance::open(&config).await?;
+        bound.keep()?;
         let apps = cast::seed(&instance.provider, script.apps, app_origin).await?;
         let upstream = upstream.start(script.api, &folder, &instance.provider)?;
         let sockets = Sockets { public: bound.listeners, internal: None };
@@ -74,8 +76,8 @@ impl DemoProvider {
         Ok(Self { script, issuer, apps, running, upstream })
     }
 
-    pub(super) async fn stop(self) {
-        self.running.stop().await;
+    pub(super) async fn stop(self, hurry: &CancellationToken) {
+        self.running.stop(hurry).await;
         self.upstream.stop();
     }
 }

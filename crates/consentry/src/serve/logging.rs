@@ -13,7 +13,12 @@ pub fn start(environment: &Environment, usual: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::Usage(format!("{LOG} cannot be `{filter}`: {error}")))?;
     let plain = environment.find("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would print what it could not write with a macro that panics when it cannot write: a
+        // full disk under the log would end the thread that logs.
+        .log_internal_errors(false);
     let started = if std::io::stderr().is_terminal() {
         builder.with_ansi(!plain).try_init()
     } else {

@@ -40,7 +40,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     stop.wait().await;
     tracing::info!("stopping: no new requests, the running ones are answered");
-    running.stop().await;
+    running.stop(&stop.hurry()).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -105,15 +105,19 @@ impl Running {
         &self.instance
     }
 
-    /// Accept nothing new, answer what has begun within the time for it, then write what is only
-    /// in memory and let the database go.
-    pub async fn stop(self) {
+    /// Accept nothing new, answer what has begun within the time for it or until `hurry` is
+    /// cancelled, then write what is only in memory and let the database go.
+    pub async fn stop(self, hurry: &CancellationToken) {
         self.accepting.shutdown.cancel();
         self.accepting.connections.close();
-        let drained = tokio::time::timeout(self.drain, self.accepting.connections.wait()).await;
-        if drained.is_err() {
+        let drained = tokio::select! {
+            () = self.accepting.connections.wait() => true,
+            () = tokio::time::sleep(self.drain) => false,
+            () = hurry.cancelled() => false,
+        };
+        if !drained {
             let open = self.accepting.connections.len();
-            tracing::warn!(open, "connections were cut because the time to drain is over");
+            tracing::warn!(open, "connections are cut, the time to finish is over");
         }
         self.accepting.cut.cancel();
         self.instance.gateway.close_streams().await;

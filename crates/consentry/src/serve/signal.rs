@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Resolves when someone wants the process to end.
 #[derive(Debug)]
@@ -25,5 +26,15 @@ impl StopSignal {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+    /// Cancelled by the next signal: whoever asks twice does not want to wait for others' calls.
+    pub fn hurry(mut self) -> CancellationToken {
+        let token = CancellationToken::new();
+        let hurry = token.clone();
+        tokio::spawn(async move {
+            self.wait().await;
+            hurry.cancel();
+        });
+        token
     }
 }

@@ -10,15 +10,23 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    unreachable_pub,
     reason = "tests assert by panicking"
 )]
 
+mod attacks_open;
 #[cfg(feature = "full-tests")]
 mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
+mod durability;
+#[cfg(feature = "full-tests")]
+mod nodes;
 mod refresh;
 mod revocation;
+mod served;
+mod serving;
+mod upstream;
 mod use_cases;
 
 /// The program under test.

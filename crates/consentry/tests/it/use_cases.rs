@@ -11,6 +11,26 @@ fn buy_order() -> Value {
     json!({ "market": "BTC_USDT", "side": "buy", "amount": "0.01", "price": "20000" })
 }
 
+/// The kinds of audit events that concern the app called `client_id`, in order, read from the
+/// provider's own database.
+fn audit_kinds(demo: &Demo, provider: &str, client_id: &str) -> Vec<String> {
+    let path = demo.data().join(provider).join("consentry.db");
+    let database = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT a.kind FROM audit a JOIN client_ids c ON c.app_id = a.app_id \
+               WHERE c.wire_id = ?1 ORDER BY a.position";
+    let mut statement = database.prepare(sql).unwrap();
+    let rows = statement.query_map([client_id], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[track_caller]
+fn assert_audited(demo: &Demo, provider: &str, app: &TestApp, kinds: &[&str]) {
+    let found = audit_kinds(demo, provider, &app.client_id);
+    for kind in kinds {
+        assert!(found.iter().any(|known| known == kind), "no {kind} among {found:?}");
+    }
+}
+
 /// The open orders of whoever `token` is for.
 async fn open_orders(app: &TestApp, token: &str) -> Vec<Value> {
     let body = json!({ "market": "BTC_USDT" });
@@ -48,6 +68,7 @@ async fn a_trading_bot_places_modifies_and_cancels_orders_and_nothing_else() {
     assert!(challenge.contains("insufficient_scope"), "{challenge}");
     assert!(challenge.contains("balances.read"), "the refusal names what is missing: {challenge}");
     assert!(balance.body["data"]["message"].is_array(), "in the API's envelope: {}", balance.body);
+    assert_audited(&demo, "exchange", &bot, &["consent.given", "grant.created"]);
 }
 
 #[tokio::test]
@@ -73,6 +94,7 @@ async fn a_portfolio_tracker_reads_balances_and_every_write_is_refused() {
     let page = alice.open(url.as_str()).await;
     assert_eq!(page.callback_parameter("error").as_deref(), Some("invalid_scope"));
     assert_eq!(page.callback_parameter("state").as_deref(), Some("s"));
+    assert_audited(&demo, "exchange", &tracker, &["consent.given", "grant.created"]);
 }
 
 #[tokio::test]
@@ -102,6 +124,7 @@ async fn a_mobile_app_without_a_secret_uses_pkce_and_any_loopback_port() {
         ])
         .await;
     assert_eq!(stolen.error(), "invalid_grant", "a code without its verifier is worth nothing");
+    assert_audited(&demo, "exchange", &mobile, &["consent.given", "grant.created"]);
 }
 
 #[tokio::test]
@@ -123,6 +146,8 @@ async fn an_enterprise_integration_acts_for_itself_within_its_own_ceiling() {
         .call(Method::POST, "/api/v4/trade-account/balance", &of_alice.access, json!({}))
         .await;
     assert_eq!(call.status, StatusCode::OK, "{}", call.body);
+    let kinds = ["service_token.issued", "consent.given", "grant.created"];
+    assert_audited(&demo, "exchange", &enterprise, &kinds);
 }
 
 #[tokio::test]
@@ -151,6 +176,7 @@ async fn a_web_app_reads_files_with_a_code_from_a_redirect() {
     assert_eq!(deleted.body["status"], "error", "in Bitport's envelope: {}", deleted.body);
     let still = web.call(Method::GET, &format!("/v2/files/{code}"), &token, Value::Null).await;
     assert_eq!(still.body["status"], "success", "the file is still there");
+    assert_audited(&demo, "drive", &web, &["consent.given", "grant.created"]);
 }
 
 #[tokio::test]
@@ -186,6 +212,7 @@ async fn a_user_who_denies_goes_back_with_access_denied_and_nothing_is_granted()
     assert_eq!(answer.callback_parameter("iss").as_deref(), Some(bot.issuer.as_str()));
     let connected = alice.open("/connected").await;
     assert!(!connected.html.contains("Trading Bot"), "{}", connected.html);
+    assert_audited(&demo, "exchange", &bot, &["consent.denied"]);
 }
 
 #[tokio::test]

@@ -238,7 +238,7 @@ pub async fn report(
         })
         .await?;
     if error.is_some() {
-        return view::page(&provider, &report_page(&form.user, id, app.name, what, error));
+        return view::page_again(&provider, &report_page(&form.user, id, app.name, what, error));
     }
     Ok(match also_revoke {
         true => Done::ReportedAndRevoked.redirect("/connected"),

@@ -88,7 +88,7 @@ impl Connected {
             scopes: self.scopes(policy),
             grants: grants.into_iter().map(|grant| self.live_grant(grant, now)).collect(),
             called,
-            called_span: format!("since {}", display::moment(now, consent.given_at).text),
+            called_span: format!("since {}", display::date(consent.given_at)),
             history: self.history(policy, now),
         }
     }
@@ -169,14 +169,9 @@ fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
     Some(text)
 }
 
-/// How many scopes the entry names, as a list or as one text.
+/// How many scopes the user allowed; `oauth::consent` recorded them.
 fn scope_count(event: &AuditEvent) -> Option<usize> {
-    let scopes = event.detail.get("scopes").or_else(|| event.detail.get("scope"))?;
-    match (scopes.as_array(), scopes.as_str()) {
-        (Some(list), _) => Some(list.len()),
-        (_, Some(text)) => Some(text.split_whitespace().count()),
-        _ => None,
-    }
+    Some(event.detail.get("allowed")?.as_str()?.split_whitespace().count())
 }
 
 fn named_scope(policy: &Policy, event: &AuditEvent) -> Option<String> {

@@ -16,7 +16,7 @@ use domain::throttle::{PER_ACCOUNT, PER_ADDRESS, ThrottleOutcome, ThrottleRule};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
-use http::header::{HeaderMap, SET_COOKIE, USER_AGENT};
+use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use protocol::params::Params;
 use store::{Tx, audit, sessions, throttles, users};
 
@@ -62,7 +62,9 @@ pub async fn submit(
         Begun::Admitted(user) => user,
         Begun::Wait(wait) => {
             form.wait = Some(duration_words(wait));
-            return form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS);
+            let page = form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS)?;
+            let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
+            return Ok((AppendHeaders([(RETRY_AFTER, seconds)]), page).into_response());
         }
     };
     let stored = user.as_ref().and_then(|user| user.password.as_ref());

@@ -2,6 +2,7 @@
 //! can open the socket is the operator; browsers and apps cannot.
 
 pub mod apps;
+pub mod audit;
 pub mod error;
 pub mod health;
 pub mod keys;

@@ -105,7 +105,7 @@ pub async fn create(
     let draft = match form::check(&mut typed, kind) {
         Ok(draft) => draft,
         Err(errors) => {
-            return view::page_again(&provider, &new_page(&provider, &user, typed, errors));
+            return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));
         }
     };
     let (now, entropy) = (provider.now(), &*provider.entropy);

@@ -92,7 +92,7 @@ pub fn offered_scopes(policy: &Policy, besides: &ScopeSet) -> Vec<ScopeChoice> {
 }
 
 /// Check the form `new-app`. What is wrong with a scope is written into `form`.
-pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, AppFormErrors> {
+pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, Box<AppFormErrors>> {
     let kind = parse_kind(kind_given);
     let (about, mut errors) = check_about(form);
     if kind.is_none() {
@@ -103,7 +103,7 @@ pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, AppFormError
     let requested = check_scopes(&mut form.scopes, &mut errors);
     match is_clean(&errors) {
         true => Ok(Draft { about, kind, redirect_uris: uris, requested }),
-        false => Err(errors),
+        false => Err(Box::new(errors)),
     }
 }
 

@@ -9,14 +9,21 @@
 )]
 #![expect(unreachable_pub, reason = "the harness is one module of one binary")]
 
-mod fixtures;
+mod forms;
 mod harness;
 
 mod authorize;
 mod client_auth;
+mod connected;
 mod consent;
+mod control;
 mod discovery;
+mod fixtures;
 mod introspect;
+mod my_apps;
 mod refresh;
+mod review;
 mod revoke;
+mod routes;
+mod sign_in;
 mod token;

@@ -1,4 +1,5 @@
-//! Several nodes on one PostgreSQL. Attack K1: events out of commit order, a node cut from the feed.
+//! Several nodes on one PostgreSQL. Attack K1: events out of commit order, a node cut from the
+//! feed.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;

@@ -9,7 +9,7 @@ const LATER: Timestamp = Timestamp::from_seconds(9_000_000_000);
 
 async fn leave_room_for(db: &Db, pages: i64) {
     let limit = async move |tx: &mut Tx<'_>| {
-        let used: i64 = tx.query_one("PRAGMA page_count", bind![]).await?.next()?;
+        let used: i64 = tx.query_one("PRAGMA page_count", bind![]).await?.take()?;
         // PRAGMA takes no parameters; a few sizes are enough.
         let sql = match used + pages {
             ..=60 => "PRAGMA max_page_count = 60",
@@ -17,7 +17,7 @@ async fn leave_room_for(db: &Db, pages: i64) {
             81..=100 => "PRAGMA max_page_count = 100",
             _ => "PRAGMA max_page_count = 140",
         };
-        tx.query_one(sql, bind![]).await?.next::<i64>()
+        tx.query_one(sql, bind![]).await?.take::<i64>()
     };
     db.write(limit).await.unwrap();
 }
@@ -31,7 +31,7 @@ async fn take(tx: &mut Tx<'_>, number: u32, bytes: usize) -> Result<bool, DbErro
 async fn list(db: &Db) -> Vec<u32> {
     let read = async |tx: &mut Tx<'_>| {
         let rows = tx.query_all("SELECT hash FROM used_once", bind![]).await?;
-        rows.into_iter().map(|mut row| row.next::<Vec<u8>>()).collect::<Result<Vec<_>, _>>()
+        rows.into_iter().map(|mut row| row.take::<Vec<u8>>()).collect::<Result<Vec<_>, _>>()
     };
     let mut numbers: Vec<u32> = db
         .read(read)
@@ -97,7 +97,7 @@ async fn writes_go_on_when_there_is_room_again() {
     let big = async |tx: &mut Tx<'_>| take(tx, 1, 200_000).await;
     assert!(matches!(db.write(big).await, Err(DbError::DiskFull(_))));
     let more = async |tx: &mut Tx<'_>| {
-        tx.query_one("PRAGMA max_page_count = 100000", bind![]).await?.next::<i64>()
+        tx.query_one("PRAGMA max_page_count = 100000", bind![]).await?.take::<i64>()
     };
     db.write(more).await.unwrap();
     assert_eq!(db.write(big).await, Ok(true));

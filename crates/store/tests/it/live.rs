@@ -132,7 +132,9 @@ on_both! {
                 readers.spawn(async move {
                     // Tokens of their own, so that there are fills all the time.
                     for number in 0..=u8::MAX {
-                        let token = TokenId::from_bytes([reader, number, round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                        let mut bytes = [round; 16];
+                        (bytes[0], bytes[1]) = (reader, number);
+                        let token = TokenId::from_bytes(bytes);
                         let after_the_answer = answered.load(Ordering::SeqCst);
                         let rows = store.live_rows(id, token).await.unwrap().unwrap();
                         looks.fetch_add(1, Ordering::SeqCst);

@@ -1,8 +1,17 @@
 //! The store on a real database: every test runs on SQLite, and with the feature `full-tests` on
 //! PostgreSQL too.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests assert by panicking"
+)]
+
 mod audit;
 mod disk;
+mod grants;
 mod keys;
 mod live;
 mod opening;

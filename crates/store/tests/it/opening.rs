@@ -4,7 +4,7 @@ use store::testing::TestDb;
 use store::{Db, DbError, Tx, bind, on_both};
 
 fn reason(opened: Result<Db, DbError>) -> DbError {
-    opened.err().expect("it must not open")
+    opened.expect_err("it must not open")
 }
 
 on_both! {
@@ -12,7 +12,7 @@ on_both! {
         let db = database.open().await;
         let insert = async |tx: &mut Tx<'_>| {
             let sql = "INSERT INTO changes (kind, row_id) VALUES ($1, $2) RETURNING position";
-            tx.query_one(sql, bind!["keys", ""]).await?.next::<i64>()
+            tx.query_one(sql, bind!["keys", ""]).await?.take::<i64>()
         };
         let position = db.write(insert).await.unwrap();
         drop(db);
@@ -87,7 +87,7 @@ async fn writing_goes_on_after_the_server_dropped_every_connection() {
         database.drop_connections().await;
         assert_eq!(db.write(insert).await, Ok(1));
         let count = async |tx: &mut Tx<'_>| {
-            tx.query_one("SELECT COUNT(*) FROM changes", bind![]).await?.next::<i64>()
+            tx.query_one("SELECT COUNT(*) FROM changes", bind![]).await?.take::<i64>()
         };
         database.drop_connections().await;
         assert!(db.read(count).await.unwrap() >= 2);

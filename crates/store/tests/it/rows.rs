@@ -2,15 +2,12 @@
 //! databases alike.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret};
 use domain::consent::Consent;
-use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason};
-use domain::id::{AttemptId, CodeId, CredentialId, GrantId, SessionId, TokenId};
+use domain::id::{AppId, CredentialId, SessionId, TokenId};
 use domain::session::Session;
 use domain::throttle::ThrottleState;
-use domain::time::Timestamp;
 use domain::usage::Use;
 use domain::user::{User, UserStatus};
 use store::nodes::Node;
@@ -20,16 +17,7 @@ use store::{
     throttles, usage, used_once, users,
 };
 
-use crate::support::{Case, NOW, app, entropy, grant, localhost, scopes, user};
-
-const LATER: Timestamp = Timestamp::from_seconds(1_775_120_400 + 86_400);
-
-/// Run statements in one transaction.
-macro_rules! tx {
-    ($db:expr, async move |$tx:ident| $body:block) => {
-        $db.write(async move |$tx: &mut Tx<'_>| Ok::<_, DbError>($body)).await.unwrap()
-    };
-}
+use crate::support::{Case, LATER, NOW, app, entropy, localhost, scopes, tx, user};
 
 fn same(a: &impl std::fmt::Debug, b: &impl std::fmt::Debug) {
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
@@ -46,7 +34,8 @@ on_both! {
             assert!(users::insert(tx, &alice).await?);
             assert!(!users::insert(tx, &twin).await?);
         });
-        let found = tx!(db, async move |tx| { users::find_by_email(tx, "ALICE@example.com").await? });
+        let found =
+            tx!(db, async move |tx| { users::find_by_email(tx, "ALICE@example.com").await? });
         same(&found, &Some(wanted.clone()));
         twin = User {
             name: String::new(),
@@ -70,7 +59,8 @@ on_both! {
         tx!(db, async move |tx| {
             users::insert(tx, &owner_row).await?;
             assert!(apps::insert(tx, &app_row).await?);
-            assert!(!apps::insert(tx, &App { id: domain::id::AppId::from_bytes([9; 16]), ..app_row.clone() }).await?);
+            let namesake = App { id: AppId::from_bytes([9; 16]), ..app_row.clone() };
+            assert!(!apps::insert(tx, &namesake).await?);
         });
         let found = tx!(db, async move |tx| { apps::find_by_client_id(tx, "ΩΩ client/1").await? });
         same(&found, &Some(first.clone()));
@@ -116,9 +106,11 @@ on_both! {
         let entropy = entropy(3);
         let owner = user(&*entropy, "dev@example.com");
         let content = app(&*entropy, &owner, "content");
-        let new = App { status: AppStatus::InReview, changed_at: LATER, ..app(&*entropy, &owner, "new") };
+        let new = app(&*entropy, &owner, "new");
+        let new = App { status: AppStatus::InReview, changed_at: LATER, ..new };
         let more = App { approved: scopes("balances.read"), ..app(&*entropy, &owner, "more") };
-        let service = App { kind: AppKind::Service, requested: Vec::new(), ..app(&*entropy, &owner, "s") };
+        let service = app(&*entropy, &owner, "service");
+        let service = App { kind: AppKind::Service, requested: Vec::new(), ..service };
         tx!(db, async move |tx| {
             users::insert(tx, &owner).await?;
             for app in [&content, &new, &more, &service] {
@@ -199,198 +191,6 @@ on_both! {
         assert_eq!(found, (Some(withdrawn.clone()), Some(withdrawn), 0));
     }
 
-    async fn a_grant_comes_back_with_all_its_columns(database: TestDb) {
-        let db = database.open().await;
-        let case = Case::insert(&db, 7).await;
-        let entropy = entropy(70);
-        let full = Grant {
-            resources: vec!["https://a.example".to_owned(), "https://b.example/\"".to_owned()],
-            mode: Mode::Test,
-            dialect: Some("whitebit".to_owned()),
-            session_id: Some(SessionId::random(&*entropy)),
-            auth_time: Some(NOW),
-            acr: Some("1".to_owned()),
-            amr: Some("pwd".to_owned()),
-            key_binding: Some(vec![0, 255]),
-            details_ref: Some("ref".to_owned()),
-            code_id: Some(CodeId::random(&*entropy)),
-            refresh: Some(RefreshState { generation: i64::MAX, parent: Some(i64::MAX - 1), rotated_at: LATER }),
-            status: GrantStatus::Revoked { at: LATER, reason: RevokeReason::RefreshTheft },
-            ..grant(&*entropy, &case.consent)
-        };
-        let bare = Grant {
-            subject: GrantSubject::Service { credential_id: CredentialId::random(&*entropy) },
-            scopes: scopes(""),
-            resources: Vec::new(),
-            refresh: None,
-            ..grant(&*entropy, &case.consent)
-        };
-        for wanted in [full, bare] {
-            let row = wanted.clone();
-            let (first, second, found) = tx!(db, async move |tx| {
-                (
-                    grants::insert(tx, &row).await?,
-                    // The same code again: the primary key makes it single-use.
-                    grants::insert(tx, &Grant { attempt_id: AttemptId::from_bytes([0; 16]), ..row.clone() }).await?,
-                    grants::find(tx, row.id).await?,
-                )
-            });
-            assert!(first && !second);
-            assert_eq!(found, Some(wanted));
-        }
-    }
-
-    async fn a_refresh_rotates_once_and_never_a_revoked_grant(database: TestDb) {
-        let db = database.open().await;
-        let case = Case::insert(&db, 8).await;
-        let id = case.grant.id;
-        let from = RefreshState::first(NOW);
-        let to = RefreshState { generation: 2, parent: Some(1), rotated_at: LATER };
-        let rotate = async move |tx: &mut Tx<'_>| grants::rotate(tx, id, &from, &to, LATER).await;
-        assert_eq!(db.write_one(rotate).await, Ok(true));
-        assert_eq!(db.write_one(rotate).await, Ok(false));
-        let found = tx!(db, async move |tx| { grants::find(tx, id).await? }).unwrap();
-        assert_eq!((found.refresh, found.idle_expires_at, found.last_used_at), (Some(to), LATER, LATER));
-        let next = RefreshState { generation: 3, parent: Some(2), rotated_at: LATER };
-        let outcome = tx!(db, async move |tx| {
-            (
-                grants::revoke(tx, id, RevokeReason::User, LATER).await?,
-                grants::revoke(tx, id, RevokeReason::Staff, LATER).await?,
-                grants::rotate(tx, id, &to, &next, LATER).await?,
-                grants::find(tx, id).await?.map(|grant| grant.status),
-            )
-        });
-        let revoked = GrantStatus::Revoked { at: LATER, reason: RevokeReason::User };
-        assert_eq!(outcome, (true, false, false, Some(revoked)));
-    }
-
-    async fn of_parallel_rotations_one_wins(database: TestDb) {
-        let db = database.open().await;
-        let id = Case::insert(&db, 9).await.grant.id;
-        let mut calls = tokio::task::JoinSet::new();
-        for number in 0..12 {
-            let db = db.clone();
-            calls.spawn(async move {
-                let from = RefreshState::first(NOW);
-                let rotated_at = Timestamp::from_millis(number);
-                let to = RefreshState { generation: 2, parent: Some(1), rotated_at };
-                let rotate =
-                    async move |tx: &mut Tx<'_>| grants::rotate(tx, id, &from, &to, LATER).await;
-                db.write_one(rotate).await.unwrap()
-            });
-        }
-        assert_eq!(calls.join_all().await.into_iter().filter(|won| *won).count(), 1);
-    }
-
-    async fn live_grants_are_listed_without_those_that_ended(database: TestDb) {
-        let db = database.open().await;
-        let case = Case::insert(&db, 10).await;
-        let (user, app, consent) = (case.user.id, case.app.id, case.consent.clone());
-        let credential = CredentialId::from_bytes([3; 16]);
-        let entropy = entropy(100);
-        let make = || grant(&*entropy, &consent);
-        let used = Grant { last_used_at: LATER, created_at: LATER, ..make() };
-        let rows = [
-            used.clone(),
-            Grant { expires_at: NOW, ..make() },
-            Grant { idle_expires_at: NOW, ..make() },
-            make().revoke(RevokeReason::App, NOW),
-            Grant { subject: GrantSubject::Service { credential_id: credential }, ..make() },
-        ];
-        let service = rows[4].id;
-        let consent_id = case.consent.id;
-        let listed = tx!(db, async move |tx| {
-            for row in &rows {
-                assert!(grants::insert(tx, row).await?);
-            }
-            (
-                grants::list_live_of(tx, user, app, NOW).await?,
-                grants::list_live_of_consent(tx, consent_id, NOW).await?,
-                grants::list_live_of_credential(tx, credential, NOW).await?,
-                grants::find_of_credential(tx, credential, Mode::Live).await?,
-                grants::find_of_credential(tx, credential, Mode::Test).await?,
-            )
-        });
-        let ids = |grants: &[Grant]| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();
-        // Longest unused first; newest first.
-        assert_eq!(ids(&listed.0), [case.grant.id, used.id]);
-        assert_eq!(ids(&listed.1), [used.id, case.grant.id]);
-        assert_eq!(ids(&listed.2), [service]);
-        assert_eq!((listed.3.map(|grant| grant.id), listed.4), (Some(service), None));
-    }
-
-    async fn a_grant_can_be_narrowed_renewed_and_touched(database: TestDb) {
-        let db = database.open().await;
-        let case = Case::insert(&db, 11).await;
-        let id = case.grant.id;
-        let narrowed = tx!(db, async move |tx| {
-            grants::set_scopes(tx, id, &scopes("balances.read")).await?;
-            grants::touch(tx, id, LATER).await?;
-            grants::touch(tx, id, NOW).await?;
-            grants::find(tx, id).await?
-        });
-        let narrow = Grant { scopes: scopes("balances.read"), last_used_at: LATER, ..case.grant.clone() };
-        assert_eq!(narrowed, Some(narrow.clone()));
-        let saved = narrow.revoke(RevokeReason::Staff, LATER);
-        let row = saved.clone();
-        let found = tx!(db, async move |tx| {
-            grants::save(tx, &row).await?;
-            grants::find(tx, id).await?
-        });
-        assert_eq!(found, Some(saved));
-        let resources = vec!["r".to_owned()];
-        let renewed = tx!(db, async move |tx| {
-            grants::renew_service(tx, id, &scopes("x"), &resources, NOW, LATER).await?;
-            let renewed = grants::find(tx, id).await?;
-            grants::delete(tx, id).await?;
-            (renewed, grants::find(tx, id).await?)
-        });
-        assert_eq!(renewed.0.map(|grant| (grant.expires_at, grant.resources)), Some((LATER, vec!["r".to_owned()])));
-        assert_eq!(renewed.1, None);
-    }
-
-    async fn the_sweep_deletes_what_ended_long_ago_and_nothing_else(database: TestDb) {
-        let db = database.open().await;
-        let case = Case::insert(&db, 12).await;
-        let entropy = entropy(120);
-        let consent = case.consent.clone();
-        let ended = NOW.before(Duration::from_secs(1));
-        let mut kept = vec![case.grant.id];
-        let mut rows = Vec::new();
-        for number in 0..20 {
-            let row = grant(&*entropy, &consent);
-            rows.push(match number % 4 {
-                0 => Grant { expires_at: ended, ..row },
-                1 => Grant { idle_expires_at: ended, ..row },
-                2 => row.revoke(RevokeReason::User, ended),
-                _ => {
-                    kept.push(row.id);
-                    row
-                }
-            });
-        }
-        let left = tx!(db, async move |tx| {
-            for row in &rows {
-                grants::insert(tx, row).await?;
-            }
-            let (mut after, mut rounds) = (String::new(), 0);
-            while let Some(next) = grants::sweep(tx, &after, NOW, 6).await? {
-                (after, rounds) = (next, rounds + 1);
-            }
-            assert_eq!(rounds, 3);
-            let all = [&rows[..], &[case.grant.clone()]].concat();
-            let mut left = Vec::new();
-            for row in all {
-                left.extend(grants::find(tx, row.id).await?.map(|grant| grant.id));
-            }
-            left
-        });
-        kept.sort_unstable();
-        let mut left: Vec<GrantId> = left;
-        left.sort_unstable();
-        assert_eq!(left, kept);
-    }
-
     async fn sessions_are_found_touched_and_ended(database: TestDb) {
         let db = database.open().await;
         let case = Case::insert(&db, 13).await;
@@ -430,7 +230,10 @@ on_both! {
             let again = revoked_tokens::insert(tx, soon, LATER).await?;
             revoked_tokens::insert(tx, late, LATER).await?;
             let swept = revoked_tokens::sweep(tx, NOW, 10).await?;
-            let left = (revoked_tokens::contains(tx, soon).await?, revoked_tokens::contains(tx, late).await?);
+            let left = (
+                revoked_tokens::contains(tx, soon).await?,
+                revoked_tokens::contains(tx, late).await?,
+            );
             (first, again, swept, left)
         });
         assert_eq!(outcome, (true, false, 1, (false, true)));
@@ -492,7 +295,8 @@ on_both! {
 
     async fn a_node_that_was_given_up_notices(database: TestDb) {
         let db = database.open().await;
-        let node = Node { id: "a".to_owned(), position: 1, renewals: 1, lease_ms: 2000, clock_skew_ms: -5 };
+        let (id, lease_ms) = ("a".to_owned(), 2000);
+        let node = Node { id, position: 1, renewals: 1, lease_ms, clock_skew_ms: -5 };
         let renewed = Node { position: 9, renewals: 2, ..node.clone() };
         let outcome = tx!(db, async move |tx| {
             nodes::save(tx, &node).await?;
@@ -506,7 +310,7 @@ on_both! {
     }
 }
 
-fn secret(app_id: domain::id::AppId) -> ClientSecret {
+fn secret(app_id: AppId) -> ClientSecret {
     ClientSecret {
         id: CredentialId::from_bytes([8; 16]),
         app_id,

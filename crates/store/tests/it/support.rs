@@ -19,10 +19,21 @@ use protocol::scope::{ScopeName, ScopeSet};
 use store::testing::TestDb;
 use store::{Db, DbError, Store, StoreConfig, Tuning, apps, consents, grants, users};
 
-pub const NOW: Timestamp = Timestamp::from_seconds(1_775_120_400);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_775_120_400);
+
+/// A day later.
+pub(crate) const LATER: Timestamp = Timestamp::from_seconds(1_775_120_400 + 86_400);
+
+/// Run statements in one transaction.
+macro_rules! tx {
+    ($db:expr, async move |$tx:ident| $body:block) => {
+        $db.write(async move |$tx: &mut Tx<'_>| Ok::<_, DbError>($body)).await.unwrap()
+    };
+}
+pub(crate) use tx;
 
 #[derive(Debug)]
-pub struct TestClock(pub AtomicI64);
+pub(crate) struct TestClock(pub(crate) AtomicI64);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -31,18 +42,18 @@ impl Clock for TestClock {
 }
 
 impl TestClock {
-    pub fn at(now: Timestamp) -> Arc<Self> {
+    pub(crate) fn at(now: Timestamp) -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(now.as_millis())))
     }
 
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
 /// splitmix64: good enough to tell things apart.
 #[derive(Debug)]
-pub struct TestEntropy(pub AtomicU64);
+pub(crate) struct TestEntropy(pub(crate) AtomicU64);
 
 impl Entropy for TestEntropy {
     fn fill(&self, out: &mut [u8]) {
@@ -55,15 +66,15 @@ impl Entropy for TestEntropy {
     }
 }
 
-pub fn entropy(seed: u64) -> Arc<TestEntropy> {
+pub(crate) fn entropy(seed: u64) -> Arc<TestEntropy> {
     Arc::new(TestEntropy(AtomicU64::new(seed)))
 }
 
-pub fn scopes(text: &str) -> ScopeSet {
+pub(crate) fn scopes(text: &str) -> ScopeSet {
     ScopeSet::parse(text).unwrap()
 }
 
-pub fn user(entropy: &dyn Entropy, email: &str) -> User {
+pub(crate) fn user(entropy: &dyn Entropy, email: &str) -> User {
     User {
         id: UserId::random(entropy),
         email: email.to_owned(),
@@ -75,7 +86,7 @@ pub fn user(entropy: &dyn Entropy, email: &str) -> User {
     }
 }
 
-pub fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
+pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
     let uri = |text| RedirectUri::register(RedirectPolicy::Web, text).unwrap();
     App {
         id: AppId::random(entropy),
@@ -114,7 +125,7 @@ pub fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
     }
 }
 
-pub fn grant(entropy: &dyn Entropy, consent: &Consent) -> Grant {
+pub(crate) fn grant(entropy: &dyn Entropy, consent: &Consent) -> Grant {
     Grant {
         id: GrantId::random(entropy),
         app_id: consent.app_id,
@@ -145,16 +156,16 @@ pub fn grant(entropy: &dyn Entropy, consent: &Consent) -> Grant {
 }
 
 /// A user who has let an app in, and the grant that came of it.
-pub struct Case {
-    pub user: User,
-    pub app: App,
-    pub consent: Consent,
-    pub grant: Grant,
-    pub token: TokenId,
+pub(crate) struct Case {
+    pub(crate) user: User,
+    pub(crate) app: App,
+    pub(crate) consent: Consent,
+    pub(crate) grant: Grant,
+    pub(crate) token: TokenId,
 }
 
 impl Case {
-    pub async fn insert(db: &Db, seed: u64) -> Self {
+    pub(crate) async fn insert(db: &Db, seed: u64) -> Self {
         let entropy = entropy(seed);
         let user = user(&*entropy, &format!("alice{seed}@example.com"));
         let app = app(&*entropy, &user, &format!("bot-{seed}"));
@@ -177,12 +188,17 @@ impl Case {
     }
 }
 
-pub async fn open_store(url: &str, clock: Arc<TestClock>, seed: u64) -> Store {
+pub(crate) async fn open_store(url: &str, clock: Arc<TestClock>, seed: u64) -> Store {
     let tuning = Tuning { clock_skew_max: None, ..Tuning::default() };
     open_tuned(url, clock, seed, tuning).await
 }
 
-pub async fn open_tuned(url: &str, clock: Arc<dyn Clock>, seed: u64, tuning: Tuning) -> Store {
+pub(crate) async fn open_tuned(
+    url: &str,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    tuning: Tuning,
+) -> Store {
     let config = StoreConfig {
         url: url.to_owned(),
         issuer: "https://id.example".to_owned(),
@@ -191,10 +207,10 @@ pub async fn open_tuned(url: &str, clock: Arc<dyn Clock>, seed: u64, tuning: Tun
     Store::open_with(config, clock, entropy(seed), tuning).await.unwrap()
 }
 
-pub async fn store_of(database: &TestDb) -> Store {
+pub(crate) async fn store_of(database: &TestDb) -> Store {
     open_store(&database.url, TestClock::at(NOW), 1).await
 }
 
-pub fn localhost() -> IpAddr {
+pub(crate) fn localhost() -> IpAddr {
     IpAddr::from([127, 0, 0, 1])
 }

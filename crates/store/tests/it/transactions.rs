@@ -199,7 +199,7 @@ on_both! {
                  RETURNING hash";
             let sent = bytes.clone();
             let write = async move |tx: &mut Tx<'_>| {
-                tx.query_one(sql, bind!["k", &sent, 0_i64]).await?.next::<Vec<u8>>()
+                tx.query_one(sql, bind!["k", &sent, 0_i64]).await?.take::<Vec<u8>>()
             };
             assert_eq!(db.write(write).await, Ok(bytes));
         }
@@ -220,7 +220,7 @@ on_both! {
                 count_up(tx, key).await?;
             }
             let rows = tx.query_all("SELECT key FROM throttles ORDER BY key", bind![]).await?;
-            rows.into_iter().map(|mut row| row.next()).collect::<Result<Vec<String>, _>>()
+            rows.into_iter().map(|mut row| row.take()).collect::<Result<Vec<String>, _>>()
         };
         let expected = ["A", "B", "_", "a", "b", "é"].map(str::to_owned).to_vec();
         assert_eq!(db.write(write).await, Ok(expected));
@@ -232,9 +232,10 @@ on_both! {
             let sql = "INSERT INTO throttles (expires_at, last_at, attempts, key) \
                  VALUES ($4, $3, $2, $1)";
             tx.execute(sql, bind!["k", 2_i64, 3_i64, 4_i64]).await?;
-            let sql = "SELECT attempts, last_at, expires_at FROM throttles WHERE CAST($2 AS BIGINT) = 7 AND key = $1";
+            let sql = "SELECT attempts, last_at, expires_at FROM throttles \
+                 WHERE CAST($2 AS BIGINT) = 7 AND key = $1";
             let mut row = tx.query_one(sql, bind!["k", 7_i64]).await?;
-            Ok::<_, DbError>((row.next::<i64>()?, row.next::<i64>()?, row.next::<i64>()?))
+            Ok::<_, DbError>((row.take::<i64>()?, row.take::<i64>()?, row.take::<i64>()?))
         };
         assert_eq!(db.write(write).await, Ok((2, 3, 4)));
     }

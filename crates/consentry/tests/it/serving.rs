@@ -1,0 +1,250 @@
+//! Running it: what start-up refuses and how it says so, the command line beside a running server,
+//! an API that fails, the orderly stop, and requests that nobody should send.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use testkit::{Demo, TestApp, Tokens};
+use tokio::net::TcpListener;
+
+use crate::BINARY;
+use crate::served::{PASSWORD, Server, Site, run, stderr, until};
+use crate::upstream::Upstream;
+
+/// A served API with alice, a developer, and an app that alice let in.
+struct World {
+    site: Site,
+    server: Server,
+    upstream: Upstream,
+    app: TestApp,
+    tokens: Tokens,
+}
+
+async fn world() -> World {
+    let upstream = Upstream::start().await;
+    let site = Site::new(&upstream.url);
+    world_of(site, upstream).await
+}
+
+async fn world_of(site: Site, upstream: Upstream) -> World {
+    site.add_user("dev@example.com", Some("developer")).await;
+    site.add_user("alice@example.com", None).await;
+    let server = site.serve().await;
+    // Over the control socket, as the server runs already.
+    let app = site.add_app("Item Bot").await;
+    let alice = site.signed_in("alice@example.com").await;
+    let tokens = app.connect(&alice, "items.read").await;
+    assert_eq!(site.status("/api/items", &tokens.access).await, StatusCode::OK);
+    World { site, server, upstream, app, tokens }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_with_what_to_change() {
+    let site = Site::new("http://127.0.0.1:1");
+    let _other = TcpListener::bind(("127.0.0.1", site.port)).await.unwrap();
+    let refused = site.run(&["serve"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = stderr(&refused);
+    assert!(said.contains(&format!("127.0.0.1:{} is in use", site.port)), "{said}");
+    assert!(said.contains("listen.public"), "what to change: {said}");
+
+    let folder = site.path("demo");
+    let (port, folder) = (site.port.to_string(), folder.to_str().unwrap());
+    let demo = ["demo", "--exchange-port", &port, "--data", folder];
+    let refused = run(std::path::Path::new("."), &demo).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("--exchange-port"), "{}", stderr(&refused));
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_data_is_refused_and_the_first_is_unhurt() {
+    let site = Site::new("http://127.0.0.1:1");
+    let _server = site.serve().await;
+    let refused = site.run(&["serve"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = stderr(&refused);
+    assert!(said.contains("another Consentry runs on the data directory"), "{said}");
+    assert!(said.contains("data_dir"), "what to change: {said}");
+    assert!(site.is_ready().await);
+    assert!(site.path("data/control.sock").exists(), "the socket is still the first one's");
+}
+
+#[tokio::test]
+async fn check_says_where_a_typing_error_is_and_what_was_meant() {
+    let site = Site::new("http://127.0.0.1:1");
+    assert!(site.run(&["check"]).await.status.success());
+    site.change_config("path_prefix", "path_prefx");
+    let found = site.run(&["check"]).await;
+    assert_eq!(found.status.code(), Some(2));
+    let text = std::fs::read_to_string(site.path("consentry.toml")).unwrap();
+    let line = text.lines().position(|line| line.starts_with("path_prefx")).unwrap() + 1;
+    let said = stderr(&found);
+    assert!(said.contains(&format!("consentry.toml:{line}:1")), "{said}");
+    assert!(said.contains("`path_prefix`"), "what was meant: {said}");
+}
+
+#[tokio::test]
+async fn init_makes_what_serve_needs_and_never_overwrites() {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
+    let init =
+        ["init", "new", "--admin-email", "a@example.com", "--admin-password-file", "password"];
+    let made = run(folder.path(), &init).await;
+    assert!(made.status.success(), "{}", stderr(&made));
+    let key = std::fs::read(folder.path().join("new/master.key")).unwrap();
+    let checked = run(folder.path(), &["check", "-c", "new/consentry.toml"]).await;
+    assert!(checked.status.success(), "{}", stderr(&checked));
+
+    let again = run(folder.path(), &init).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("is not overwritten"), "{}", stderr(&again));
+    assert_eq!(std::fs::read(folder.path().join("new/master.key")).unwrap(), key);
+}
+
+#[tokio::test]
+async fn a_suspended_app_is_felt_by_the_next_request() {
+    let world = world().await;
+    let list = world.site.command(&["app", "list"]).await;
+    assert_eq!(list["apps"][0]["client_id"], world.app.client_id.as_str(), "{list}");
+    assert!(list["apps"][0]["client_secret"].is_null(), "a secret is shown once");
+    let id = world.app.client_id.clone();
+    let suspended =
+        world.site.command(&["app", "suspend", &id, "--reason", "It asks too often."]).await;
+    assert_eq!(suspended["status"], "suspended", "{suspended}");
+    let status = world.site.status("/api/items", &world.tokens.access).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let refresh = world.app.refresh(world.tokens.refresh.as_deref().unwrap()).await;
+    assert_eq!(refresh.error(), "invalid_client");
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_felt_by_the_next_request() {
+    let world = world().await;
+    world.site.command(&["user", "block", "alice@example.com", "--reason", "Stolen."]).await;
+    let status = world.site.status("/api/items", &world.tokens.access).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let refresh = world.app.refresh(world.tokens.refresh.as_deref().unwrap()).await;
+    assert_eq!(refresh.error(), "invalid_grant");
+    let browser = testkit::Browser::new(&world.site.issuer);
+    let page = browser.sign_in("alice@example.com", PASSWORD).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn keys_are_rotated_and_what_the_old_ones_made_goes_on() {
+    let world = world().await;
+    for _ in 0..2 {
+        world.site.command(&["keys", "rotate"]).await;
+    }
+    let status = world.site.status("/api/items", &world.tokens.access).await;
+    assert_eq!(status, StatusCode::OK, "a token of the old key");
+    let renewed = world.app.refresh(world.tokens.refresh.as_deref().unwrap()).await.tokens();
+    assert_eq!(world.site.status("/api/items", &renewed.access).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
+    let site = Site::new("http://127.0.0.1:1");
+    site.add_user("dev@example.com", None).await;
+    let path = std::fs::read_dir(site.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "db"))
+        .expect("a database");
+    let db = store::Db::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let raise = async |tx: &mut store::Tx<'_>| {
+        tx.execute("INSERT INTO schema_migrations (version, name) VALUES (999, 'later')", &[]).await
+    };
+    db.write(raise).await.unwrap();
+    drop(db);
+    let said = until("the database is let go", async || {
+        let refused = site.run(&["serve"]).await;
+        assert_eq!(refused.status.code(), Some(1));
+        Some(stderr(&refused)).filter(|said| !said.contains("in use"))
+    })
+    .await;
+    assert!(said.contains("999"), "{said}");
+    assert!(said.contains("start the newer program"), "what to do: {said}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_slow_or_breaks_off_is_told_apart_g11() {
+    let upstream = Upstream::start().await;
+    let site = Site::new(&upstream.url);
+    site.change_config("answer_timeout = \"20s\"", "answer_timeout = \"1s\"");
+    let world = world_of(site, upstream).await;
+    let get = |path: &'static str| world.site.get(path, &world.tokens.access).send();
+
+    let slow = get("/api/silent").await.unwrap();
+    assert_eq!(slow.status(), StatusCode::GATEWAY_TIMEOUT);
+    let kind = slow.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(kind, "application/problem+json");
+
+    let half = get("/api/half").await.unwrap();
+    assert_eq!(half.status(), StatusCode::OK, "its head has gone out already");
+    assert!(half.bytes().await.is_err(), "half an answer must not look like a whole one");
+
+    drop(world.upstream);
+    let down = until("the upstream is down", async || {
+        let answer = get("/api/items").await.unwrap();
+        (answer.status() != StatusCode::OK).then_some(answer)
+    })
+    .await;
+    assert_eq!(down.status(), StatusCode::BAD_GATEWAY);
+    let body: Value = down.json().await.unwrap();
+    assert_eq!(body["status"], 502, "in the API's envelope: {body}");
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_running_call_end_and_takes_no_new_one() {
+    let mut world = world().await;
+    let call = tokio::spawn(world.site.get("/api/held", &world.tokens.access).send());
+    world.upstream.came.notified().await;
+    world.server.signal("TERM").await;
+    let port = world.site.port;
+    until("no new connection is accepted", async || {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.err()
+    })
+    .await;
+    world.upstream.release.notify_one();
+    let answer = call.await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.text().await.unwrap(), "done");
+    assert!(world.server.wait().await.success());
+    assert!(!world.site.path("data/control.sock").exists(), "it tidies up after itself");
+}
+
+#[tokio::test]
+async fn malformed_token_requests_get_an_answer_and_the_server_lives_x1() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let demo = Demo::start(BINARY).await;
+    let bot = demo.exchange.app("trading-bot");
+    let deep = format!("grant_type={}", "[".repeat(30_000));
+    let json = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
+    let attacks: [(&str, Vec<u8>); 8] = [
+        (FORM, deep.into()),
+        (FORM, b"grant_type=\xff\xfe&code=\x00".to_vec()),
+        (FORM, b"grant_type=%ff%fe&refresh_token=%".to_vec()),
+        (FORM, b"grant_type=refresh_token&grant_type=refresh_token&refresh_token=a".to_vec()),
+        (FORM, b"&&&===&".to_vec()),
+        (FORM, Vec::new()),
+        ("application/json", json.into()),
+        ("multipart/form-data; boundary=x", b"--x\r\n".to_vec()),
+    ];
+    for (number, (kind, body)) in attacks.into_iter().enumerate() {
+        let url = format!("{}/oauth/token", bot.issuer);
+        let request = bot.client.post(url).header("content-type", kind).body(body);
+        let request = request.basic_auth(&bot.client_id, bot.client_secret.as_ref());
+        let answer = testkit::app::answer(request).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "attack {number}: {}", answer.body);
+        assert!(!answer.error().is_empty(), "attack {number}: {}", answer.body);
+    }
+    // Nobody reads it to its end, so whoever still sends may find the connection closed instead.
+    let large = [("grant_type", "refresh_token"), ("refresh_token", &*"x".repeat(300_000))];
+    let sent = bot.client.post(format!("{}/oauth/token", bot.issuer)).form(&large).send().await;
+    if let Ok(answer) = sent {
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    }
+    let alice = demo.exchange.signed_in("alice").await;
+    let tokens = bot.connect(&alice, "orders.read").await;
+    bot.refresh(tokens.refresh.as_deref().unwrap()).await.tokens();
+}

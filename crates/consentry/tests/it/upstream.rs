@@ -1,0 +1,68 @@
+//! An API that does what a test tells it by the path: answer, answer when it is let, never, or half.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+pub struct Upstream {
+    pub url: String,
+    /// A call of `/api/held` has come.
+    pub came: Arc<Notify>,
+    /// Lets one call of `/api/held` go on.
+    pub release: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Upstream {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (came, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (told, waits) = (Arc::clone(&came), Arc::clone(&release));
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(answer(stream, Arc::clone(&told), Arc::clone(&waits)));
+            }
+        });
+        Self { url, came, release, task }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One request per connection. A peer that goes is nothing to complain of.
+async fn answer(mut stream: TcpStream, came: Arc<Notify>, release: Arc<Notify>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { return };
+        head.push(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let length = match path {
+        "/api/held" => {
+            came.notify_one();
+            release.notified().await;
+            4
+        }
+        "/api/silent" => {
+            // Until the gateway gives up and closes.
+            let _ = stream.read_u8().await;
+            return;
+        }
+        "/api/half" => 8,
+        _ => 4,
+    };
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\ndone");
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}

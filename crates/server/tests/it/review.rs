@@ -1,0 +1,250 @@
+//! Review and suspension: what staff see, decide and stop.
+
+use domain::app::{App, AppKind, AppStatus, Approval, ScopeRequest};
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::user::{Role, User};
+use http::StatusCode;
+use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::scope::ScopeSet;
+use store::Tx;
+
+use crate::forms::{assert_done, find_app, is_accepted, submit};
+use crate::harness::{Answer, Browser, Client, TestApp};
+
+async fn reviewer(app: &TestApp) -> User {
+    app.add_user("review", &[Role::Reviewer]).await
+}
+
+/// An app that nobody has looked at.
+async fn waiting(app: &TestApp) -> Client {
+    app.add_app("newcomer", AppKind::Web, |app| {
+        app.status = AppStatus::InReview;
+        app.approved = ScopeSet::new();
+    })
+    .await
+}
+
+fn path_of(client: &Client) -> String {
+    format!("/staff/review/{}", client.app.id)
+}
+
+/// Look at the app and decide.
+async fn decide(browser: &Browser<'_>, client: &Client, fields: &[(&str, &str)]) -> Answer {
+    let revision = browser.get(&path_of(client)).await.hidden("revision");
+    let mut fields = fields.to_vec();
+    fields.push(("revision", &revision));
+    submit(browser, &path_of(client), &fields).await
+}
+
+async fn last_event(app: &TestApp, client: &Client) -> AuditEvent {
+    let id = client.app.id;
+    let list = async move |tx: &mut Tx<'_>| store::audit::list_of_app(tx, id, 1).await;
+    app.write(list).await.remove(0)
+}
+
+#[tokio::test]
+async fn staff_approve_scope_by_scope_and_the_developer_reads_why() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    assert!(browser.get("/staff/review").await.text().contains("The newcomer"));
+    let fields = [
+        ("decision", "approve"),
+        ("scope", "balances.read"),
+        ("scope", "orders.read"),
+        ("condition.orders.read", "Once a minute."),
+        ("condition.orders.create", "A newcomer does not need this."),
+    ];
+    let answer = decide(&browser, &client, &fields).await;
+    assert_done(&answer, "/staff/review?done=app-approved");
+    let approved = find_app(&app, client.app.id).await.unwrap();
+    let now = app.provider.now();
+    let status =
+        AppStatus::Live { since: now, approval: Approval::Reviewed { at: now, by: staff.id } };
+    assert_eq!(approved.status, status);
+    assert_eq!(approved.approved, "balances.read orders.read".parse().unwrap());
+    let event = last_event(&app, &client).await;
+    assert_eq!((event.kind, event.actor), (AuditKind::AppApproved, AuditActor::User(staff.id)));
+    assert!(!browser.get("/staff/review").await.text().contains("The newcomer"));
+
+    let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    let page = app.signed_in(&dev.unwrap()).await.get(&format!("/apps/{}", client.app.id)).await;
+    for text in ["Once a minute.", "A newcomer does not need this.", "Rejected"] {
+        assert!(page.text().contains(text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_needs_a_note_which_the_developer_reads_and_answers() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let answer = decide(&browser, &client, &[("decision", "reject"), ("note", " ")]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+    let note = "Say who you are.";
+    let answer = decide(&browser, &client, &[("decision", "reject"), ("note", note)]).await;
+    assert_done(&answer, "/staff/review?done=app-rejected");
+    let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    let (dev, path) = (app.signed_in(&dev.unwrap()).await, format!("/apps/{}", client.app.id));
+    assert!(dev.get(&path).await.text().contains(note));
+    let fields = [("name", "The newcomer"), ("description", "We are Northwind Labs.")];
+    submit(&dev, &format!("{path}/details"), &fields).await;
+    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+}
+
+#[tokio::test]
+async fn an_approval_without_any_scope_is_refused() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let answer = decide(&browser, &client, &[("decision", "approve"), ("note", "Nice app")]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains("Nice app"), "what was typed is kept");
+}
+
+#[tokio::test]
+async fn nobody_reviews_or_resumes_an_app_of_their_own() {
+    let app = TestApp::start().await;
+    let staff = app.add_user("dev", &[Role::Developer, Role::Admin]).await;
+    let (client, browser) = (waiting(&app).await, app.signed_in(&staff).await);
+    let fields = [("decision", "approve"), ("scope", "balances.read")];
+    let answer = decide(&browser, &client, &fields).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+
+    let live = app.add_app("bot", AppKind::Web, |_| {}).await;
+    let path = format!("/staff/apps/{}", live.app.id);
+    submit(&browser, &format!("{path}/suspend"), &[("reason", "Broken")]).await;
+    let answer = submit(&browser, &format!("{path}/resume"), &[("reason", "Mended")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(!find_app(&app, live.app.id).await.unwrap().is_live());
+}
+
+#[tokio::test]
+async fn a_decision_about_something_the_reviewer_has_not_seen_does_not_count() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let seen = browser.get(&path_of(&client)).await.hidden("revision");
+    app.clock.advance(std::time::Duration::from_secs(1));
+    let uri = RedirectUri::register(RedirectPolicy::Web, "https://evil.example/cb").unwrap();
+    let changed = App { redirect_uris: vec![uri], ..client.app.clone() };
+    app.save_app(changed.reopen_review(app.provider.now()).unwrap()).await;
+    let fields = [("decision", "approve"), ("scope", "balances.read"), ("revision", &*seen)];
+    let answer = submit(&browser, &path_of(&client), &fields).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+}
+
+#[tokio::test]
+async fn of_a_live_app_only_the_request_for_more_is_rejected() {
+    let app = TestApp::start().await;
+    let staff = reviewer(&app).await;
+    let client = app.add_app("bot", AppKind::Web, |app| {
+        let (scope, purpose) = ("withdraw".parse().unwrap(), "To pay you out.".to_owned());
+        app.requested.push(ScopeRequest { scope, purpose, required: false });
+    });
+    let (client, browser) = (client.await, app.signed_in(&staff).await);
+    let alice = app.add_user("alice", &[]).await;
+    let tokens = client.tokens(&app, &alice).await;
+    let fields = [("decision", "reject"), ("note", "Never.")];
+    assert_done(&decide(&browser, &client, &fields).await, "/staff/review?done=app-rejected");
+    let after = find_app(&app, client.app.id).await.unwrap();
+    assert!(after.is_live() && !after.awaits_review());
+    assert!(is_accepted(&app, &tokens).await);
+}
+
+#[tokio::test]
+async fn the_queue_and_the_review_point_at_what_is_risky() {
+    let app = TestApp::start().await;
+    app.add_app("trading-bot", AppKind::Web, |app| app.name = "Trading Bot".to_owned()).await;
+    let uris = ["http://127.0.0.1/cb", "com.example.bot:/cb"];
+    let risky = app.add_app("risky", AppKind::Native, |app| {
+        app.name = "TradIng-B0t".to_owned();
+        app.homepage = None;
+        app.status = AppStatus::InReview;
+        app.redirect_uris =
+            uris.map(|uri| RedirectUri::register(RedirectPolicy::Native, uri).unwrap()).to_vec();
+    });
+    let (risky, staff) = (risky.await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let labels =
+        ["Look-alike name", "High-tier scope", "Loopback redirect", "Custom scheme", "No homepage"];
+    for path in ["/staff/review".to_owned(), path_of(&risky)] {
+        let page = browser.get(&path).await.text();
+        for label in labels {
+            assert!(page.contains(label), "{label} not on {path}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_review_shows_what_changed_since_the_last_approval() {
+    let app = TestApp::start().await;
+    let (client, staff) = (app.add_app("bot", AppKind::Web, |_| {}).await, reviewer(&app).await);
+    let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    let dev = app.signed_in(&dev.unwrap()).await;
+    let path = format!("/apps/{}", client.app.id);
+    for uri in ["https://one.example/cb", "https://two.example/cb"] {
+        let fields = [("redirect_uris", uri)];
+        submit(&dev, &format!("{path}/redirect-uris"), &fields).await;
+    }
+    let page = app.signed_in(&staff).await.get(&path_of(&client)).await.text();
+    let page = page.replace("&#x2f;", "/");
+    assert!(page.contains("<del>https://bot.example.com/callback</del>"), "{page}");
+    assert!(page.contains("<ins>https://two.example/cb</ins>"), "{page}");
+    assert!(!page.contains("one.example"), "{page}");
+}
+
+#[tokio::test]
+async fn t8_a_suspended_app_is_out_at_once_and_back_when_resumed() {
+    let app = TestApp::start().await;
+    let (client, staff) = (app.add_app("bot", AppKind::Web, |_| {}).await, reviewer(&app).await);
+    let alice = app.add_user("alice", &[]).await;
+    let tokens = client.tokens(&app, &alice).await;
+    let (browser, path) = (app.signed_in(&staff).await, format!("/staff/apps/{}", client.app.id));
+    let without = submit(&browser, &format!("{path}/suspend"), &[("reason", "")]).await;
+    assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(is_accepted(&app, &tokens).await);
+    let answer = submit(&browser, &format!("{path}/suspend"), &[("reason", "Phishing")]).await;
+    assert_done(&answer, "/staff/apps?done=app-suspended");
+    assert!(!is_accepted(&app, &tokens).await);
+    assert_ne!(client.refresh(&app, &tokens.refresh, &[]).await.status, StatusCode::OK);
+    assert_eq!(last_event(&app, &client).await.detail["reason"], "Phishing");
+    let twice = submit(&browser, &format!("{path}/suspend"), &[("reason", "Again")]).await;
+    assert_eq!(twice.status, StatusCode::CONFLICT);
+    let answer = submit(&browser, &format!("{path}/resume"), &[("reason", "Explained")]).await;
+    assert_done(&answer, "/staff/apps?done=app-resumed");
+    assert!(is_accepted(&app, &tokens).await);
+}
+
+#[tokio::test]
+async fn staff_find_apps_by_name_publisher_and_client_id() {
+    let app = TestApp::start().await;
+    app.add_app("bot", AppKind::Web, |app| app.publisher = "Acme".to_owned()).await;
+    app.add_app("watcher", AppKind::Web, |_| {}).await;
+    let browser = app.signed_in(&reviewer(&app).await).await;
+    for (query, found) in [("THE+BOT", "The bot"), ("acme", "The bot"), ("watch", "The watcher")] {
+        let page = browser.get(&format!("/staff/apps?q={query}")).await.text();
+        let both = ["The bot", "The watcher"].map(|name| page.contains(&format!("<h2>{name}")));
+        assert_eq!(both, [found == "The bot", found == "The watcher"], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_staff_are_closed_to_everyone_else() {
+    let app = TestApp::start().await;
+    let client = waiting(&app).await;
+    let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    let browser = app.signed_in(&dev.unwrap()).await;
+    for path in ["/staff/review", "/staff/apps", &path_of(&client)] {
+        assert_eq!(browser.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    let fields = [("decision", "approve"), ("scope", "balances.read"), ("reason", "x")];
+    let suspend = format!("/staff/apps/{}/suspend", client.app.id);
+    for path in [&path_of(&client), &suspend] {
+        assert_eq!(submit(&browser, path, &fields).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+}

@@ -1,0 +1,192 @@
+//! Every route has an unauthorized case: what happens to a request that has no right to anything.
+//! The list of routes is read from the router's own source, so a new one cannot be forgotten here.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use domain::app::AppKind;
+use http::{Method, Request, StatusCode};
+
+use crate::harness::TestApp;
+
+const SOURCE: &str = include_str!("../../src/routes.rs");
+
+/// What a stranger gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stranger {
+    /// For everyone: nothing here needs a right.
+    Public(u16),
+    /// The sign-in page.
+    SignIn,
+    /// An error of the token endpoints.
+    NoClient,
+    /// A form of visitors that was not made for this browser.
+    StaleForm,
+}
+
+/// What a signed-in user without any role gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum User {
+    /// As the stranger: who is signed in does not matter.
+    Same,
+    /// It is their own page.
+    Own,
+    /// A form without the session's token.
+    StaleForm,
+    /// Somebody else's, or nobody's: it does not exist.
+    NotFound,
+    Forbidden,
+}
+
+/// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
+const CASES: [(&str, &str, Stranger, User); 44] = [
+    ("GET", "/", Stranger::Public(200), User::Same),
+    ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
+    ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
+    ("POST", "/oauth/authorize", Stranger::Public(400), User::Same),
+    ("GET", "/oauth/authorize/continue", Stranger::Public(400), User::Same),
+    ("POST", "/oauth/consent", Stranger::SignIn, User::StaleForm),
+    ("POST", "/oauth/token", Stranger::NoClient, User::Same),
+    ("OPTIONS", "/oauth/token", Stranger::Public(204), User::Same),
+    ("POST", "/oauth/revoke", Stranger::NoClient, User::Same),
+    ("OPTIONS", "/oauth/revoke", Stranger::Public(204), User::Same),
+    ("POST", "/oauth/introspect", Stranger::NoClient, User::Same),
+    ("GET", "/.well-known/oauth-authorization-server", Stranger::Public(200), User::Same),
+    ("GET", "/.well-known/jwks.json", Stranger::Public(200), User::Same),
+    ("GET", "/.well-known/oauth-protected-resource", Stranger::Public(200), User::Same),
+    ("GET", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(404), User::Same),
+    ("GET", "/sign-in", Stranger::Public(200), User::Own),
+    ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
+    ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
+    ("GET", "/connected", Stranger::SignIn, User::Own),
+    ("GET", "/connected/{id}", Stranger::SignIn, User::NotFound),
+    ("POST", "/connected/{id}/revoke", Stranger::SignIn, User::StaleForm),
+    ("POST", "/connected/{id}/scopes/remove", Stranger::SignIn, User::StaleForm),
+    ("POST", "/connected/{id}/grants/end", Stranger::SignIn, User::StaleForm),
+    ("GET", "/connected/{id}/report", Stranger::SignIn, User::NotFound),
+    ("POST", "/connected/{id}/report", Stranger::SignIn, User::StaleForm),
+    ("GET", "/apps", Stranger::SignIn, User::Forbidden),
+    ("GET", "/apps/new", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/new", Stranger::SignIn, User::Forbidden),
+    ("GET", "/apps/{id}", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/details", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/redirect-uris", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/scopes", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/scopes/remove", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/lifetimes", Stranger::SignIn, User::Forbidden),
+    ("GET", "/apps/{id}/delete", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/delete", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/secrets", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/secrets/remove", Stranger::SignIn, User::Forbidden),
+    ("GET", "/staff/review", Stranger::SignIn, User::Forbidden),
+    ("GET", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
+    ("POST", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
+    ("GET", "/staff/apps", Stranger::SignIn, User::Forbidden),
+    ("POST", "/staff/apps/{id}/suspend", Stranger::SignIn, User::Forbidden),
+    ("POST", "/staff/apps/{id}/resume", Stranger::SignIn, User::Forbidden),
+];
+
+type Route = (String, String);
+
+/// The routes that a piece of `routes.rs` declares, as method and path.
+fn routes_in(source: &str) -> BTreeSet<Route> {
+    let mut routes = BTreeSet::new();
+    for declared in source.split(".route(").skip(1) {
+        let path = declared.split('"').nth(1).expect("a path in quotes");
+        let handlers = declared.split("\n        .").next().unwrap();
+        for method in ["get", "post", "put", "patch", "delete", "options", "any"] {
+            let named = |before: &str| handlers.contains(&format!("{before}{method}("));
+            if named(" ") || named(").") {
+                routes.insert((method.to_uppercase(), path.to_owned()));
+            }
+        }
+    }
+    routes
+}
+
+/// The public routes, and those of the other two listeners.
+fn declared() -> (BTreeSet<Route>, BTreeSet<Route>) {
+    let (public, others) = SOURCE.split_once("pub fn control_router").unwrap();
+    (routes_in(public), routes_in(others))
+}
+
+#[test]
+fn every_route_has_an_unauthorized_case() {
+    let (public, others) = declared();
+    let cases: BTreeSet<Route> =
+        CASES.iter().map(|(method, path, ..)| ((*method).into(), (*path).into())).collect();
+    assert_eq!(public.difference(&cases).collect::<Vec<_>>(), Vec::<&Route>::new(), "no case");
+    assert_eq!(cases.difference(&public).collect::<Vec<_>>(), Vec::<&Route>::new(), "no route");
+    assert!(public.len() > 40 && others.len() > 8, "the source was not understood");
+}
+
+fn request(method: &str, path: &str) -> Request<Body> {
+    let id = "0123456789abcdef0123456789abcdef";
+    let path = path.replace("{id}", id).replace("{*path}", "nothing");
+    let request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap());
+    let request = request.uri(path).header("content-type", "application/x-www-form-urlencoded");
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_stranger_gets_nowhere() {
+    let app = TestApp::start().await;
+    app.add_app("bot", AppKind::Web, |_| {}).await;
+    for (method, path, stranger, _) in CASES {
+        let answer = app.send(request(method, path)).await;
+        let name = format!("{method} {path}");
+        match stranger {
+            Stranger::Public(status) => assert_eq!(answer.status.as_u16(), status, "{name}"),
+            Stranger::SignIn => {
+                assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}");
+                assert!(answer.location().starts_with("/sign-in?continue="), "{name}");
+            }
+            Stranger::NoClient => {
+                assert!([400, 401].contains(&answer.status.as_u16()), "{name}: {}", answer.status);
+                let error = answer.error();
+                assert!(
+                    ["invalid_client", "invalid_request"].contains(&&*error),
+                    "{name}: {error}"
+                );
+            }
+            Stranger::StaleForm => assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_a_role_gets_only_their_own_pages() {
+    let app = TestApp::start().await;
+    app.add_app("bot", AppKind::Web, |_| {}).await;
+    let alice = app.add_user("alice", &[]).await;
+    let browser = app.signed_in(&alice).await;
+    for (method, path, stranger, user) in CASES {
+        let answer = browser.send(request(method, path)).await;
+        let expected = match (user, stranger) {
+            (User::Same, Stranger::Public(status)) => vec![status],
+            (User::Same, _) => vec![400, 401],
+            (User::Own, _) => vec![200, 303],
+            (User::StaleForm, _) => vec![400],
+            (User::NotFound, _) => vec![404],
+            (User::Forbidden, _) => vec![403],
+        };
+        assert!(expected.contains(&answer.status.as_u16()), "{method} {path}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_the_operator_is_not_on_the_public_listener() {
+    let app = TestApp::start().await;
+    let (public, others) = declared();
+    let paths = |routes: &BTreeSet<Route>| -> BTreeSet<String> {
+        routes.iter().map(|(_, path)| path.replace("{client_id}", "{id}")).collect()
+    };
+    let only_there: Vec<_> = paths(&others).difference(&paths(&public)).cloned().collect();
+    assert!(only_there.contains(&"/keys/rotate".to_owned()), "{only_there:?}");
+    for path in only_there {
+        for method in ["GET", "POST"] {
+            let answer = app.send(request(method, &path.replace("{email}", "a@b"))).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}");
+        }
+    }
+}

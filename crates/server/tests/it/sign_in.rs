@@ -1,0 +1,236 @@
+//! Signing in and out.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use domain::audit::AuditKind;
+use domain::user::User;
+use http::header::RETRY_AFTER;
+use http::{Request, StatusCode};
+use store::Tx;
+
+use crate::forms::submit;
+use crate::harness::{Answer, Browser, PASSWORD, TestApp, form_request};
+
+async fn sign_in(browser: &Browser<'_>, email: &str, password: &str) -> Answer {
+    let csrf = browser.get("/sign-in").await.hidden("csrf");
+    browser.post("/sign-in", &[("email", email), ("password", password), ("csrf", &csrf)]).await
+}
+
+async fn is_signed_in(browser: &Browser<'_>, user: &User) -> bool {
+    browser.get("/").await.text().contains(&user.email)
+}
+
+#[tokio::test]
+async fn s1_signing_in_makes_a_session_that_nobody_could_have_planted() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (browser, session) = (app.browser(), &app.provider.cookies.session);
+    browser.set_cookie(session, "planted-by-an-attacker");
+    assert_eq!(sign_in(&browser, "Alice@Example.com ", PASSWORD).await.location(), "/");
+    let first = browser.cookie(session).unwrap();
+    assert_ne!(first, "planted-by-an-attacker");
+    assert!(is_signed_in(&browser, &alice).await);
+
+    let (mallory, other) = (app.browser(), app.browser());
+    mallory.set_cookie(session, "planted-by-an-attacker");
+    assert!(!is_signed_in(&mallory, &alice).await);
+    let form = browser.get("/sign-in?continue=/connected").await;
+    assert_eq!(form.location(), "/connected", "who is signed in goes on");
+    // Signing in again replaces the session; the old one is over.
+    let csrf = app.browser().get("/sign-in").await.status;
+    assert_eq!(csrf, StatusCode::OK);
+    other.set_cookie(session, &first);
+    assert!(is_signed_in(&other, &alice).await);
+}
+
+#[tokio::test]
+async fn s1_a_second_sign_in_ends_the_session_before_it() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (browser, session) = (app.browser(), &app.provider.cookies.session);
+    let csrf = browser.get("/sign-in").await.hidden("csrf");
+    let fields = [("email", "alice@example.com"), ("password", PASSWORD), ("csrf", &csrf)];
+    browser.post("/sign-in", &fields).await;
+    let first = browser.cookie(session).unwrap();
+    browser.post("/sign-in", &fields).await;
+    assert!(is_signed_in(&browser, &alice).await);
+    browser.set_cookie(session, &first);
+    assert!(!is_signed_in(&browser, &alice).await);
+}
+
+#[tokio::test]
+async fn x2_a_wrong_password_an_unknown_and_a_blocked_account_look_the_same() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let blocked = app.add_user("block", &[]).await;
+    app.save_user(blocked.block("spam".to_owned(), app.provider.now())).await;
+    let tries = [("alice@", "wrong password"), ("nobod@", "wrong password"), ("block@", PASSWORD)];
+    let mut pages = Vec::new();
+    for (who, password) in tries {
+        let email = format!("{who}example.com");
+        let browser = app.browser();
+        let answer = sign_in(&browser, &email, password).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(browser.cookie(&app.provider.cookies.session), None);
+        pages.push(answer.text().replace(&email, "").replace(&answer.hidden("csrf"), ""));
+    }
+    assert_eq!(pages[0], pages[1]);
+    assert_eq!(pages[0], pages[2]);
+}
+
+#[tokio::test]
+async fn x2_k2_guessing_is_slowed_and_what_was_counted_is_committed() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let browser = app.browser();
+    for _ in 0..5 {
+        let answer = sign_in(&browser, "alice@example.com", "wrong password").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let refused = sign_in(&browser, "ALICE@example.com", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.text().contains("Wait 5 seconds"), "{}", refused.text());
+    assert_eq!(refused.header(RETRY_AFTER), Some("5"));
+    let find = async |tx: &mut Tx<'_>| {
+        store::throttles::find(tx, "sign-in account alice@example.com").await
+    };
+    assert_eq!(app.write(find).await.unwrap().attempts, 5);
+    let failed = app.audited().await.into_iter().filter(|kind| *kind == AuditKind::SignInFailed);
+    assert_eq!(failed.count(), 5);
+
+    app.clock.advance(Duration::from_secs(5));
+    let answer = sign_in(&browser, "alice@example.com", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(app.write(find).await, None, "success forgets the failures");
+}
+
+#[tokio::test]
+async fn x2_guessing_many_accounts_from_one_address_is_slowed_too() {
+    let app = TestApp::start().await;
+    let browser = app.browser();
+    let csrf = browser.get("/sign-in").await.hidden("csrf");
+    // Too long to be hashed: the count does not depend on it, and the test is fast.
+    let password = "x".repeat(2000);
+    let mut statuses = Vec::new();
+    for number in 0..31 {
+        let email = format!("user{number}@example.com");
+        let fields = [("email", &*email), ("password", &password), ("csrf", &csrf)];
+        statuses.push(browser.post("/sign-in", &fields).await.status);
+    }
+    assert!(statuses[..30].iter().all(|status| *status == StatusCode::UNAUTHORIZED));
+    assert_eq!(statuses[30], StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn s5_a_sign_in_form_that_another_site_sends_is_refused() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let (victim, attacker) = (app.browser(), app.browser());
+    victim.get("/sign-in").await;
+    let theirs = attacker.get("/sign-in").await.hidden("csrf");
+    let good = [("email", "alice@example.com"), ("password", PASSWORD)];
+    for csrf in [None, Some("csrf"), Some(&*theirs)] {
+        let fields: Vec<_> = good.into_iter().chain(csrf.map(|csrf| ("csrf", csrf))).collect();
+        assert_eq!(victim.post("/sign-in", &fields).await.status, StatusCode::BAD_REQUEST);
+    }
+    let own = victim.get("/sign-in").await.hidden("csrf");
+    let fields: Vec<_> = good.into_iter().chain([("csrf", &*own)]).collect();
+    let headers = [
+        (http::HeaderName::from_static("sec-fetch-site"), "cross-site"),
+        (http::header::ORIGIN, "https://evil.example"),
+    ];
+    for header in headers {
+        let answer = victim.send(form_request("/sign-in", &[header], &fields)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(victim.cookie(&app.provider.cookies.session), None);
+}
+
+#[tokio::test]
+async fn after_signing_in_only_paths_of_ours_are_followed() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    for (to, leads) in [("/connected", "/connected"), ("//evil.example/", "/")] {
+        let browser = app.browser();
+        let path = format!("/sign-in?{}", crate::harness::encode(&[("continue", to)]));
+        let csrf = browser.get(&path).await.hidden("csrf");
+        let fields = [
+            ("email", "alice@example.com"),
+            ("password", PASSWORD),
+            ("continue", to),
+            ("csrf", &csrf),
+        ];
+        assert_eq!(browser.post("/sign-in", &fields).await.location(), leads);
+    }
+}
+
+#[tokio::test]
+async fn r9_signing_in_answers_303_and_no_answer_is_cached_or_framed() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let answer = sign_in(&app.browser(), "alice@example.com", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies.len(), 1);
+    assert!(cookies[0].to_str().unwrap().ends_with("; Path=/; HttpOnly; SameSite=Lax"));
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_for_whoever_holds_its_cookie() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let browser = app.signed_in(&alice).await;
+    let stolen = browser.cookie(&app.provider.cookies.session).unwrap();
+    assert_eq!(browser.post("/sign-out", &[]).await.status, StatusCode::BAD_REQUEST);
+    assert!(is_signed_in(&browser, &alice).await, "without its token the form does nothing");
+    let answer = submit(&browser, "/sign-out", &[]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(browser.cookie(&app.provider.cookies.session).as_deref(), Some(""));
+    let thief = app.browser();
+    thief.set_cookie(&app.provider.cookies.session, &stolen);
+    assert!(!is_signed_in(&thief, &alice).await);
+    assert_eq!(app.audited().await, [AuditKind::SignedOut]);
+}
+
+#[tokio::test]
+async fn a_session_lives_while_it_is_used_and_never_longer_than_two_weeks() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (used, idle) = (app.signed_in(&alice).await, app.signed_in(&alice).await);
+    let twenty_hours = Duration::from_secs(20 * 3600);
+    for _ in 0..16 {
+        app.clock.advance(twenty_hours);
+        assert!(is_signed_in(&used, &alice).await);
+    }
+    assert!(!is_signed_in(&idle, &alice).await);
+    app.clock.advance(twenty_hours);
+    assert!(!is_signed_in(&used, &alice).await);
+}
+
+#[tokio::test]
+async fn a_page_for_signed_in_users_comes_back_to_itself_after_sign_in() {
+    let app = TestApp::start().await;
+    let request = Request::get("/connected?x=1").body(Body::empty()).unwrap();
+    let answer = app.send(request).await;
+    assert_eq!(answer.location(), "/sign-in?continue=%2Fconnected%3Fx%3D1");
+}
+
+#[tokio::test]
+async fn a_message_is_shown_only_if_it_is_one_of_ours() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let browser = app.signed_in(&alice).await;
+    let told = browser.get("/connected?done=access-revoked").await.text();
+    assert!(told.contains("The app is out."), "{told}");
+    let own_words = browser.get("/connected?done=Your+account+is+locked").await.text();
+    assert!(!own_words.contains("locked"), "{own_words}");
+}
