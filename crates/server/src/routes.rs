@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 
 use crate::account::{connected, sign_in, sign_out};
 use crate::oauth::{
@@ -41,15 +41,23 @@ fn oauth() -> Router<Shared> {
         .merge(documents())
 }
 
-/// What clients start from; scripts in browsers read it with headers of their own.
+/// What clients start from; scripts in browsers read it with headers of their own. The paths are
+/// spelled out: a test reads them from here.
 fn documents() -> Router<Shared> {
-    const RESOURCE: &str = "/.well-known/oauth-protected-resource";
-    let document = |handler: MethodRouter<Shared>| handler.options(token::preflight);
     Router::new()
-        .route("/.well-known/oauth-authorization-server", document(get(metadata::show)))
-        .route("/.well-known/jwks.json", document(get(jwks::show)))
-        .route(RESOURCE, document(get(protected_resource::show_default)))
-        .route(&format!("{RESOURCE}/{{*path}}"), document(get(protected_resource::show)))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(metadata::show).options(token::preflight),
+        )
+        .route("/.well-known/jwks.json", get(jwks::show).options(token::preflight))
+        .route(
+            "/.well-known/oauth-protected-resource",
+            get(protected_resource::show_default).options(token::preflight),
+        )
+        .route(
+            "/.well-known/oauth-protected-resource/{*path}",
+            get(protected_resource::show).options(token::preflight),
+        )
 }
 
 fn account() -> Router<Shared> {

@@ -39,7 +39,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 44] = [
+const CASES: [(&str, &str, Stranger, User); 48] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -52,9 +52,13 @@ const CASES: [(&str, &str, Stranger, User); 44] = [
     ("OPTIONS", "/oauth/revoke", Stranger::Public(204), User::Same),
     ("POST", "/oauth/introspect", Stranger::NoClient, User::Same),
     ("GET", "/.well-known/oauth-authorization-server", Stranger::Public(200), User::Same),
+    ("OPTIONS", "/.well-known/oauth-authorization-server", Stranger::Public(204), User::Same),
     ("GET", "/.well-known/jwks.json", Stranger::Public(200), User::Same),
+    ("OPTIONS", "/.well-known/jwks.json", Stranger::Public(204), User::Same),
     ("GET", "/.well-known/oauth-protected-resource", Stranger::Public(200), User::Same),
+    ("OPTIONS", "/.well-known/oauth-protected-resource", Stranger::Public(204), User::Same),
     ("GET", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(404), User::Same),
+    ("OPTIONS", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(204), User::Same),
     ("GET", "/sign-in", Stranger::Public(200), User::Own),
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
     ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
@@ -92,7 +96,7 @@ type Route = (String, String);
 fn routes_in(source: &str) -> BTreeSet<Route> {
     let mut routes = BTreeSet::new();
     for declared in source.split(".route(").skip(1) {
-        let path = declared.split('"').nth(1).expect("a path in quotes");
+        let path = declared.split('"').nth(1).unwrap();
         let handlers = declared.split("\n        .").next().unwrap();
         for method in ["get", "post", "put", "patch", "delete", "options", "any"] {
             let named = |before: &str| handlers.contains(&format!("{before}{method}("));
