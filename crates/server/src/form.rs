@@ -18,6 +18,9 @@ pub enum FormError {
 
 /// Read a form body of at most [`BYTES_MAX`] bytes.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Params, FormError> {
+    // Before anything is refused: a connection that is closed with unread bytes is reset, and the
+    // refusal can be lost on the way.
+    let bytes = to_bytes(body, BYTES_MAX).await.map_err(|_| FormError::Unreadable)?;
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let one = types.next().and_then(|value| value.to_str().ok()).ok_or(FormError::ContentType)?;
     let essence = one.split(';').next().unwrap_or_default().trim();
@@ -25,6 +28,5 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Params, FormError> 
     {
         return Err(FormError::ContentType);
     }
-    let bytes = to_bytes(body, BYTES_MAX).await.map_err(|_| FormError::Unreadable)?;
     Ok(Params::parse(&bytes)?)
 }

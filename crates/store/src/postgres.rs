@@ -6,6 +6,7 @@ use std::fmt;
 
 use bytes::BytesMut;
 use deadpool_postgres::Object;
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use tokio_postgres::Statement;
 use tokio_postgres::error::SqlState;
@@ -109,6 +110,20 @@ impl PgTx {
         }
         self.state = State::Clean;
         Ok(())
+    }
+
+    /// End a read. Nobody waits for the answer: whatever comes next on this connection is answered
+    /// after it.
+    pub(crate) fn end_read(&mut self) {
+        let sent = match &self.client {
+            Some(client) if self.state == State::Begun => {
+                client.batch_execute("ROLLBACK").now_or_never()
+            }
+            _ => Some(Ok(())),
+        };
+        if !matches!(sent, Some(Err(_))) {
+            self.state = State::Clean;
+        }
     }
 
     /// Undo. A connection on which even that fails is dropped with this.

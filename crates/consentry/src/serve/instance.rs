@@ -83,3 +83,20 @@ fn hold(data_dir: &Path) -> Result<File, Failure> {
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_on_the_same_data_directory_is_refused_until_the_first_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let first = hold(&data_dir).unwrap();
+        let refused = hold(&data_dir).unwrap_err().to_string();
+        assert!(refused.contains("another Consentry runs"), "{refused}");
+        assert!(refused.contains(&data_dir.display().to_string()), "{refused}");
+        drop(first);
+        assert!(hold(&data_dir).is_ok());
+    }
+}

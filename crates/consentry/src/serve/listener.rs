@@ -104,3 +104,78 @@ where
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told_with_what_to_change() {
+        let taken = TcpListener::bind(ANY).await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(address, "--exchange-port").await.unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()), "{error}");
+        assert!(error.ends_with("or change --exchange-port."), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_begun_is_answered_during_the_shutdown() {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let accepting = Accepting::new();
+        let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+        accepting.spawn(listener, move |_, _| {
+            let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+            async move {
+                tell.notify_one();
+                wait.notified().await;
+                Response::new(Body::from("done"))
+            }
+        });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        begun.notified().await;
+
+        accepting.shutdown.cancel();
+        accepting.connections.close();
+        go_on.notify_one();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with("done"), "{answer}");
+        accepting.connections.wait().await;
+        assert!(TcpStream::connect(address).await.is_err(), "nothing new is accepted");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_end_is_cut_in_the_end() {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let begun = Arc::new(Notify::new());
+        let accepting = Accepting::new();
+        let tell = Arc::clone(&begun);
+        accepting.spawn(listener, move |_, _| {
+            tell.notify_one();
+            std::future::pending::<Response<Body>>()
+        });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        begun.notified().await;
+        accepting.shutdown.cancel();
+        accepting.cut.cancel();
+        accepting.connections.close();
+        accepting.connections.wait().await;
+        let mut answer = Vec::new();
+        let read = client.read_to_end(&mut answer).await;
+        assert!(answer.is_empty(), "{read:?}");
+    }
+}

@@ -21,6 +21,7 @@ use crate::BINARY;
 const BALANCE: &str = "/api/v4/trade-account/balance";
 
 /// What `cargo xtask test` set up.
+#[expect(clippy::disallowed_methods, reason = "these variables are for the tests alone")]
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`"))
 }

@@ -32,7 +32,8 @@ fn follow_chain(
             match refresh(&app, &token).await {
                 Outcome::Token(next) => token = next,
                 other if stops_at(&other) => return (token, other),
-                other => panic!("{other:?}"),
+                Outcome::Refused(status, body) => panic!("refused: {status} {body}"),
+                Outcome::Broken => panic!("the connection broke"),
             }
             // Nobody counts any more: the blow has fallen.
             let _ = answered.send(());

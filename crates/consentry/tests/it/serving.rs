@@ -1,14 +1,54 @@
 //! Running it: what start-up refuses and how it says so, the command line beside a running server,
 //! an API that fails, the orderly stop, and requests that nobody should send.
 
-use reqwest::StatusCode;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use testkit::html::Form;
 use testkit::{Demo, TestApp, Tokens};
 use tokio::net::TcpListener;
 
 use crate::BINARY;
 use crate::served::{PASSWORD, Server, Site, run, stderr, until};
 use crate::upstream::Upstream;
+
+/// Sign in by hand, with `cookies` besides those of the page; the cookies that were set last.
+async fn sign_in_with(issuer: &str, cookies: &[String]) -> Vec<String> {
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    let set = |answer: &reqwest::Response| -> Vec<String> {
+        let lines = answer.headers().get_all("set-cookie").iter();
+        lines.map(|line| line.to_str().unwrap().split(';').next().unwrap().to_owned()).collect()
+    };
+    let page = client.get(format!("{issuer}/sign-in"));
+    let page = page.header("cookie", cookies.join("; ")).send().await.unwrap();
+    let jar = [cookies, &set(&page)].concat().join("; ");
+    let form = Form::find(&page.text().await.unwrap(), "sign-in").expect("a sign-in form");
+    let form = form.set("email", "alice@example.com").set("password", "demo-alice-password");
+    let request = client.post(format!("{issuer}/sign-in")).form(&form.fields);
+    let answer = request.header("cookie", jar).header("origin", issuer).send().await.unwrap();
+    assert_eq!(
+        answer.status(),
+        StatusCode::SEE_OTHER,
+        "never 307, which would send the password on"
+    );
+    set(&answer)
+}
+
+#[tokio::test]
+async fn s1_r9_every_sign_in_makes_a_session_that_nobody_could_have_planted() {
+    let demo = Demo::start(BINARY).await;
+    let issuer = &demo.exchange.issuer;
+    let first = sign_in_with(issuer, &[]).await;
+    let session = first.first().expect("a session cookie");
+    let (name, _) = session.split_once('=').unwrap();
+    let planted = format!("{name}=planted-by-an-attacker");
+    let second = sign_in_with(issuer, std::slice::from_ref(&planted)).await;
+    assert!(!second.is_empty() && !second.contains(&planted), "{second:?}");
+    assert!(!second.contains(session), "every sign-in has its own");
+    let home = Client::new().get(format!("{issuer}/connected")).header("cookie", planted);
+    let page = home.send().await.unwrap().text().await.unwrap();
+    assert!(Form::find(&page, "sign-in").is_some(), "the planted session is nobody's:\n{page}");
+}
 
 /// A served API with alice, a developer, and an app that alice let in.
 struct World {
@@ -181,6 +221,7 @@ async fn an_upstream_that_is_down_slow_or_breaks_off_is_told_apart_g11() {
 
     let half = get("/api/half").await.unwrap();
     assert_eq!(half.status(), StatusCode::OK, "its head has gone out already");
+    world.upstream.release.notify_one();
     assert!(half.bytes().await.is_err(), "half an answer must not look like a whole one");
 
     drop(world.upstream);

@@ -11,7 +11,7 @@ pub struct Upstream {
     pub url: String,
     /// A call of `/api/held` has come.
     pub came: Arc<Notify>,
-    /// Lets one call of `/api/held` go on.
+    /// Lets one call of `/api/held` go on, or one of `/api/half` break off.
     pub release: Arc<Notify>,
     task: JoinHandle<()>,
 }
@@ -58,11 +58,15 @@ async fn answer(mut stream: TcpStream, came: Arc<Notify>, release: Arc<Notify>) 
             let _ = stream.read_u8().await;
             return;
         }
+        // Twice as much as comes.
         "/api/half" => 8,
         _ => 4,
     };
     let answer =
         format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\ndone");
     let _ = stream.write_all(answer.as_bytes()).await;
+    if path == "/api/half" {
+        release.notified().await;
+    }
     let _ = stream.shutdown().await;
 }

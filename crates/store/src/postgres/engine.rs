@@ -22,14 +22,16 @@ const CONNECTIONS_MAX: usize = 16;
 const WORKERS: usize = 2;
 /// Until a connection is free or made.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often a transaction that lost against others runs in all.
-const ATTEMPTS_MAX: u32 = 10;
+/// How often a transaction that lost against others, or whose connection was lost before the commit,
+/// runs in all. More than there are connections in the pool.
+const ATTEMPTS_MAX: u32 = 20;
 
 pub(crate) struct Engine {
     pool: Pool,
     pub(crate) workers: Arc<Workers>,
     config: Config,
     commits: AtomicU64,
+    retries: AtomicU64,
 }
 
 impl fmt::Debug for Engine {
@@ -54,14 +56,14 @@ impl Engine {
         let first = config.clone();
         workers.run(move || async move { prepare_database(&first).await }).await??;
         let pool = make_pool(&config, CONNECTIONS_MAX)?;
-        Ok(Self { pool, workers, config, commits: AtomicU64::new(0) })
+        Ok(Self { pool, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
     }
 
     /// The same database through connections of its own.
     pub(crate) fn with_own_connections(&self, connections_max: usize) -> Result<Self, DbError> {
         let pool = make_pool(&self.config, connections_max)?;
         let (workers, config) = (Arc::clone(&self.workers), self.config.clone());
-        Ok(Self { pool, workers, config, commits: AtomicU64::new(0) })
+        Ok(Self { pool, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
     }
 
     /// How to connect, for whoever needs a bare connection.
@@ -101,8 +103,8 @@ impl Engine {
                     false => return Err(error.into()),
                 },
             };
-            // Spread the losers: who lost later waits longer, and no two wait alike.
-            let spread = self.commits().wrapping_mul(7).wrapping_add(u64::from(attempt) * 3) % 8;
+            // Spread the losers: no two that lose at once come back at once.
+            let spread = self.retries.fetch_add(1, Ordering::Relaxed) % 16;
             tracing::debug!(error = %retry, attempt, "a transaction runs again");
             tokio::time::sleep(Duration::from_millis(u64::from(attempt) + spread)).await;
             attempt += 1;
@@ -166,16 +168,16 @@ impl Engine {
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
-        // Once more, should the connection date from before the server was restarted.
-        for can_retry in [true, false] {
+        // Every pooled connection may date from before the server was restarted.
+        for attempt in 1..=ATTEMPTS_MAX {
             let mut pg = PgTx::new(self.connection().await?, TxKind::Read);
             let mut tx = Tx::postgres(&mut pg, TxKind::Read);
             let result = closure(&mut tx).await;
             let failure = tx.failure().cloned();
             drop(tx);
-            pg.roll_back().await;
+            pg.end_read();
             match failure {
-                Some(DbError::Unavailable(_) | DbError::Conflict(_)) if can_retry => {}
+                Some(DbError::Unavailable(_) | DbError::Conflict(_)) if attempt < ATTEMPTS_MAX => {}
                 Some(error) => return result.and(Err(error.into())),
                 None => return result,
             }

@@ -158,7 +158,10 @@ async fn k1_the_feed_never_shows_a_later_change_before_an_earlier_one() {
     let waits = "SELECT COUNT(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
          WHERE l.locktype = 'advisory' AND NOT l.granted \
          AND a.application_name = current_setting('application_name')";
-    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    // On a connection of its own: a transaction sees the same activity to its end.
+    let (observer, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    while observer.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
     let list = async |tx: &mut Tx<'_>| changes::list_after(tx, 0).await;
     assert_eq!(db.read(list).await, Ok(Vec::new()));
     client.batch_execute("COMMIT").await.unwrap();

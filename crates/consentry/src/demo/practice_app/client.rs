@@ -45,7 +45,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    fn failed(did: &str, text: impl Into<String>) -> Self {
+    pub(super) fn failed(did: &str, text: impl Into<String>) -> Self {
         Self { did: did.to_owned(), status: None, challenge: None, text: text.into(), tokens: None }
     }
 }
@@ -73,27 +73,26 @@ pub(super) fn authorization(part: &Part, redirect_uri: &str) -> (Pending, String
     (pending, address)
 }
 
-/// The code of an answer that really belongs to our request: `state` (RFC 6749 §10.12) and `iss`
-/// (RFC 9207 §2.4) are looked at first.
+/// The code of an answer that really belongs to our request, and the verifier that goes with it;
+/// `state` (RFC 6749 §10.12) and `iss` (RFC 9207 §2.4) are looked at first.
 pub(super) fn code_of<'a>(
     part: &Part,
     pending: Option<&'a Pending>,
     answer: &'a HashMap<String, String>,
-) -> Result<(&'a str, &'a str), Outcome> {
-    const DID: &str = "Came back from the provider";
+) -> Result<(&'a str, &'a str), String> {
     let value = |name: &str| answer.get(name).map(String::as_str);
-    let pending = pending.ok_or_else(|| Outcome::failed(DID, "This app had asked for nothing."))?;
+    let pending = pending.ok_or("This app had asked for nothing.")?;
     if value("state") != Some(&pending.state) {
-        return Err(Outcome::failed(DID, "The state is not the one that was sent."));
+        return Err("The state is not the one that was sent.".to_owned());
     }
     if value("iss") != Some(&part.issuer) {
-        return Err(Outcome::failed(DID, "The answer comes from another issuer."));
+        return Err("The answer comes from another issuer.".to_owned());
     }
     if let Some(error) = value("error") {
         let why = value("error_description").unwrap_or_default();
-        return Err(Outcome::failed(DID, format!("{error}: {why}")));
+        return Err(format!("{error}: {why}"));
     }
-    let code = value("code").ok_or_else(|| Outcome::failed(DID, "There is no code."))?;
+    let code = value("code").ok_or("There is no code.")?;
     Ok((code, &pending.verifier))
 }
 

@@ -175,7 +175,7 @@ async fn callback(
     let redirect_uri = part.redirect_uri(&stage.origin);
     let outcome = match client::code_of(part, pending.as_ref(), &answer) {
         Ok((code, verifier)) => stage.client.redeem(part, code, verifier, &redirect_uri).await,
-        Err(outcome) => outcome,
+        Err(why) => Outcome::failed("Came back from the provider", why),
     };
     remember(&stage, part, outcome);
     back_to(part)

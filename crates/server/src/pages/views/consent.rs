@@ -14,7 +14,7 @@ use super::{Account, Layout, Moment, ScopeKind, Tier, View};
 /// Required scopes are hidden inputs of the same name. The buttons are `name="decision"` with
 /// value `allow` (id `allow`) and `deny` (id `deny`). The link to change account is
 /// `#switch-account`. The page's `form-action` must include the redirect destination, because
-/// browsers apply it to the redirect that follows (see [`csp`](crate::pages::csp)).
+/// browsers apply it to the redirect that follows (see [`csp`](crate::pages::csp())).
 #[derive(Clone, Debug, Serialize)]
 pub struct Consent {
     pub layout: Layout,
