@@ -45,7 +45,7 @@ pub(crate) async fn append(tx: &mut Tx<'_>, changes: &[Change]) -> Result<i64, D
     Ok(position)
 }
 
-/// At most [`PAGE_MAX`] changes after `position`, in commit order.
+/// At most 1000 changes after `position`, in commit order.
 pub async fn list_after(tx: &mut Tx<'_>, position: i64) -> Result<Vec<(i64, Change)>, DbError> {
     let select = "SELECT position, kind, row_id FROM changes WHERE position > $1 \
          ORDER BY position LIMIT $2";

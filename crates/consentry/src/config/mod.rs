@@ -1,5 +1,5 @@
 //! The config file: one TOML document, overridden by environment variables, read in two steps.
-//! [`reader`] takes it apart against [`schema`] and keeps every value's place; the other modules
+//! `reader` takes it apart against `schema` and keeps every value's place; the other modules
 //! turn values into what they mean. All mistakes are collected, none stops the reading.
 
 use std::collections::BTreeMap;

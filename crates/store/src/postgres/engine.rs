@@ -22,8 +22,8 @@ const CONNECTIONS_MAX: usize = 16;
 const WORKERS: usize = 2;
 /// Until a connection is free or made.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// How often a transaction that lost against others, or whose connection was lost before the commit,
-/// runs in all. More than there are connections in the pool.
+/// How often a transaction that lost against others, or whose connection was lost before the
+/// commit, runs in all. More than there are connections in the pool.
 const ATTEMPTS_MAX: u32 = 20;
 
 pub(crate) struct Engine {
