@@ -1,5 +1,5 @@
-//! The API gateway: every call passes a named list of phases ([`pass`]) and reaches the upstream
-//! with a proven identity, or is refused in the API's own words. It reads grants through
+//! The API gateway: every call passes a named list of phases (module `pass`) and reaches the
+//! upstream with a proven identity, or is refused in the API's own words. It reads grants through
 //! [`domain::authority::Authority`] and the operator's declarations from one policy snapshot; it
 //! knows neither SQL nor HTML.
 

@@ -17,7 +17,7 @@ const RESOURCES_MAX: u8 = 16;
 #[error("not a token content")]
 pub struct Malformed;
 
-/// What [`crate::seal::Sealer`] can seal and open.
+/// What [`crate::keyring::Keyring`] can seal and open.
 pub trait Content: Sized {
     /// Fails when a part is too long to be packed.
     fn pack(&self) -> Result<Vec<u8>, Malformed>;

@@ -19,7 +19,8 @@ use super::{
 /// | `add-secret` | POST `/apps/{id}/secrets` | |
 /// | `remove-secret` (`remove-secret-{secret}`) | POST `/apps/{id}/secrets/remove` | `secret` |
 ///
-/// *Delete* links to `/apps/{id}/delete` ([`DeleteApp`](super::DeleteApp)). The client id is in `#client-id`.
+/// *Delete* links to `/apps/{id}/delete` ([`DeleteApp`](super::DeleteApp)). The client id is in
+/// `#client-id`.
 #[derive(Clone, Debug, Serialize)]
 pub struct AppDetail {
     pub layout: Layout,
