@@ -284,7 +284,7 @@ static INTROSPECTION: Shape = Shape {
 static RATE: Shape = Shape {
     keys: &[
         key("per_app", Kind::Rate, "none", "`100/1m`: so many calls of one app per period."),
-        key("per_user", Kind::Rate, "none", "The same for one user through one app."),
+        key("per_user", Kind::Rate, "none", "The same for one user through all apps."),
     ],
 };
 
