@@ -28,7 +28,7 @@ pub fn run(arguments: &CheckArgs, environment: &Environment) -> Result<(), Failu
     }
     let policy = config.policy_without_credentials();
     output::line(&format!(
-        "{} is right: {} scopes, {} APIs, issuer {}",
+        "{} is right. Scopes: {}, APIs: {}, issuer: {}",
         config.file.display(),
         policy.scopes.len(),
         policy.resources.len(),

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use http::Method;
+use serde_json::Value;
 
 use super::control::Control;
 use super::{ControlArgs, Failure, block_on, output};
@@ -30,11 +31,12 @@ pub fn run(arguments: &KeysArgs, environment: &Environment) -> Result<(), Failur
     if arguments.control.json {
         return output::json(&answer);
     }
-    let fields: Vec<(&str, String)> = answer
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.as_str(), value.to_string().trim_matches('"').to_owned()))
-        .collect();
-    output::line(format!("Keys were rotated.\n{}", output::record(&fields)).trim_end())
+    let from = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    output::line(&format!(
+        "Keys were rotated. What the old ones sealed and signed stays good until it expires.\n\
+         New tokens are sealed with the new keys from {}.\n\
+         JWTs are signed with the new keys from {}; they are published already.",
+        from("sealing_keys_used_from"),
+        from("signing_keys_used_from"),
+    ))
 }
