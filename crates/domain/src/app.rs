@@ -105,9 +105,11 @@ pub struct App {
     pub rotates_refresh_tokens: bool,
     /// Whether optional scopes start ticked on the consent page.
     pub optional_ticked: bool,
-    /// `None`: the app speaks the standard. Otherwise the dialect it is registered for, and only
-    /// at that dialect's endpoints.
+    /// The dialect it is registered for, at whose endpoints alone it is known.
     pub dialect: Option<String>,
+    /// An app of a dialect is known at the standard endpoints too, under the standard's rules. Its
+    /// codes and tokens stay what they were made as.
+    pub also_standard: bool,
     pub created_at: Timestamp,
     /// When anything changed that staff look at or decide. A decision names the change it was
     /// made for, so that nothing is approved unseen.
@@ -129,6 +131,14 @@ pub enum AppError {
 impl App {
     pub const fn is_live(&self) -> bool {
         matches!(self.status, AppStatus::Live { .. })
+    }
+
+    /// Is it known at the endpoints of `dialect`, or of the standard (`None`)?
+    pub fn speaks(&self, dialect: Option<&str>) -> bool {
+        match dialect {
+            None => self.dialect.is_none() || self.also_standard,
+            Some(_) => self.dialect.as_deref() == dialect,
+        }
     }
 
     /// May a call of this app come from `address`?
@@ -345,6 +355,7 @@ mod tests {
             rotates_refresh_tokens: true,
             optional_ticked: true,
             dialect: None,
+            also_standard: false,
             created_at: THEN,
             changed_at: THEN,
         }

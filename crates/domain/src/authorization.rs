@@ -21,6 +21,8 @@ pub struct Visit<'a> {
     /// When the request first came in.
     pub started_at: Timestamp,
     pub sign_in: SignInAsked,
+    /// The dialect of the endpoint it came to; `None`: the standard.
+    pub dialect: Option<&'a str>,
 }
 
 /// Whether this request has sent the user to the sign-in page.
@@ -140,7 +142,7 @@ impl Visit<'_> {
             scopes: given.scopes,
             resources: given.resources,
             mode: Mode::Live,
-            dialect: self.app.dialect.clone(),
+            dialect: self.dialect.map(str::to_owned),
             redirect_uri_hash: redirect_uri_hash(self.request.redirect_uri.as_str()),
             redirect_uri_given: self.request.redirect_uri_was_sent,
             challenge: self.request.code_challenge.map(|challenge| challenge.to_string()),

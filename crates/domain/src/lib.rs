@@ -14,6 +14,7 @@ pub mod grant;
 pub mod id;
 pub mod issuance;
 pub mod keyring;
+pub mod pace;
 pub mod password;
 pub mod policy;
 pub mod redemption;

@@ -2,15 +2,18 @@
 //! One immutable value per provider, made by `consentry::config` and swapped as a whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::dialect::{Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
 use protocol::jwk::Algorithm;
+pub use protocol::rate::Rate;
 use protocol::route::RouteTable;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
-use crate::app::AppLifetimes;
+use crate::app::{App, AppLifetimes};
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,8 +85,11 @@ impl Default for Lifetimes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EffectiveLifetimes {
     pub access_token: Duration,
+    /// Without refresh tokens: how long a grant stands unused.
     pub refresh_idle: Duration,
     pub grant: Duration,
+    /// False only in a dialect that has none.
+    pub has_refresh_tokens: bool,
 }
 
 impl Lifetimes {
@@ -95,6 +101,20 @@ impl Lifetimes {
             access_token: pick(app.access_token, self.access_token, self.access_token_max),
             refresh_idle: pick(app.refresh_idle, self.refresh_idle, self.refresh_idle_max),
             grant: pick(app.grant_max, self.grant, self.grant_max),
+            has_refresh_tokens: true,
+        }
+    }
+
+    /// A dialect's clients rely on its lifetimes; an app may wish for less.
+    fn of_dialect(dialect: &DialectLifetimes) -> Self {
+        let refresh_idle = dialect.refresh_token.unwrap_or(dialect.idle);
+        Self {
+            access_token: dialect.access_token,
+            access_token_max: dialect.access_token,
+            refresh_idle,
+            refresh_idle_max: refresh_idle,
+            grant: dialect.grant,
+            grant_max: dialect.grant,
         }
     }
 }
@@ -129,13 +149,6 @@ pub struct RouteRule {
     pub family: String,
     /// As declared, for logs and documentation.
     pub pattern: String,
-}
-
-/// A rate: `requests` per `period`, with bursts of as many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    pub requests: u32,
-    pub period: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -197,6 +210,7 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     pub lifetimes: Lifetimes,
     pub registration: Registration,
+    pub dialects: Vec<Arc<Dialect>>,
 }
 
 impl Policy {
@@ -206,6 +220,32 @@ impl Policy {
 
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.identifier == identifier)
+    }
+
+    pub fn dialect(&self, name: &str) -> Option<&Arc<Dialect>> {
+        self.dialects.iter().find(|dialect| dialect.name == name)
+    }
+
+    /// Whether a path of the issuer's host is a dialect's.
+    pub fn is_dialect_path(&self, path: &str) -> bool {
+        self.dialects.iter().any(|dialect| dialect.paths().any(|own| own == path))
+    }
+
+    /// What a dialect lets go; nothing for the standard.
+    pub fn relaxed(&self, dialect: Option<&str>) -> Relaxed {
+        let dialect = dialect.and_then(|name| self.dialect(name));
+        dialect.map(|dialect| dialect.relaxed).unwrap_or_default()
+    }
+
+    /// The lifetimes of an app in the wire format it was let in with.
+    pub fn lifetimes_for(&self, app: &App, dialect: Option<&str>) -> EffectiveLifetimes {
+        match dialect.and_then(|name| self.dialect(name)) {
+            None => self.lifetimes.for_app(&app.lifetimes),
+            Some(dialect) => EffectiveLifetimes {
+                has_refresh_tokens: dialect.lifetimes.refresh_token.is_some(),
+                ..Lifetimes::of_dialect(&dialect.lifetimes).for_app(&app.lifetimes)
+            },
+        }
     }
 
     pub fn scope_names(&self) -> ScopeSet {

@@ -2,6 +2,7 @@
 //! (app, dialect, redirect URI, PKCE) was checked, and only a *fully valid* second redemption
 //! counts as a replay: a wrong client or verifier changes nothing (attacks C1–C4, P1–P3).
 
+use protocol::dialect::Relaxed;
 use protocol::pkce::{CodeChallenge, CodeVerifier};
 
 use crate::app::App;
@@ -22,6 +23,8 @@ pub struct Proof<'a> {
     pub app: &'a App,
     /// The dialect of the endpoint; `None` at the standard one.
     pub dialect: Option<&'a str>,
+    /// What it lets go.
+    pub relaxed: Relaxed,
     pub redirect_uri: Option<&'a str>,
     pub verifier: Option<&'a CodeVerifier>,
 }
@@ -69,7 +72,9 @@ impl AuthorizationCode {
                 return Err(CodeRefusal::RedirectUri);
             }
             // RFC 6749 §4.1.3
-            None if self.redirect_uri_given => return Err(CodeRefusal::RedirectUri),
+            None if self.redirect_uri_given && !proof.relaxed.redirect_uri_repeat => {
+                return Err(CodeRefusal::RedirectUri);
+            }
             _ => {}
         }
         match (self.challenge.as_deref(), proof.verifier) {
@@ -81,7 +86,7 @@ impl AuthorizationCode {
             (Some(_), None) => Err(CodeRefusal::VerifierMissing),
             // RFC 9700 §4.8.2: somebody removed the challenge on the way.
             (None, Some(_)) => Err(CodeRefusal::VerifierUnasked),
-            (None, None) if self.dialect.is_some() => Ok(()),
+            (None, None) if proof.relaxed.pkce => Ok(()),
             (None, None) => Err(CodeRefusal::VerifierMissing),
         }
     }
@@ -143,7 +148,7 @@ impl AuthorizationCode {
             details_ref: None,
             code_id: Some(self.code_id),
             attempt_id,
-            refresh: Some(RefreshState::first(now)),
+            refresh: lifetimes.has_refresh_tokens.then(|| RefreshState::first(now)),
             status: GrantStatus::Live,
             created_at: now,
             last_used_at: now,

@@ -19,6 +19,7 @@ use domain::user::{User, UserStatus};
 use protocol::authorize::{
     AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, RawAuthorizeRequest,
 };
+use protocol::dialect::Relaxed;
 use protocol::params::Params;
 use protocol::pkce::CodeVerifier;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
@@ -73,6 +74,7 @@ fn app(kind: AppKind) -> App {
         rotates_refresh_tokens: true,
         optional_ticked: false,
         dialect: None,
+        also_standard: false,
         created_at: at(0),
         changed_at: at(0),
     }
@@ -89,6 +91,7 @@ fn request(app: &App, more: &str) -> AuthorizeRequest {
         allowed_scopes: &app.approved,
         default_scopes: &app.default_scopes(),
         require_pkce: true,
+        any_loopback_port: false,
         may_use_code: true,
         known_resources: &[],
     };
@@ -122,7 +125,7 @@ fn next(
 ) -> NextStep {
     let app = app(kind);
     let request = request(&app, more);
-    let visit = Visit { app: &app, request: &request, started_at: at(100), sign_in };
+    let visit = Visit { app: &app, request: &request, started_at: at(100), sign_in, dialect: None };
     visit.next_step(auth_time.map(session).as_ref(), consent, at(100))
 }
 
@@ -220,7 +223,7 @@ fn max_age_asks_an_old_sign_in_again_and_accepts_the_new_one() {
 fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
     let app = app(AppKind::Web);
     let request = request(&app, "");
-    let visit = Visit { app: &app, request: &request, started_at: at(0), sign_in: START };
+    let visit = Visit { app: &app, request: &request, started_at: at(0), sign_in: START, dialect: None };
     assert_eq!(visit.allowed(&scopes("trade extra withdraw")), scopes("read trade"));
     assert_eq!(visit.allowed(&ScopeSet::default()), scopes("read"));
 }
@@ -228,7 +231,7 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
 fn code(app: &App) -> AuthorizationCode {
     let more = format!("redirect_uri={CALLBACK}");
     let request = request(app, &more);
-    let visit = Visit { app, request: &request, started_at: at(0), sign_in: START };
+    let visit = Visit { app, request: &request, started_at: at(0), sign_in: START, dialect: None };
     let ids = (CodeId::from_bytes([5; 16]), GrantId::from_bytes([6; 16]));
     let given = Given { scopes: scopes("read trade"), resources: vec!["https://api".to_owned()] };
     let consent = consent("read trade", "read trade");
@@ -280,7 +283,13 @@ fn c2_c3_p1_p2_p3_a_code_without_its_whole_proof_is_refused() {
     let code = code(&app);
     let (right, wrong) = (verifier(), CodeVerifier::parse(&"x".repeat(43)).unwrap());
     let good =
-        Proof { app: &app, dialect: None, redirect_uri: Some(CALLBACK), verifier: Some(&right) };
+        Proof {
+            app: &app,
+            dialect: None,
+            relaxed: Relaxed::default(),
+            redirect_uri: Some(CALLBACK),
+            verifier: Some(&right),
+        };
     assert_eq!(code.check_proof(&good), Ok(()));
     let other_app = App { id: AppId::from_bytes([99; 16]), ..app.clone() };
     let cases = [
@@ -298,6 +307,31 @@ fn c2_c3_p1_p2_p3_a_code_without_its_whole_proof_is_refused() {
     assert_eq!(without_challenge.check_proof(&good), Err(CodeRefusal::VerifierUnasked));
     let no_verifier = Proof { verifier: None, ..good };
     assert_eq!(without_challenge.check_proof(&no_verifier), Err(CodeRefusal::VerifierMissing));
+}
+
+#[test]
+fn b1_only_a_dialect_that_says_so_takes_a_code_without_pkce_or_redirect_uri() {
+    let app = App { dialect: Some("old".to_owned()), ..app(AppKind::Web) };
+    let code = AuthorizationCode {
+        challenge: None,
+        dialect: Some("old".to_owned()),
+        ..code(&app)
+    };
+    let bare = |relaxed| Proof {
+        app: &app,
+        dialect: Some("old"),
+        relaxed,
+        redirect_uri: None,
+        verifier: None,
+    };
+    let strict = Relaxed::default();
+    let pkce = Relaxed { pkce: true, ..strict };
+    let both = Relaxed { redirect_uri_repeat: true, ..pkce };
+    assert_eq!(code.check_proof(&bare(strict)), Err(CodeRefusal::RedirectUri));
+    assert_eq!(code.check_proof(&bare(pkce)), Err(CodeRefusal::RedirectUri));
+    assert_eq!(code.check_proof(&bare(both)), Ok(()));
+    let elsewhere = Proof { redirect_uri: Some("https://evil.example/cb"), ..bare(both) };
+    assert_eq!(code.check_proof(&elsewhere), Err(CodeRefusal::RedirectUri));
 }
 
 #[test]

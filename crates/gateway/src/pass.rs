@@ -78,7 +78,11 @@ impl<A: Authority> Gateway<A> {
         let is_metadata = raw_path
             .strip_prefix(METADATA_PATH)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        !is_metadata && find_forwarded(&self.0.apis(), host, raw_path).is_some()
+        // A dialect's endpoints may lie under an API's prefix, as the API's did.
+        let is_its_own = |api: &Arc<Api>| {
+            !(api.shares_origin && self.0.policy().is_dialect_path(raw_path))
+        };
+        !is_metadata && find_forwarded(&self.0.apis(), host, raw_path).is_some_and(is_its_own)
     }
 
     /// Answers one call. `client` is who sent it, found through trusted proxies only.
@@ -165,6 +169,10 @@ impl<A: Authority> Inner<A> {
 }
 
 impl<A> Inner<A> {
+    pub(crate) fn policy(&self) -> arc_swap::Guard<Arc<Policy>> {
+        self.policy.load()
+    }
+
     /// The APIs of the policy as it stands.
     pub(crate) fn apis(&self) -> Arc<Apis> {
         let policy = self.policy.load();

@@ -63,6 +63,8 @@ pub struct ClientPolicy<'a> {
     pub default_scopes: &'a ScopeSet,
     /// False only in a dialect whose clients know no PKCE.
     pub require_pkce: bool,
+    /// True only in a dialect whose confidential apps run on users' devices.
+    pub any_loopback_port: bool,
     /// False for apps that only use client credentials.
     pub may_use_code: bool,
     /// Resource identifiers that `resource` may name, compared exactly.
@@ -200,7 +202,7 @@ impl RawAuthorizeRequest {
 
     /// What the request means for this client. First the redirect URI, then all the rest.
     pub fn validate(&self, policy: &ClientPolicy<'_>) -> Result<AuthorizeRequest, AuthorizeError> {
-        let redirect_uri = self.find_redirect_uri(policy.redirect_uris)?;
+        let redirect_uri = self.find_redirect_uri(policy)?;
         let response_mode = ResponseMode::parse(self.response_mode.as_deref());
         let state = self.state.clone().filter(|state| is_plain_text(state));
         let refuse = |refusal: Refusal| {
@@ -234,11 +236,15 @@ impl RawAuthorizeRequest {
         })
     }
 
-    fn find_redirect_uri(&self, registered: &[RedirectUri]) -> Result<RedirectUri, DirectError> {
-        match (&self.redirect_uri, registered) {
-            (Some(presented), _) => registered
+    fn find_redirect_uri(&self, policy: &ClientPolicy<'_>) -> Result<RedirectUri, DirectError> {
+        let resolve = |uri: &RedirectUri, presented: &str| match policy.any_loopback_port {
+            true => uri.at_any_loopback_port().resolve(presented),
+            false => uri.resolve(presented),
+        };
+        match (&self.redirect_uri, policy.redirect_uris) {
+            (Some(presented), registered) => registered
                 .iter()
-                .find_map(|uri| uri.resolve(presented))
+                .find_map(|uri| resolve(uri, presented))
                 .ok_or(DirectError::RedirectUriMismatch),
             // OAuth 2.1 §2.3.2: may be left out when exactly one is registered.
             (None, [only]) => Ok(only.clone()),

@@ -30,6 +30,28 @@ pub fn token_from(headers: &HeaderMap) -> Result<&str, BearerError> {
     parse(value.as_bytes())
 }
 
+/// A token as it was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presented<'a> {
+    pub token: &'a str,
+    /// It came without a scheme: good only in a dialect that takes that.
+    pub is_bare: bool,
+}
+
+/// Like [`token_from`], but `Authorization: TOKEN` without a scheme is seen too.
+pub fn presented_in(headers: &HeaderMap) -> Result<Presented<'_>, BearerError> {
+    let strict = token_from(headers);
+    if strict != Err(BearerError::Missing) {
+        return strict.map(|token| Presented { token, is_bare: false });
+    }
+    headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| is_token(text))
+        .map(|token| Presented { token, is_bare: true })
+        .ok_or(BearerError::Missing)
+}
+
 /// Reads one header value. Another scheme counts as no bearer token.
 pub fn parse(value: &[u8]) -> Result<&str, BearerError> {
     let value = std::str::from_utf8(value).map_err(|_| BearerError::Malformed)?;

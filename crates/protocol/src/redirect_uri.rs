@@ -149,6 +149,12 @@ impl RedirectUri {
         Some(resolved)
     }
 
+    /// The same, with the port free if it is a loopback address: for dialects only.
+    #[must_use]
+    pub fn at_any_loopback_port(&self) -> Self {
+        Self { policy: RedirectPolicy::Native, ..self.clone() }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
     }

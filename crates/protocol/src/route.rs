@@ -277,6 +277,11 @@ impl<T> RouteTable<T> {
         }
     }
 
+    /// The pattern that decides about a path, whatever the method.
+    pub fn pattern_for(&self, path: &NormalPath) -> Option<&RoutePattern> {
+        self.find(path).map(|routes| &routes.pattern)
+    }
+
     fn find(&self, path: &NormalPath) -> Option<&Routes<T>> {
         let mut segments: Vec<&str> = path.segments().collect();
         let found = self.root.find(&segments).found()?;

@@ -8,6 +8,7 @@ pub mod address;
 pub mod control;
 pub mod cookie;
 pub mod csrf;
+pub mod dialect;
 pub mod display;
 pub mod error;
 pub mod flash;

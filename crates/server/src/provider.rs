@@ -11,6 +11,7 @@ use domain::time::{Clock, Timestamp};
 use store::Store;
 
 use crate::cookie::CookieNames;
+use crate::dialect::Paces;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
 
@@ -26,6 +27,7 @@ pub struct Provider {
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
     pub cookies: CookieNames,
+    pub paces: Paces,
 }
 
 /// What a provider is made from.
@@ -42,7 +44,8 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
         let ProviderParts { policy, store, pages, clock, entropy } = parts;
-        Arc::new(Self { policy, store, pages, clock, entropy, passwords, cookies })
+        let paces = Paces::default();
+        Arc::new(Self { policy, store, pages, clock, entropy, passwords, cookies, paces })
     }
 
     pub fn now(&self) -> Timestamp {

@@ -12,7 +12,7 @@ use crate::oauth::{
 use crate::portal::{apps, changes, secrets};
 use crate::provider::Shared;
 use crate::review::{queue, staff_apps};
-use crate::{account, control, error, headers, pages};
+use crate::{account, control, dialect, error, headers, pages};
 
 /// Everything for browsers and apps.
 pub fn router(provider: Shared) -> Router {
@@ -21,6 +21,7 @@ pub fn router(provider: Shared) -> Router {
         .merge(account())
         .merge(portal())
         .merge(review())
+        .merge(dialect::routes(&provider.policy()))
         .route("/", get(account::home::show))
         .route("/assets/{*path}", get(pages::serve_asset))
         .fallback(error::not_found)

@@ -20,7 +20,8 @@ macro_rules! select {
              a.terms_url, a.owner_id, a.publisher, a.status, a.status_at, a.status_note, \
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
-             a.rotates_refresh_tokens, a.optional_ticked, c.dialect, a.created_at, a.changed_at \
+             a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
+             c.also_standard, a.created_at, a.changed_at \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -45,15 +46,15 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO client_ids (wire_id, app_id, mode, dialect, source) \
-         VALUES ($1, $2, 'live', $3, 'registered')",
-        bind![&app.client_id, app.id, app.dialect.as_ref()],
+        "INSERT INTO client_ids (wire_id, app_id, mode, dialect, also_standard, source) \
+         VALUES ($1, $2, 'live', $3, $4, 'registered')",
+        bind![&app.client_id, app.id, app.dialect.as_ref(), app.also_standard],
     )
     .await?;
     Ok(true)
 }
 
-/// Everything but what never changes: id, client id, owner, time of creation.
+/// Everything but id, client id, wire format ([`save_dialect`]), owner and time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     let mut values = values(app)?;
     values.truncate(25);
@@ -65,6 +66,16 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
          rotates_refresh_tokens = $23, optional_ticked = $24, changed_at = $25 WHERE id = $1",
         &values,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Which wire formats it speaks. Grants of a format that it gives up are refused from now on.
+pub async fn save_dialect(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE client_ids SET dialect = $2, also_standard = $3 WHERE app_id = $1",
+        bind![app.id, app.dialect.as_ref(), app.also_standard],
     )
     .await?;
     Ok(())
@@ -203,6 +214,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         rotates_refresh_tokens: row.take()?,
         optional_ticked: row.take()?,
         dialect: row.take()?,
+        also_standard: row.take()?,
         created_at: row.take()?,
         changed_at: row.take()?,
     })

@@ -1,12 +1,13 @@
 //! Table `grants`: the only thing tokens point to.
 
+use domain::change::Change;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason};
 use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::time::Timestamp;
 use protocol::scope::ScopeSet;
 
 use crate::value::{Row, unreadable};
-use crate::{DbError, Tx, bind};
+use crate::{DbError, Tx, bind, changes};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -229,13 +230,31 @@ pub async fn list_live_of_credential(
     rows.into_iter().map(read).collect()
 }
 
-/// Remember a use. Called coarsely: not a write per call.
+/// A use that moves the idle end of a grant is told to caches at most this often.
+const IDLE_MOVES_EVERY_MS: i64 = 3600 * 1000;
+
+/// Remember that the grant was used. One that is never refreshed stands as long as it is used: its
+/// idle end moves along.
 pub async fn touch(tx: &mut Tx<'_>, id: GrantId, at: Timestamp) -> Result<(), DbError> {
     tx.execute(
-        "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2",
+        "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2 \
+         AND (generation IS NOT NULL OR idle_expires_at >= expires_at)",
         bind![id, at],
     )
     .await?;
+    let moved = tx
+        .execute(
+            "UPDATE grants SET last_used_at = $2, idle_expires_at = CASE \
+             WHEN idle_expires_at + ($2 - last_used_at) > expires_at THEN expires_at \
+             ELSE idle_expires_at + ($2 - last_used_at) END \
+             WHERE id = $1 AND last_used_at + $3 <= $2 \
+             AND generation IS NULL AND idle_expires_at < expires_at",
+            bind![id, at, IDLE_MOVES_EVERY_MS],
+        )
+        .await?;
+    if moved > 0 {
+        changes::record(tx, Change::Grant(id)).await?;
+    }
     Ok(())
 }
 

@@ -65,6 +65,12 @@ struct CreateArgs {
     /// Who stands behind it; its developer's name otherwise
     #[arg(long)]
     publisher: Option<String>,
+    /// A dialect that the config serves; the app is known at its endpoints only
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<String>,
+    /// With --dialect: it is known at the standard endpoints too
+    #[arg(long, requires = "dialect")]
+    also_standard: bool,
     /// Keep this client id, for an app that moves here from elsewhere
     #[arg(long)]
     client_id: Option<String>,
@@ -135,6 +141,8 @@ fn new_app(create: &CreateArgs) -> Result<Value, Failure> {
         "description": create.description,
         "homepage": create.homepage,
         "publisher": create.publisher,
+        "dialect": create.dialect,
+        "also_standard": create.also_standard,
         "client_id": create.client_id,
     }))
 }
@@ -148,7 +156,7 @@ fn list(answer: &Value) -> String {
 }
 
 fn show(app: &Value) -> String {
-    const FIELDS: [(&str, &str); 13] = [
+    const FIELDS: [(&str, &str); 14] = [
         ("client id", "client_id"),
         ("client secret", "client_secret"),
         ("name", "name"),
@@ -161,6 +169,7 @@ fn show(app: &Value) -> String {
         ("approved", "scopes_approved"),
         ("for itself", "service_scopes"),
         ("addresses", "addresses"),
+        ("dialect", "dialect"),
         ("created", "created_at"),
     ];
     let fields: Vec<(&str, String)> = FIELDS

@@ -17,6 +17,8 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 mod brand;
+mod dialect;
+mod dialect_schema;
 mod environment;
 mod issuer;
 mod lifetimes;
@@ -39,6 +41,7 @@ pub use listen::Listen;
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
 
+use dialect::Dialects;
 use problem::line_and_column;
 use reader::{Document, Section, Spot};
 
@@ -141,7 +144,7 @@ impl Config {
             Some("closed") => Registration::Closed,
             _ => Registration::Review,
         };
-        refuse_dialects(root);
+        let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
@@ -150,12 +153,21 @@ impl Config {
             issuer: issuer.as_ref(),
             scopes: &scopes,
             brand: &brand,
+            dialects: &dialects,
             read,
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
+        dialects.refuse_covered(root, &resources);
         let issuer = issuer?;
         let policy =
-            Policy { issuer: issuer.text, scopes, resources, lifetimes: lifetimes?, registration };
+            Policy {
+                issuer: issuer.text,
+                scopes,
+                resources,
+                lifetimes: lifetimes?,
+                registration,
+                dialects: dialects.served,
+            };
         Some(Self {
             file: root.document.file.to_owned(),
             listen: listen?,
@@ -228,16 +240,6 @@ fn database_url(root: &Section<'_>, data_dir: &Path) -> Option<String> {
             document.problem(&url.spot, "this is no `database_url`", to_do);
             None
         }
-    }
-}
-
-fn refuse_dialects(root: &Section<'_>) {
-    for dialect in root.texts("dialects").unwrap_or_default() {
-        root.document.problem(
-            &dialect.spot,
-            format!("there is no dialect `{}`", dialect.value),
-            "Dialects come with dialect files, of which this version has none. Remove it.",
-        );
     }
 }
 

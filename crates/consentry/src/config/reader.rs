@@ -79,6 +79,12 @@ impl<'a> Document<'a> {
         self.problems.borrow_mut().push((order, problem));
     }
 
+    /// Problems of another file that was read because of this one.
+    pub(super) fn absorb(&self, problems: impl IntoIterator<Item = Problem>) {
+        let problems = problems.into_iter().map(|problem| (usize::MAX, problem));
+        self.problems.borrow_mut().extend(problems);
+    }
+
     /// Something that works, but probably not as meant.
     pub(super) fn warn(&self, place: Place, what: impl Display, to_do: impl Display) {
         let warning = Problem { place, what: what.to_string(), to_do: to_do.to_string() };
@@ -184,7 +190,7 @@ impl<'a> Section<'a> {
         }
         let entry = self.entry(name)?;
         let spot = Spot::Offset(entry.span().start);
-        let takes_numbers = self.key(name).is_some_and(|key| matches!(key.kind, Kind::Bytes));
+        let takes_numbers = self.key(name).is_some_and(|key| matches!(key.kind, Kind::Bytes | Kind::Number));
         let value = match entry.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) if takes_numbers => number.to_string(),
@@ -305,6 +311,11 @@ impl<'a> Section<'a> {
             return None;
         };
         Some(groups.iter().filter_map(|group| self.texts_of(name, group)).collect())
+    }
+
+    /// Every name that the schema has for this table.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.shape.keys.iter().map(|key| key.name)
     }
 
     /// How many tables the array `name` has.

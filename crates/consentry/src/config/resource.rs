@@ -1,9 +1,11 @@
 //! The APIs behind the gateway.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::policy::{Resource, TokenFormat, Upstream};
+use protocol::dialect::Dialect;
 use protocol::envelope::{EnvelopeSpec, ErrorEnvelope};
 use protocol::jose::Algorithm;
 use protocol::path::NormalPath;
@@ -12,6 +14,7 @@ use server::pages::Brand;
 use toml::de::ValueDeserializer;
 use url::Url;
 
+use super::dialect::Dialects;
 use super::issuer::Issuer;
 use super::quantity;
 use super::reader::{Section, Spot};
@@ -19,7 +22,7 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-const OUR_SEGMENTS: [&str; 9] =
+pub(super) const OUR_SEGMENTS: [&str; 9] =
     ["", ".well-known", "apps", "assets", "connected", "oauth", "sign-in", "sign-out", "staff"];
 
 /// What a resource is read against.
@@ -27,6 +30,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) issuer: Option<&'a Issuer>,
     pub(super) scopes: &'a Scopes,
     pub(super) brand: &'a Brand,
+    pub(super) dialects: &'a Dialects,
     pub(super) read: ReadFile<'a>,
 }
 
@@ -90,7 +94,7 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
     let rates = section.section("rate");
     let rate = |name| rates.parsed(name, quantity::rate).map(|at| at.value);
     let credentials = secret::introspection(&section.section("introspection"), surroundings.read);
-    let envelope = envelope(section);
+    let envelope = envelope(section, surroundings.dialects);
     let routes = route::read_all(section, surroundings, &path_prefix);
     let resource = Resource {
         identifier: identifier?,
@@ -172,14 +176,28 @@ fn identifier(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A preset's name, or the whole envelope; `None` when a problem was reported.
-fn envelope(section: &Section<'_>) -> Option<ErrorEnvelope> {
-    const PRESETS: &str = "problem+json, bitport and whitebit are built in.";
+/// `problem+json`, a dialect's name, or the whole envelope; `None` when a problem was reported.
+fn envelope(section: &Section<'_>, dialects: &Dialects) -> Option<ErrorEnvelope> {
     let Some(value) = section.raw("envelope") else { return Some(ErrorEnvelope::problem_json()) };
-    if !value.get_ref().is_table() {
-        let named = |name: &str| ErrorEnvelope::named(name).ok_or(PRESETS);
-        return section.parsed("envelope", named).map(|at| at.value);
+    if value.get_ref().is_table() {
+        return written_envelope(section);
     }
+    let named = |name: &str| {
+        let of_dialect = |dialect: &Arc<Dialect>| dialect.envelope.clone();
+        match name {
+            "problem+json" => Ok(ErrorEnvelope::problem_json()),
+            _ => dialects.known.get(name).and_then(of_dialect).ok_or_else(|| {
+                let names: Vec<&str> = dialects.known.keys().map(String::as_str).collect();
+                format!("It is problem+json or that of a dialect: {}.", names.join(", "))
+            }),
+        }
+    };
+    section.parsed("envelope", named).map(|at| at.value)
+}
+
+/// An envelope as a table; `None` when a problem was reported.
+pub(super) fn written_envelope(section: &Section<'_>) -> Option<ErrorEnvelope> {
+    let value = section.raw("envelope")?;
     let spec = EnvelopeSpec::deserialize(ValueDeserializer::from(value.clone()));
     let problem = |offset, what: String| {
         let to_do = "See “Envelopes” in docs/operator/config.md.";

@@ -26,6 +26,8 @@ pub enum Kind {
     /// An array of arrays of texts. Not settable by environment variables.
     TextGroups,
     Switch,
+    /// A whole number.
+    Number,
     /// `"10m"`, `"30d"`.
     Duration,
     /// `"16MiB"`, or a plain number of bytes.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Texts => "array of texts".into(),
             Self::TextGroups => "array of arrays of texts".into(),
             Self::Switch => "true or false".into(),
+            Self::Number => "number".into(),
             Self::Duration => "duration".into(),
             Self::Bytes => "size".into(),
             Self::Rate => "rate".into(),
@@ -68,7 +71,7 @@ impl Shape {
     }
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, text: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind, default: &'static str, text: &'static str) -> Key {
     Key { name, kind, default, text }
 }
 
@@ -118,8 +121,8 @@ pub static ROOT: Shape = Shape {
             "dialects",
             Kind::Texts,
             "`[]`",
-            "Wire formats besides the standard. None is available yet: they come with dialect \
-             files.",
+            "Wire formats besides the standard: `bitport`, `whitebit`, or the path of a \
+             [dialect file](dialect-files.md).",
         ),
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),

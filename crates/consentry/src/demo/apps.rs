@@ -16,6 +16,25 @@ pub(super) struct AppScript {
     pub(super) addresses: &'static [&'static str],
     pub(super) callback: Callback,
     pub(super) is_reviewed: bool,
+    pub(super) wire: Wire,
+}
+
+/// Which wire formats it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Standard,
+    Dialect(&'static str),
+    /// The dialect, and the standard since.
+    Both(&'static str),
+}
+
+impl Wire {
+    pub(super) fn dialect(self) -> Option<&'static str> {
+        match self {
+            Self::Standard => None,
+            Self::Dialect(name) | Self::Both(name) => Some(name),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -43,7 +62,7 @@ const fn optional(name: &'static str, purpose: &'static str) -> AppScope {
 
 const NOWHERE_ELSE: &[&str] = &["127.0.0.1/32", "::1/128"];
 
-pub(super) static EXCHANGE: [AppScript; 4] = [
+pub(super) static EXCHANGE: [AppScript; 5] = [
     AppScript {
         key: "trading-bot",
         client_id: "tradingbot",
@@ -60,6 +79,7 @@ pub(super) static EXCHANGE: [AppScript; 4] = [
         addresses: &[],
         callback: Callback::PracticeApp,
         is_reviewed: true,
+        wire: Wire::Standard,
     },
     AppScript {
         key: "portfolio-tracker",
@@ -78,6 +98,7 @@ pub(super) static EXCHANGE: [AppScript; 4] = [
         addresses: &[],
         callback: Callback::PracticeApp,
         is_reviewed: true,
+        wire: Wire::Standard,
     },
     AppScript {
         key: "mobile",
@@ -96,6 +117,7 @@ pub(super) static EXCHANGE: [AppScript; 4] = [
         addresses: &[],
         callback: Callback::Loopback,
         is_reviewed: false,
+        wire: Wire::Standard,
     },
     AppScript {
         key: "enterprise",
@@ -115,6 +137,30 @@ pub(super) static EXCHANGE: [AppScript; 4] = [
         addresses: NOWHERE_ELSE,
         callback: Callback::PracticeApp,
         is_reviewed: true,
+        wire: Wire::Standard,
+    },
+    AppScript {
+        key: "whitebit-partner",
+        client_id: "whitebitpartner",
+        name: "Partner Desk",
+        kind: AppKind::Web,
+        publisher: "Partner Desk Ltd",
+        description: "Built for the WhiteBIT API, and still speaks to it as it always did.",
+        scopes: &[
+            required("general", "To know that you have an account."),
+            optional("users.balances.read", "To show your balances."),
+            optional("users.orders.read", "To list your orders."),
+            optional("users.deals.read", "To list your trades."),
+            optional("balances.read", "To size the orders it proposes."),
+            optional("orders.read", "To follow your open orders."),
+            optional("orders.create", "To place the orders you confirm."),
+            optional("orders.delete", "To cancel them again."),
+        ],
+        service_scopes: &[],
+        addresses: NOWHERE_ELSE,
+        callback: Callback::PracticeApp,
+        is_reviewed: true,
+        wire: Wire::Dialect("whitebit"),
     },
 ];
 
@@ -136,6 +182,7 @@ pub(super) static DRIVE: [AppScript; 2] = [
         addresses: &[],
         callback: Callback::PracticeApp,
         is_reviewed: true,
+        wire: Wire::Both("bitport"),
     },
     AppScript {
         key: "device",
@@ -152,5 +199,6 @@ pub(super) static DRIVE: [AppScript; 2] = [
         addresses: &[],
         callback: Callback::PracticeApp,
         is_reviewed: false,
+        wire: Wire::Both("bitport"),
     },
 ];

@@ -15,7 +15,7 @@ use server::control::users::NewUser;
 use server::control::{ControlError, apps as control_apps, users as control_users};
 use store::{Tx, apps, audit, changes, users};
 
-use super::apps::{AppScript, Callback};
+use super::apps::{AppScript, Callback, Wire};
 use crate::cli::Failure;
 
 pub(super) struct Person {
@@ -110,8 +110,8 @@ async fn create_app(
                 say_reviewed(provider, script.client_id).await?;
             }
         }
-        Some(app) if app.redirect_uris.iter().any(|uri| uri.as_str() == wanted) => {}
-        Some(app) => follow_port(provider, app, &wanted).await?,
+        Some(app) if is_as_scripted(&app, script, &wanted) => {}
+        Some(app) => follow(provider, app, script, &wanted).await?,
     }
     Ok(Seeded { script, client_secret, redirect_uri })
 }
@@ -142,6 +142,8 @@ fn new_app(script: &AppScript, redirect_uri: &str, client_secret: Option<String>
         required: required.filter_map(|scope| parsed(scope.name)).collect(),
         service_scopes: script.service_scopes.iter().filter_map(|name| parsed(name)).collect(),
         addresses: script.addresses.iter().filter_map(|net| net.parse().ok()).collect(),
+        dialect: script.wire.dialect().map(str::to_owned),
+        also_standard: matches!(script.wire, Wire::Both(_)),
         client_id: Some(script.client_id.to_owned()),
         client_secret,
     }
@@ -161,15 +163,35 @@ async fn say_reviewed(provider: &Shared, client_id: &'static str) -> Result<(), 
     provider.store.db.write(write).await
 }
 
-async fn follow_port(provider: &Shared, app: App, wanted: &str) -> Result<(), ControlError> {
+fn is_as_scripted(app: &App, script: &AppScript, redirect_uri: &str) -> bool {
+    app.redirect_uris.iter().any(|uri| uri.as_str() == redirect_uri)
+        && app.dialect.as_deref() == script.wire.dialect()
+}
+
+/// The port of this run, and what an older version of the demo did not know.
+async fn follow(
+    provider: &Shared,
+    app: App,
+    script: &AppScript,
+    wanted: &str,
+) -> Result<(), ControlError> {
     let policy = match app.kind {
         AppKind::Native => RedirectPolicy::Native,
         _ => RedirectPolicy::Web,
     };
     let uri = RedirectUri::register(policy, wanted)
         .map_err(|error| ControlError::Invalid(error.to_string()))?;
-    let app = App { redirect_uris: vec![uri], changed_at: provider.now(), ..app };
-    let write = async move |tx: &mut Tx<'_>| save(tx, &app, AuditKind::AppChanged).await;
+    let app = App {
+        redirect_uris: vec![uri],
+        dialect: script.wire.dialect().map(str::to_owned),
+        also_standard: matches!(script.wire, Wire::Both(_)),
+        changed_at: provider.now(),
+        ..app
+    };
+    let write = async move |tx: &mut Tx<'_>| {
+        apps::save_dialect(tx, &app).await?;
+        save(tx, &app, AuditKind::AppChanged).await
+    };
     provider.store.db.write(write).await
 }
 

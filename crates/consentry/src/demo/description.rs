@@ -57,10 +57,10 @@ fn describe_app(app: &Seeded) -> Value {
         "redirect_uri": app.redirect_uri,
         "scopes": scopes,
     });
-    if let Some(secret) = &app.client_secret
-        && let Some(object) = described.as_object_mut()
-    {
-        object.insert("client_secret".to_owned(), secret.as_str().into());
+    let Some(object) = described.as_object_mut() else { return described };
+    let secret = app.client_secret.as_deref();
+    for (name, value) in [("client_secret", secret), ("dialect", app.script.wire.dialect())] {
+        object.extend(value.map(|value| (name.to_owned(), value.into())));
     }
     described
 }

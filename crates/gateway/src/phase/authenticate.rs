@@ -11,7 +11,7 @@ use domain::keyring::Keyring;
 use domain::policy::RouteAccess;
 use domain::token::AccessToken;
 use http::HeaderMap;
-use protocol::bearer::{self, BearerError};
+use protocol::bearer::{self, BearerError, Presented};
 
 use crate::error::{GatewayError, TokenRefusal};
 use crate::pass::Inner;
@@ -40,12 +40,38 @@ pub(crate) async fn authenticate<A: Authority>(
     if let RouteAccess::Public = matched.route.access {
         return Ok(None);
     }
-    let text = bearer::token_from(headers).map_err(|error| match error {
+    let presented = bearer::presented_in(headers).map_err(|error| match error {
         BearerError::Missing => GatewayError::TokenMissing,
         BearerError::Several => GatewayError::TokenMisplaced,
         BearerError::Malformed => GatewayError::TokenRefused(TokenRefusal::Malformed),
     })?;
-    let (token, keyring) = open(gateway, text).await?;
+    let takes_bare = || gateway.policy().dialects.iter().any(|dialect| dialect.relaxed.bare_token);
+    if presented.is_bare && !takes_bare() {
+        return Err(GatewayError::TokenMissing);
+    }
+    let caller = identify(gateway, matched, &presented, client).await?;
+    let policy = gateway.policy();
+    let dialect = caller.rows.grant.dialect.as_deref();
+    // A dialect that is not served any more opens nothing, and none opens an app's that left it.
+    let is_served = dialect.is_none_or(|name| policy.dialect(name).is_some());
+    if !is_served || !caller.rows.app.speaks(dialect) {
+        return Err(AccessRefusal::WrongDialect.into());
+    }
+    // Without a scheme it is a token only to the dialect that takes it so (attack B1).
+    if presented.is_bare && !policy.relaxed(dialect).bare_token {
+        return Err(GatewayError::TokenMissing);
+    }
+    Ok(Some(caller))
+}
+
+/// The token with the rows behind it, as they are now.
+async fn identify<A: Authority>(
+    gateway: &Inner<A>,
+    matched: &Matched<'_>,
+    presented: &Presented<'_>,
+    client: IpAddr,
+) -> Result<Caller, GatewayError> {
+    let (token, keyring) = open(gateway, presented.token).await?;
     let rows = gateway
         .authority
         .live_rows(token.grant_id, token.token_id)
@@ -57,10 +83,7 @@ pub(crate) async fn authenticate<A: Authority>(
     if access.mode == Mode::Test {
         return Err(GatewayError::TokenRefused(TokenRefusal::TestToken));
     }
-    if rows.grant.dialect != rows.app.dialect {
-        return Err(AccessRefusal::WrongDialect.into());
-    }
-    Ok(Some(Caller { access, token, rows, keyring }))
+    Ok(Caller { access, token, rows, keyring })
 }
 
 /// Another node may have issued it with a key that is new to us: worth one reload.

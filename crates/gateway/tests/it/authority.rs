@@ -213,6 +213,7 @@ pub(crate) fn rows() -> LiveRows {
         rotates_refresh_tokens: true,
         optional_ticked: false,
         dialect: None,
+        also_standard: false,
         created_at: now,
         changed_at: now,
     };

@@ -249,6 +249,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         resources: vec![shared, own],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        dialects: Vec::new(),
     }
 }
 

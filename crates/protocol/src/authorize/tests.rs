@@ -32,6 +32,7 @@ impl App {
             allowed_scopes: &self.allowed,
             default_scopes: &self.defaults,
             require_pkce: true,
+            any_loopback_port: false,
             may_use_code: true,
             known_resources: &self.resources,
         }

@@ -54,6 +54,11 @@ pub struct NewApp {
     /// Where it may call from; empty: from anywhere.
     #[serde(default)]
     pub addresses: Vec<IpNet>,
+    /// The dialect whose endpoints it uses.
+    pub dialect: Option<String>,
+    /// With a dialect: the standard endpoints too.
+    #[serde(default)]
+    pub also_standard: bool,
     /// Chosen instead of made up, for apps that move here from elsewhere.
     pub client_id: Option<String>,
     pub client_secret: Option<String>,
@@ -75,6 +80,8 @@ pub struct AppRecord {
     pub scopes_approved: ScopeSet,
     pub service_scopes: ScopeSet,
     pub addresses: Vec<IpNet>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<String>,
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
@@ -171,6 +178,8 @@ fn operators_app(
         client_id: new.client_id.clone().unwrap_or(app.client_id),
         publisher: new.publisher.clone().unwrap_or(app.publisher),
         addresses: new.addresses.clone(),
+        dialect: new.dialect.clone(),
+        also_standard: new.dialect.is_some() && new.also_standard,
         service_scopes,
         ..app
     }
@@ -197,6 +206,9 @@ fn check(new: &NewApp, policy: &Policy) -> Result<Draft, ControlError> {
     }
     if !new.service_scopes.is_empty() && !new.kind.is_confidential() {
         return invalid("service_scopes: a public app has no client credentials".to_owned());
+    }
+    if let Some(name) = new.dialect.as_deref().filter(|name| policy.dialect(name).is_none()) {
+        return invalid(format!("dialect: {name} is not among the `dialects` of the config"));
     }
     check_credentials(new)?;
     let request = |(scope, purpose): (&ScopeName, &String)| ScopeRequest {
@@ -305,6 +317,7 @@ async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, ControlError> {
         scopes_approved: app.approved,
         service_scopes: app.service_scopes,
         addresses: app.addresses,
+        dialect: app.dialect,
         created_at: super::rfc3339(app.created_at),
         client_secret: None,
     })

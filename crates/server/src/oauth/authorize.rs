@@ -39,8 +39,19 @@ pub async fn start(
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| direct(&error.into(), &RawAuthorizeRequest::default()))?;
-    let (pending, app) = receive(&provider, &params).await?;
+    let (pending, app) = receive(&provider, &params, None).await?;
     step(&provider, &visitor, pending, &app).await
+}
+
+/// A request that came to a dialect's endpoint, in the standard's words. It goes the same way.
+pub(crate) async fn start_in_dialect(
+    provider: &Provider,
+    visitor: &Visitor,
+    params: &Params,
+    dialect: &str,
+) -> Result<Response, PageError> {
+    let (pending, app) = receive(provider, params, Some(dialect)).await?;
+    step(provider, visitor, pending, &app).await
 }
 
 /// `POST /oauth/authorize` (OpenID Connect Core §3.1.2.1). A browser sends our cookies with no form
@@ -51,7 +62,7 @@ pub async fn start_by_form(
 ) -> Result<Response, PageError> {
     let (parts, body) = request.into_parts();
     let params = form::read(&parts.headers, body).await?;
-    let (pending, _) = receive(&provider, &params).await?;
+    let (pending, _) = receive(&provider, &params, None).await?;
     Ok(Redirect::to(&pending.continue_path(&provider)?).into_response())
 }
 
@@ -65,30 +76,36 @@ pub async fn proceed(
         Params::parse(query.unwrap_or_default().as_bytes()).map_err(|_| PageError::RequestOver)?;
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
     let pending = Pending::open(&provider, sealed)?;
-    let app = find_app(&provider, &pending.raw).await?;
+    let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     step(&provider, &visitor, pending, &app).await
 }
 
 /// What came in, and the app that it says it comes from.
-async fn receive(provider: &Provider, params: &Params) -> Result<(Pending, App), PageError> {
+async fn receive(
+    provider: &Provider,
+    params: &Params,
+    dialect: Option<&str>,
+) -> Result<(Pending, App), PageError> {
     let raw = RawAuthorizeRequest::decode(params).map_err(|error| {
         let client_id = params.all("client_id").next().unwrap_or_default().to_owned();
         direct(&error, &RawAuthorizeRequest { client_id, ..RawAuthorizeRequest::default() })
     })?;
-    let app = find_app(provider, &raw).await?;
-    Ok((Pending::new(raw, &app, &*provider.entropy, provider.now()), app))
+    let app = find_app(provider, &raw, dialect).await?;
+    let pending = Pending::new(raw, &app, &*provider.entropy, provider.now());
+    Ok((Pending { dialect: dialect.map(str::to_owned), ..pending }, app))
 }
 
-/// The app of a request: registered, live, and of the standard (attack B1).
+/// The app of a request: registered for this wire format, and live (attack B1).
 pub(super) async fn find_app(
     provider: &Provider,
     raw: &RawAuthorizeRequest,
+    dialect: Option<&str>,
 ) -> Result<App, PageError> {
     let client_id = raw.client_id.clone();
     let read = async move |tx: &mut Tx<'_>| {
         Ok::<_, PageError>(apps::find_by_client_id(tx, &client_id).await?)
     };
-    let app = provider.store.db.read(read).await?.filter(|app| app.dialect.is_none());
+    let app = provider.store.db.read(read).await?.filter(|app| app.speaks(dialect));
     let app = app.ok_or_else(|| direct(&DirectError::UnknownClient, raw))?;
     if !app.is_live() {
         return Err(PageError::Authorize {
@@ -101,7 +118,7 @@ pub(super) async fn find_app(
 
 /// What the request means for this app as it stands now.
 pub(super) fn understand(
-    raw: &RawAuthorizeRequest,
+    Pending { raw, dialect, .. }: &Pending,
     app: &App,
     policy: &Policy,
 ) -> Result<AuthorizeRequest, AuthorizeError> {
@@ -109,11 +126,13 @@ pub(super) fn understand(
     let default_scopes = app.default_scopes().intersection(&allowed_scopes);
     let known_resources: Vec<String> =
         policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
+    let relaxed = policy.relaxed(dialect.as_deref());
     raw.validate(&ClientPolicy {
         redirect_uris: &app.redirect_uris,
         allowed_scopes: &allowed_scopes,
         default_scopes: &default_scopes,
-        require_pkce: true,
+        require_pkce: !(relaxed.pkce && app.kind.is_confidential()),
+        any_loopback_port: relaxed.loopback_port,
         may_use_code: app.kind != AppKind::Service,
         known_resources: &known_resources,
     })
@@ -126,15 +145,16 @@ async fn step(
     pending: Pending,
     app: &App,
 ) -> Result<Response, PageError> {
-    let request = match understand(&pending.raw, app, &provider.policy()) {
+    let request = match understand(&pending, app, &provider.policy()) {
         Ok(request) => request,
         Err(AuthorizeError::Direct(error)) => return Err(direct(&error, &pending.raw)),
         Err(AuthorizeError::Redirect(error)) => {
-            return deliver(provider, &app.name, &error.into_response(Some(&provider.issuer())));
+            let issuer = pending.issuer(provider);
+            return deliver(provider, &app.name, &error.into_response(issuer.as_deref()));
         }
     };
     let refuse = |code, description| {
-        let answer = request.refused(code, description, Some(&provider.issuer()));
+        let answer = request.refused(code, description, pending.issuer(provider).as_deref());
         deliver(provider, &app.name, &answer)
     };
     if request.scopes.to_string().len() > SCOPES_BYTES_MAX {
@@ -142,7 +162,9 @@ async fn step(
     }
     // Only the consent form goes on from the consent page.
     let sign_in = pending.sign_in_asked().ok_or(PageError::RequestOver)?;
-    let visit = Visit { app, request: &request, started_at: pending.started_at, sign_in };
+    let (started_at, dialect) = (pending.started_at, pending.dialect.clone());
+    let dialect = dialect.as_deref();
+    let visit = Visit { app, request: &request, started_at, sign_in, dialect };
     let session = visitor.signed_in.as_ref().map(|user| &user.session);
     let consent = find_consent(provider, session, app).await?;
     match visit.next_step(session, consent.as_ref(), provider.now()) {
@@ -206,7 +228,7 @@ pub(super) fn send_code(
     let sealed = keyring
         .seal(Purpose::Code, &code, &*provider.entropy)
         .ok_or_else(|| PageError::Internal("a code could not be sealed".to_owned()))?;
-    let answer = visit.request.granted(sealed, Some(&provider.issuer()));
+    let answer = visit.request.granted(sealed, pending.issuer(provider).as_deref());
     deliver(provider, &visit.app.name, &answer)
 }
 
@@ -219,7 +241,7 @@ fn resources(asked: &[String], policy: &Policy) -> Vec<String> {
 }
 
 /// The error page of a request that nothing may be redirected for.
-pub(super) fn direct(error: &DirectError, raw: &RawAuthorizeRequest) -> PageError {
+pub(crate) fn direct(error: &DirectError, raw: &RawAuthorizeRequest) -> PageError {
     let quoted = |text: &str| text.chars().take(QUOTED_MAX).collect::<String>();
     let client_id = quoted(&raw.client_id);
     let (what_happened, for_developers) = match error {

@@ -152,7 +152,7 @@ impl AuthenticatedClient {
         }
         let proven = found.app.as_ref().and_then(|app| {
             prove(&provider.keyring(), presented.candidates(), app, &found.secrets, now)
-                .filter(|_| app.is_live() && app.dialect.as_deref() == dialect)
+                .filter(|_| app.is_live() && app.speaks(dialect))
         });
         let (Some(credential), Some(app)) = (proven, found.app.clone()) else {
             found.count_failure(provider, now).await?;

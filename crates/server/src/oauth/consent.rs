@@ -39,15 +39,16 @@ pub async fn decide(
         return Err(PageError::StaleForm);
     }
     let decision = Decision::read(&params)?;
-    let app = find_app(&provider, &pending.raw).await?;
+    let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     // It was good when the page was made; the app may have lost a scope or an address since.
     let request =
-        understand(&pending.raw, &app, &provider.policy()).map_err(|_| PageError::RequestOver)?;
+        understand(&pending, &app, &provider.policy()).map_err(|_| PageError::RequestOver)?;
     let visit = Visit {
         app: &app,
         request: &request,
         started_at: pending.started_at,
         sign_in: SignInAsked::NotYet,
+        dialect: pending.dialect.as_deref(),
     };
     let allowed = match decision {
         Decision::Allow(ticked) => visit.allowed(&ticked),
@@ -58,7 +59,8 @@ pub async fn decide(
         Stored::Over => Err(PageError::RequestOver),
         Stored::Denied => {
             let code = AuthorizeErrorCode::AccessDenied;
-            let refusal = request.refused(code, "the user said no", Some(&provider.issuer()));
+            let issuer = pending.issuer(&provider);
+            let refusal = request.refused(code, "the user said no", issuer.as_deref());
             deliver(&provider, &app.name, &refusal)
         }
         Stored::Given(consent) => {

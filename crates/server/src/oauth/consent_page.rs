@@ -40,7 +40,7 @@ pub(super) fn show(
         account: user.account(),
         switch_url: switch.sign_in_path(provider)?,
         scopes: scopes(visit, &policy, remembered),
-        lasts: lasts(&policy.lifetimes.for_app(&app.lifetimes)),
+        lasts: lasts(&policy.lifetimes_for(app, visit.dialect)),
         works_while_away: true,
         changes: remembered.and_then(|consent| changes(visit, &policy, consent, now)),
     };

@@ -74,9 +74,11 @@ async fn redeem_code(
     dialect: Option<&str>,
 ) -> Result<IssuedTokens, TokenError> {
     let code: AuthorizationCode = open(provider, Purpose::Code, &shown.code).await?;
+    let policy = provider.policy();
     let proof = Proof {
         app: &client.app,
         dialect,
+        relaxed: policy.relaxed(dialect),
         redirect_uri: shown.redirect_uri.as_deref(),
         verifier: shown.verifier.as_ref(),
     };
@@ -84,7 +86,7 @@ async fn redeem_code(
     let audience = pick_audience(&shown.resources, &code.resources)?;
     let redemption = Redemption {
         attempt: AttemptId::random(&*provider.entropy),
-        lifetimes: provider.policy().lifetimes.for_app(&client.app.lifetimes),
+        lifetimes: policy.lifetimes_for(&client.app, dialect),
         address: client.address,
         now: provider.now(),
         code,

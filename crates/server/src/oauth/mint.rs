@@ -64,7 +64,8 @@ pub(super) fn tokens(
     order: Order,
 ) -> Result<IssuedTokens, TokenError> {
     let now = provider.now();
-    let wish = provider.policy().lifetimes.for_app(&app.lifetimes).access_token;
+    let policy = provider.policy();
+    let wish = policy.lifetimes_for(app, grant.dialect.as_deref()).access_token;
     // A token that outlives its grant would promise what it cannot keep.
     let expires_in = wish.min(grant.expires_at.since(now));
     let token = AccessToken {
@@ -76,7 +77,6 @@ pub(super) fn tokens(
         expires_at: now.after(expires_in),
         key_binding: grant.key_binding.clone(),
     };
-    let policy = provider.policy();
     let format = policy.resource(&token.audience).map(|resource| resource.token_format);
     let access_token = match format {
         Some(TokenFormat::Jwt(algorithm)) => sign(provider, app, &grant, &token, algorithm)?,

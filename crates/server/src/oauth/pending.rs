@@ -31,6 +31,8 @@ const CONTINUE_PATH: &str = "/oauth/authorize/continue";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pending {
     pub raw: RawAuthorizeRequest,
+    /// The dialect of the endpoint it came to; `None`: the standard.
+    pub dialect: Option<String>,
     /// Of the code that will answer it; the grant's id follows from it, so that a consent clicked
     /// twice makes one grant.
     pub code_id: CodeId,
@@ -93,6 +95,7 @@ impl Pending {
         raw.nonce = None;
         Self {
             raw,
+            dialect: None,
             code_id: CodeId::random(entropy),
             app_name: app.name.clone(),
             started_at: now,
@@ -108,6 +111,12 @@ impl Pending {
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
             Stage::Consent { .. } => None,
         }
+    }
+
+    /// The `iss` of its answer (RFC 9207); a dialect may have none.
+    pub fn issuer(&self, provider: &Provider) -> Option<String> {
+        let policy = provider.policy();
+        (!policy.relaxed(self.dialect.as_deref()).iss).then(|| policy.issuer.clone())
     }
 
     /// The id of the grant that this request leads to.

@@ -88,6 +88,7 @@ pub fn new_app(
         rotates_refresh_tokens: true,
         optional_ticked: true,
         dialect: None,
+        also_standard: false,
         created_at: now,
         changed_at: now,
     }

@@ -49,6 +49,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         rotates_refresh_tokens: true,
         optional_ticked: true,
         dialect: None,
+        also_standard: false,
         created_at: owner.created_at,
         changed_at: owner.created_at,
     }
@@ -91,5 +92,6 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        dialects: Vec::new(),
     }
 }

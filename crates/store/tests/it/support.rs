@@ -120,6 +120,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         rotates_refresh_tokens: true,
         optional_ticked: false,
         dialect: None,
+        also_standard: false,
         created_at: NOW,
         changed_at: NOW,
     }

@@ -129,7 +129,8 @@ impl Wanted {
             scopes: self.ceiling.clone(),
             resources: self.resources.clone(),
             mode: Mode::Live,
-            dialect: client.app.dialect.clone(),
+            // Dialects have no client credentials.
+            dialect: None,
             session_id: None,
             auth_time: None,
             acr: None,

@@ -111,7 +111,8 @@ async fn rotate(
     to: RefreshState,
 ) -> Result<bool, TokenError> {
     let from = grant.refresh.ok_or_else(over)?;
-    let idle = provider.policy().lifetimes.for_app(&app.lifetimes).refresh_idle;
+    let dialect = grant.dialect.as_deref();
+    let idle = provider.policy().lifetimes_for(app, dialect).refresh_idle;
     let idle_expires_at = to.rotated_at.after(idle).min(grant.expires_at);
     let id = grant.id;
     let write =
