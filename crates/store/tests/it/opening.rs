@@ -30,7 +30,7 @@ on_both! {
         db.write(newer).await.unwrap();
         drop(db);
         let error = reason(Db::open(&database.url).await);
-        assert_eq!(error, DbError::NewerSchema { found: 999, known: 1 });
+        assert!(matches!(error, DbError::NewerSchema { found: 999, .. }), "{error}");
         assert!(error.to_string().contains("start the newer program"), "{error}");
     }
 }
