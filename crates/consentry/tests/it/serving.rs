@@ -95,6 +95,29 @@ async fn a_port_in_use_is_said_with_what_to_change() {
     assert!(stderr(&refused).contains("--exchange-port"), "{}", stderr(&refused));
 }
 
+/// What others could read in a folder.
+fn readable_by_others(folder: &std::path::Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o077;
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let all = entries.chain([folder.to_owned()]);
+    all.filter(|path| mode(path) != 0).map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn nobody_else_can_look_into_the_data_folder_even_if_they_could_before() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new("http://127.0.0.1:1");
+    let data = site.path("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _server = site.serve().await;
+    assert!(data.join("control.sock").exists());
+    assert_eq!(readable_by_others(&data), [""; 0]);
+    let log = std::fs::read_to_string(site.path("stderr")).unwrap();
+    assert!(log.contains("other users could look into the data directory"), "{log}");
+}
+
 #[tokio::test]
 async fn a_second_server_on_the_same_data_is_refused_and_the_first_is_unhurt() {
     let site = Site::new("http://127.0.0.1:1");
