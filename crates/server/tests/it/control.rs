@@ -74,6 +74,14 @@ async fn an_app_that_the_operator_creates_works_at_once() {
 }
 
 #[tokio::test]
+async fn the_operators_own_app_may_carry_the_providers_name() {
+    let app = TestApp::start().await;
+    app.add_user("dev", &[Role::Developer]).await;
+    let (status, made) = post(&app, "/apps", &new_app(&json!({ "name": "Test Exchange" }))).await;
+    assert_eq!((status, &made["name"]), (StatusCode::CREATED, &json!("Test Exchange")), "{made}");
+}
+
+#[tokio::test]
 async fn an_app_that_moves_here_keeps_its_credentials() {
     let app = TestApp::start().await;
     app.add_user("dev", &[Role::Developer]).await;
