@@ -13,7 +13,11 @@ use crate::time::Timestamp;
 pub enum AuditActor {
     User(UserId),
     App(AppId),
-    /// The command line or a job.
+    /// A user of the machine, by its number there; `None` where the kernel does not tell.
+    CommandLine {
+        uid: Option<u32>,
+    },
+    /// A job, or somebody who is nobody yet.
     System,
 }
 
@@ -90,7 +94,7 @@ impl AuditEvent {
         let (app_id, user_id) = match actor {
             AuditActor::User(id) => (None, Some(id)),
             AuditActor::App(id) => (Some(id), None),
-            AuditActor::System => (None, None),
+            AuditActor::CommandLine { .. } | AuditActor::System => (None, None),
         };
         Self {
             at,
