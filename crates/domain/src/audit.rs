@@ -50,6 +50,8 @@ kinds! {
     UserUnblocked = "user.unblocked",
     ConsentGiven = "consent.given",
     ConsentDenied = "consent.denied",
+    /// Somebody changed the form: it allowed what was not asked. Nothing was given.
+    ConsentFormRefused = "consent.form_refused",
     ConsentNarrowed = "consent.narrowed",
     ConsentWithdrawn = "consent.withdrawn",
     GrantCreated = "grant.created",
