@@ -102,7 +102,7 @@ pub async fn create(
     let policy = provider.policy();
     let mut typed = form::read(&form.params, form::offered_scopes(&policy, &ScopeSet::new()))?;
     let kind = form.params.one("kind")?.unwrap_or_default();
-    let draft = match form::check(&mut typed, kind) {
+    let draft = match form::check(&mut typed, kind, provider.pages.brand_name()) {
         Ok(draft) => draft,
         Err(errors) => {
             return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));

@@ -43,7 +43,11 @@ pub async fn details(
     let as_it_stands = form_of(&owner.app, &provider.policy());
     let typed = form::read(&form.params, Vec::new())?;
     let typed = AppForm { kind: as_it_stands.kind, ..with_lists_of(as_it_stands, typed) };
-    let (about, errors) = form::check_about(&typed);
+    let (about, mut errors) = form::check_about(&typed);
+    // A name that the operator gave may stay.
+    if about.name != owner.app.name && errors.name.is_none() {
+        errors.name = form::imitation_error(&about.name, provider.pages.brand_name());
+    }
     if !form::is_clean(&errors) {
         return again(&provider, owner, typed, errors).await;
     }

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::display;
 use crate::pages::views::{self, AppForm, AppFormErrors, LineError, ScopeChoice};
+use crate::review::look_alike;
 
 /// In characters.
 pub const NAME_MIN: usize = 3;
@@ -91,10 +92,16 @@ pub fn offered_scopes(policy: &Policy, besides: &ScopeSet) -> Vec<ScopeChoice> {
     .collect()
 }
 
-/// Check the form `new-app`. What is wrong with a scope is written into `form`.
-pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, Box<AppFormErrors>> {
+/// Check the form `new-app`. What is wrong with a scope is written into `form`. `ours`: the name of
+/// the provider.
+pub fn check(
+    form: &mut AppForm,
+    kind_given: &str,
+    ours: &str,
+) -> Result<Draft, Box<AppFormErrors>> {
     let kind = parse_kind(kind_given);
     let (about, mut errors) = check_about(form);
+    errors.name = errors.name.or_else(|| imitation_error(&about.name, ours));
     if kind.is_none() {
         errors.kind = Some("Choose what kind of app it is.".to_owned());
     }
@@ -217,6 +224,17 @@ pub fn name_error(name: &str) -> Option<&'static str> {
         return Some("Use single spaces.");
     }
     (!name.chars().any(char::is_alphabetic)).then_some("Use at least one letter.")
+}
+
+/// Users trust what carries the provider's name, so no developer may take it: not even a reviewer
+/// sees every look-alike. The operator's own apps are made on the command line, which does not ask.
+pub fn imitation_error(name: &str, ours: &str) -> Option<String> {
+    look_alike::imitates(name, ours).then(|| {
+        format!(
+            "This contains “{ours}” or reads like it: users would take the app for ours. Choose \
+             another name."
+        )
+    })
 }
 
 /// Formatting characters that change how the rest looks, or look like nothing (Unicode TR 36 §3).
