@@ -148,6 +148,14 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
         }
     }
+
+    /// What an endpoint for it does, as developers read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "codes become tokens",
+            Self::RefreshToken => "tokens are refreshed",
+        }
+    }
 }
 
 impl Dialect {

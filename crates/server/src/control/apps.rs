@@ -198,8 +198,7 @@ fn operators_app(
         client_id: new.client_id.clone().unwrap_or(app.client_id),
         publisher: new.publisher.clone().unwrap_or(app.publisher),
         addresses: new.addresses.clone(),
-        dialect: new.dialect.clone(),
-        also_standard: new.dialect.is_some() && new.also_standard,
+        also_standard: app.dialect.is_some() && new.also_standard,
         service_scopes,
         ..app
     }
@@ -215,9 +214,9 @@ fn check(new: &NewApp, policy: &Policy) -> Result<Draft, Vec<String>> {
     let redirect_uris = check_redirect_uris(new, &mut mistakes);
     check_scopes(new, policy, &mut mistakes);
     let unknown = new.dialect.as_deref().filter(|name| policy.dialect(name).is_none());
-    mistakes.extend(unknown.map(|name| {
-        format!("dialect: {name} is not among the `dialects` of the config")
-    }));
+    mistakes.extend(
+        unknown.map(|name| format!("dialect: {name} is not among the `dialects` of the config")),
+    );
     check_credentials(new, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(mistakes);
@@ -236,6 +235,7 @@ fn check(new: &NewApp, policy: &Policy) -> Result<Draft, Vec<String>> {
             terms_url: None,
         },
         kind: new.kind,
+        dialect: new.dialect.clone(),
         redirect_uris,
         requested: new.scopes.iter().map(request).collect(),
     })
