@@ -306,6 +306,98 @@ mod tests {
         }
     }
 
+    /// What a stream is made of; `#` becomes the number of the piece. Bodies look like requests.
+    const PIECES: [&str; 32] = [
+        "GET /# HTTP/1.1\r\n\r\n",
+        "GET /# HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "POST /# HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+        "POST /# HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /# HTTP/1.1\r\nTransfer-Encoding: chunked\r\nUpgrade: h2c\r\n\r\n",
+        "POST /# HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+        "POST /# HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n",
+        "CONNECT a:1 HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "POST /# HTTP/1.1\r\n",
+        "Content-Length: 5\r\n",
+        "Content-Length:\t+5 \r\n",
+        "P /# HTTP/1.1\r\n\
+         Content-Length: 0000000000000000000000000000000000000000000000005\r\n\r\n",
+        "content-length: 40\n",
+        "Transfer-Encoding: chunked\r\n",
+        "transfer-encoding: x, chunked\r\n",
+        "X: a\r\n",
+        "X: a\n",
+        "5\r\nA /b \r\n",
+        "5;a=\"\r\nA /b \r\n",
+        "0000000000000000000000000000000000000000000000000000000000000000A\r\n\r\n\r\nA /c B\r\n",
+        "5\r\nA /b ",
+        "5 \t;\n\r\nA /b \r\n",
+        "0\r\n\r\n",
+        "0\r\n",
+        "000\r\n \r\n",
+        "A /b ",
+        "\r\n",
+        "\n",
+        "\r",
+        " \r\n",
+        "\0",
+    ];
+
+    /// The targets of the requests that `text` holds, as we see them.
+    fn our_targets(text: &str) -> Vec<String> {
+        let (mut framing, mut targets) = (Framing::default(), Vec::new());
+        for byte in text.bytes() {
+            let began = framing.head.began;
+            if framing.follow(&mut [byte]) == 0 {
+                break;
+            }
+            if framing.head.began && !began {
+                let line = str::from_utf8(&framing.line).unwrap();
+                targets.extend(line.split(' ').nth(1).map(str::to_owned));
+            }
+        }
+        targets
+    }
+
+    /// The same as hyper sees them behind us, with the bodies that it could read.
+    async fn hypers_targets(text: String) -> Vec<String> {
+        use http_body_util::BodyExt as _;
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        client.write_all(text.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let targets = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = std::sync::Arc::clone(&targets);
+        let service = hyper::service::service_fn(move |request: http::Request<_>| {
+            seen.lock().unwrap().push(request.uri().to_string());
+            async move {
+                let _ = hyper::body::Incoming::collect(request.into_body()).await;
+                Ok::<_, std::convert::Infallible>(http::Response::new(crate::body::Body::empty()))
+            }
+        });
+        let limits = crate::ConnectionLimits::default();
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let _ = crate::serve_connection(server, service, &limits, &shutdown).await;
+        let _ = client.read_to_end(&mut Vec::new()).await;
+        std::mem::take(&mut *targets.lock().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn hyper_sees_no_request_where_we_see_none_g3(
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 1..9),
+        ) {
+            let numbered = pieces.iter().enumerate();
+            let text: String =
+                numbered.map(|(at, piece)| piece.replace('#', &at.to_string())).collect();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (ours, hypers) = (our_targets(&text), runtime.block_on(hypers_targets(text)));
+            prop_assert!(ours.starts_with(&hypers), "{:?} {:?}", ours, hypers);
+        }
+    }
+
     const TWO: &str = "A\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     #[test]
