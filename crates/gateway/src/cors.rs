@@ -1,4 +1,4 @@
-//! CORS: which web pages may call an API from a browser (the Fetch standard, “CORS protocol”). Calls
+//! CORS: which web pages may call an API from a browser (Fetch standard, “CORS protocol”). Calls
 //! carry a token and never cookies, so there is no `Access-Control-Allow-Credentials`. What an API
 //! with its own idea of this says is replaced, so that there is one answer.
 

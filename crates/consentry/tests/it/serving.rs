@@ -296,11 +296,25 @@ async fn a_host_that_is_nobodys_is_refused_with_what_to_check_m2() {
 #[tokio::test]
 async fn a_page_on_another_origin_calls_the_apis_of_the_demo() {
     let demo = Demo::start(BINARY).await;
-    for (provider, path) in [(&demo.exchange, "/api/v4/"), (&demo.drive, "/v2/")] {
-        let url = format!("{}{path}nothing-of-the-kind", provider.issuer);
-        let call = Client::new().get(url).header("origin", "http://localhost:5173");
-        let refused = call.send().await.unwrap();
+    let paths =
+        [(&demo.exchange, "/api/v4/trade-account/balance", "POST"), (&demo.drive, "/v2/me", "GET")];
+    for (provider, path, method) in paths {
+        let url = format!("{}{path}", provider.issuer);
+        let from_page =
+            |method| Client::new().request(method, &url).header("origin", "http://localhost:5173");
+        let asked = from_page(reqwest::Method::OPTIONS)
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "authorization");
+        let allowed = asked.send().await.unwrap();
+        assert_eq!(allowed.status(), StatusCode::NO_CONTENT);
+        assert_eq!(allowed.headers()["access-control-allow-origin"], "*");
+        let methods = allowed.headers()["access-control-allow-methods"].to_str().unwrap();
+        assert!(methods.split(", ").any(|allowed| allowed == method), "{methods}");
+        let refused = from_page(method.parse().unwrap()).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(refused.headers()["access-control-allow-origin"], "*");
+        let readable = refused.headers()["access-control-expose-headers"].to_str().unwrap();
+        assert!(readable.contains("WWW-Authenticate"), "{readable}");
     }
 }
 
