@@ -17,6 +17,7 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 mod brand;
+mod cors;
 mod dialect;
 mod dialect_schema;
 mod environment;

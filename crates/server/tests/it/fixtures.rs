@@ -76,6 +76,8 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         routes: RouteTable::new(),
         rate_per_app: None,
         rate_per_user: None,
+        cors: None,
+        drop_request_headers: [].into(),
     };
     Policy {
         issuer: ISSUER.to_owned(),
