@@ -145,8 +145,8 @@ fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAdd
     client
 }
 
-/// Does a neighbour say that it speaks for somebody, and is not believed? From a public address that
-/// is an everyday lie; from here it is most likely a proxy that the config does not know.
+/// Does a neighbour say that it speaks for somebody, and is not believed? From a public address
+/// that is an everyday lie; from here it is most likely a proxy that the config does not know.
 fn is_unheard_proxy(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> bool {
     let peer = peer.to_canonical();
     let is_near = match peer {

@@ -151,6 +151,9 @@ async fn init_makes_what_serve_needs_and_never_overwrites() {
     std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
     let init =
         ["init", "new", "--admin-email", "a@example.com", "--admin-password-file", "password"];
+    let asked = run(folder.path(), &init[..4]).await;
+    assert_eq!(asked.status.code(), Some(2), "no terminal to ask on");
+    assert!(stderr(&asked).contains("--admin-password-file"), "{}", stderr(&asked));
     let made = run(folder.path(), &init).await;
     assert!(made.status.success(), "{}", stderr(&made));
     let key = std::fs::read(folder.path().join("new/master.key")).unwrap();
