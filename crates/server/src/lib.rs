@@ -11,6 +11,7 @@ pub mod csrf;
 pub mod display;
 pub mod error;
 pub mod flash;
+pub mod foreign_hash;
 pub mod form;
 pub mod headers;
 pub mod oauth;

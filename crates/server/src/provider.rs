@@ -11,6 +11,7 @@ use domain::time::{Clock, Timestamp};
 use store::Store;
 
 use crate::cookie::CookieNames;
+use crate::foreign_hash::ForeignHashes;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
 
@@ -25,6 +26,7 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
 }
 
@@ -42,7 +44,8 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
         let ProviderParts { policy, store, pages, clock, entropy } = parts;
-        Arc::new(Self { policy, store, pages, clock, entropy, passwords, cookies })
+        let foreign_hashes = ForeignHashes::default();
+        Arc::new(Self { policy, store, pages, clock, entropy, passwords, foreign_hashes, cookies })
     }
 
     pub fn now(&self) -> Timestamp {

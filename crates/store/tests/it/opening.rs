@@ -30,7 +30,8 @@ on_both! {
         db.write(newer).await.unwrap();
         drop(db);
         let error = reason(Db::open(&database.url).await);
-        assert_eq!(error, DbError::NewerSchema { found: 999, known: 1 });
+        let newer = matches!(error, DbError::NewerSchema { found: 999, known: 3.. });
+        assert!(newer, "{error}");
         assert!(error.to_string().contains("start the newer program"), "{error}");
     }
 }
