@@ -2,6 +2,7 @@
 //! screen.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
@@ -103,6 +104,11 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/apps", get(control::apps::list).post(control::apps::create))
         .route("/apps/{client_id}", get(control::apps::show))
         .route("/apps/{client_id}/suspend", post(control::apps::suspend))
+        .route(
+            "/import/apps",
+            post(control::import::import)
+                .layer(DefaultBodyLimit::max(control::import::BODY_BYTES_MAX)),
+        )
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/keys/rotate", post(control::keys::rotate))
