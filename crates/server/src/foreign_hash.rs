@@ -182,26 +182,21 @@ impl ForeignHashes {
         Ok((Arc::clone(&line.turn), Place { lines: Arc::clone(&self.lines), app }))
     }
 
-    /// The first of `tries` that is right, as its position. The turn comes back, or goes when the
-    /// work is done: somebody who hangs up does not get another one meanwhile.
+    /// The position of the first of `tries` that is right. `None`: the work broke off. The turn
+    /// goes along until the work is done: who hangs up does not get another one meanwhile.
     pub async fn check(
         &self,
         turn: Turn,
         passwords: &Passwords,
         tries: Vec<(Secret, ForeignHash)>,
-    ) -> (Option<usize>, Option<Turn>) {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return (None, None);
-        };
+    ) -> Option<(Option<usize>, Turn)> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let work = move || {
             let right = tries.iter().position(|(secret, hash)| is_right(secret, hash));
             drop(permit);
             (right, turn)
         };
-        match passwords.run(work).await {
-            Some((right, turn)) => (right, Some(turn)),
-            None => (None, None),
-        }
+        passwords.run(work).await
     }
 }
 

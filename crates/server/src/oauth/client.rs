@@ -157,10 +157,10 @@ impl AuthenticatedClient {
             prove(&provider.keyring(), presented.candidates(), app, &found.secrets, now)
                 .filter(|_| admitted.is_some())
         });
-        let first_use = match admitted.filter(|_| known.is_none()) {
-            Some(app) => FirstUse::of(app, presented.candidates(), &found.secrets, now),
-            None => None,
-        };
+        // Slow, and counts and notes by itself.
+        let first_use = admitted
+            .filter(|_| known.is_none())
+            .and_then(|app| FirstUse::of(app, presented.candidates(), &found.secrets, now));
         let proven = match &first_use {
             Some(first_use) => first_use.prove(provider, &found.throttle_key).await?.map(Some),
             None => known,

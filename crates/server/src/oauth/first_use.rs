@@ -23,20 +23,21 @@ const CHECKS_MAX: usize = 2;
 /// An app with a foreign hash, and what was shown that is no secret we know.
 pub(super) struct FirstUse<'a> {
     app: &'a App,
-    shown: Vec<&'a Candidate>,
+    shown: Vec<Candidate>,
 }
 
 impl<'a> FirstUse<'a> {
     /// `None`: there is nothing to check slowly.
     pub(super) fn of(
         app: &'a App,
-        candidates: &'a [Candidate],
+        candidates: &[Candidate],
         secrets: &[ClientSecret],
         now: Timestamp,
     ) -> Option<Self> {
         let shown: Vec<_> = candidates
             .iter()
             .filter(|one| one.client_id == app.client_id && one.secret.is_some())
+            .cloned()
             .collect();
         let waits = app.kind.is_confidential() && foreign(secrets, now).next().is_some();
         (waits && !shown.is_empty()).then_some(Self { app, shown })
@@ -51,43 +52,36 @@ impl<'a> FirstUse<'a> {
         provider: &Provider,
         throttle_key: &str,
     ) -> Result<Option<CredentialId>, TokenError> {
-        let turn = match provider.foreign_hashes.turn(self.app.id).await {
-            Ok(turn) => turn,
-            Err(Busy) => return Err(TokenError::Busy),
-        };
+        let turn =
+            provider.foreign_hashes.turn(self.app.id).await.map_err(|Busy| TokenError::Busy)?;
         let now = provider.now();
         let secrets = self.count_and_read(provider, throttle_key, now).await?;
         // Whoever was in front may have shown the same secret.
-        let shown: Vec<Candidate> = self.shown.iter().map(|one| (*one).clone()).collect();
-        if let Some(Some(id)) = prove(&provider.keyring(), &shown, self.app, &secrets, now) {
-            let key = throttle_key.to_owned();
-            let write = async move |tx: &mut Tx<'_>| throttles::clear(tx, &key).await;
-            self.note(provider.store.db.write(write).await.map(drop));
+        if let Some(Some(id)) = prove(&provider.keyring(), &self.shown, self.app, &secrets, now) {
+            self.note(provider, throttle_key, None, now).await;
             return Ok(Some(id));
         }
-        let tries: Vec<(Secret, &ClientSecret, ForeignHash)> = shown
-            .into_iter()
-            .filter_map(|candidate| candidate.secret)
-            .flat_map(|secret| {
-                foreign(&secrets, now).map(move |(row, hash)| (secret.clone(), row, hash.clone()))
-            })
+        let shown = self.shown.iter().filter_map(|candidate| candidate.secret.as_ref());
+        let tries: Vec<(&Secret, CredentialId, &ForeignHash)> = shown
+            .flat_map(|secret| foreign(&secrets, now).map(move |(id, hash)| (secret, id, hash)))
             .take(CHECKS_MAX)
             .collect();
-        let pairs = tries.iter().map(|(secret, _, hash)| (secret.clone(), hash.clone())).collect();
-        let (right, _turn) = provider.foreign_hashes.check(turn, &provider.passwords, pairs).await;
-        let Some((secret, row, hash)) = right.and_then(|at| tries.get(at)) else {
+        let pairs = tries.iter().map(|(secret, _, hash)| ((*secret).clone(), (*hash).clone()));
+        let checked =
+            provider.foreign_hashes.check(turn, &provider.passwords, pairs.collect()).await;
+        // Kept until the hash has given way, so that the next in line finds the MAC.
+        let (right, _turn) = checked.ok_or(TokenError::Internal("a secret's check broke off"))?;
+        let Some((secret, id, hash)) = right.and_then(|at| tries.get(at)) else {
             return Ok(None);
         };
-        let mac = provider.keyring().secret_mac(secret.expose().as_bytes());
-        let (id, hash, hint) = (row.id, hash.clone(), secret_hint(secret.expose()));
-        let key = throttle_key.to_owned();
-        let write = async move |tx: &mut Tx<'_>| {
-            // Lost against another node: the same secret was right there.
-            client_secrets::upgrade(tx, id, &hash, &mac, &hint, now).await?;
-            throttles::clear(tx, &key).await
+        let upgrade = Upgrade {
+            id: *id,
+            from: (*hash).clone(),
+            mac: provider.keyring().secret_mac(secret.expose().as_bytes()),
+            hint: secret_hint(secret.expose()),
         };
-        self.note(provider.store.db.write(write).await);
-        Ok(Some(id))
+        self.note(provider, throttle_key, Some(upgrade), now).await;
+        Ok(Some(*id))
     }
 
     async fn count_and_read(
@@ -114,21 +108,43 @@ impl<'a> FirstUse<'a> {
         })
     }
 
-    /// The secret was right, whether or not that could be kept.
-    fn note(&self, written: Result<(), DbError>) {
-        if let Err(error) = written {
+    /// Replace the hash, and forget failures. The secret was right, whether or not that is kept.
+    async fn note(
+        &self,
+        provider: &Provider,
+        throttle_key: &str,
+        upgrade: Option<Upgrade>,
+        now: Timestamp,
+    ) {
+        let key = throttle_key.to_owned();
+        let write = async move |tx: &mut Tx<'_>| {
+            if let Some(Upgrade { id, from, mac, hint }) = &upgrade {
+                // Lost against another node: it found the same secret right.
+                client_secrets::upgrade(tx, *id, from, mac, hint, now).await?;
+            }
+            throttles::clear(tx, &key).await
+        };
+        if let Err(error) = provider.store.db.write(write).await {
             tracing::warn!(%error, app = %self.app.id, "the first use of a secret was not noted");
         }
     }
 }
 
+/// What takes the place of a hash.
+struct Upgrade {
+    id: CredentialId,
+    from: ForeignHash,
+    mac: [u8; 32],
+    hint: String,
+}
+
 fn foreign(
     secrets: &[ClientSecret],
     now: Timestamp,
-) -> impl Iterator<Item = (&ClientSecret, &ForeignHash)> {
+) -> impl Iterator<Item = (CredentialId, &ForeignHash)> {
     secrets.iter().filter(move |secret| secret.is_live(now)).filter_map(|secret| {
         match &secret.proof {
-            SecretProof::Foreign(hash) => Some((secret, hash)),
+            SecretProof::Foreign(hash) => Some((secret.id, hash)),
             SecretProof::Mac(_) => None,
         }
     })

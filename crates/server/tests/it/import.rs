@@ -181,12 +181,18 @@ async fn the_first_use_of_a_secret_replaces_its_foreign_hash() {
     let before = secrets(&app, "moved").await.remove(0);
     assert!(matches!(before.proof, SecretProof::Foreign(_)));
     assert_eq!(before.hint, "", "nobody knows how the secret ends");
+    let owner =
+        app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    let browser = app.signed_in(&owner.unwrap()).await;
+    let page = format!("/apps/{}", before.app_id);
+    assert!(browser.get(&page).await.text().contains("Brought along when the app moved here"));
     assert_eq!(ask(&app, "moved", BCRYPT_SECRET).await.status, StatusCode::OK);
     let after = secrets(&app, "moved").await.remove(0);
     let mac = app.provider.keyring().secret_mac(BCRYPT_SECRET.as_bytes());
     assert_eq!(after.proof, SecretProof::Mac(mac), "the hash is gone");
     assert_eq!((after.id, after.hint.as_str()), (before.id, "t 2"));
     assert_eq!(after.last_used_at, Some(app.provider.now()));
+    assert!(!browser.get(&page).await.text().contains("Brought along"));
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ pub(super) fn check(entry: &Value, policy: &Policy) -> Result<Entry, Vec<String>
     let requested = reader.scopes(policy);
     let entry = Entry {
         client_id: reader.client_id(),
-        owner: reader.required("owner").to_owned(),
+        owner: reader.owner(),
         secret: reader.secret(kind),
         publisher: reader.publisher(),
         service_scopes: reader.service_scopes(kind, &requested),
@@ -162,15 +162,6 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn required(&mut self, field: &str) -> &'e str {
-        let before = self.reasons.len();
-        let text = self.text(field).unwrap_or_default().trim();
-        if text.is_empty() && self.reasons.len() == before {
-            self.refuse(field, "is missing");
-        }
-        text
-    }
-
     /// Texts separated by spaces, or an array of texts.
     fn list(&mut self, field: &str) -> Vec<&'e str> {
         match self.fields.get(field) {
@@ -186,18 +177,31 @@ impl<'e> Reader<'e> {
     }
 
     fn client_id(&mut self) -> String {
-        // Bitport's are numbers, and programs that export them write them as such.
+        // Some providers' are numbers, and programs that export them write them as such.
         if let Some(Value::Number(number)) = self.fields.get("client_id")
             && (number.is_u64() || number.is_i64())
         {
             return number.to_string();
         }
-        let id = self.required("client_id");
-        if id.len() > ID_BYTES_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let before = self.reasons.len();
+        let id = self.text("client_id").unwrap_or_default().trim();
+        if id.is_empty() {
+            if self.reasons.len() == before {
+                self.refuse("client_id", "is missing");
+            }
+        } else if id.len() > ID_BYTES_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             let reason = format!("use 1 to {ID_BYTES_MAX} visible ASCII characters, no space");
             self.refuse("client_id", reason);
         }
         id.to_owned()
+    }
+
+    fn owner(&mut self) -> String {
+        let owner = self.text("owner").unwrap_or_default().trim();
+        if owner.is_empty() {
+            self.refuse("owner", "is missing; --owner names it for all that have none");
+        }
+        owner.to_owned()
     }
 
     fn kind(&mut self) -> AppKind {
