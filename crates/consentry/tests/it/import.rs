@@ -19,6 +19,9 @@ const ARGON2: &str =
     "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 const ARGON2_SECRET: &str = "password";
 
+const APP: &str = r#"{ "client_id": "a", "name": "Good", "kind": "service", "client_secret": "hunter2",
+        "owner": "dev@example.com" }"#;
+
 /// A site with the developer dev@example.com.
 async fn site() -> Site {
     let site = Site::new("http://127.0.0.1:1");
@@ -139,8 +142,7 @@ async fn each_refused_line_is_said_with_its_place_and_reasons_and_the_others_are
 #[tokio::test]
 async fn a_file_that_cannot_be_read_to_its_end_imports_nothing() {
     let site = site().await;
-    let app = r#"{ "client_id": "a", "name": "Good", "kind": "service", "client_secret": "hunter2",
-        "owner": "dev@example.com" }"#;
+    let app = APP;
     let not_csv = "client_id,name,redirect_uri\nhunter2,x,y\n";
     for (file, content, code, reason) in [
         (
@@ -176,12 +178,21 @@ async fn a_file_that_cannot_be_read_to_its_end_imports_nothing() {
     assert_eq!(absent.status.code(), Some(1));
     assert!(stderr(&absent).contains("absent.csv cannot be read"), "{}", stderr(&absent));
     assert_eq!(client_ids(&site).await, [""; 0]);
-    // A misspelt member of JSON concerns its app alone, and its line is told.
+}
+
+#[tokio::test]
+async fn a_bad_app_in_a_json_file_concerns_itself_alone_and_its_line_is_told() {
+    let site = site().await;
+    let app = APP;
     let two =
         format!("[\n{app},\n{}]", app.replace("\"a\"", "\"b\"").replace("\"kind\"", "\"kin\""));
     let (code, stdout, said) = import(&site, "two.json", &two, &[]).await;
     assert_eq!((code, &*stdout), (1, "imported 1, refused 1, already there 0\n"));
     assert!(said.starts_with("two.json:4: there is no field kin. Did you mean kind?"), "{said}");
+    let endless = app.replace("Good", &"x".repeat(1 << 20)).replace("\"a\"", "\"c\"");
+    let (code, stdout, said) = import(&site, "c.json", &format!("[{endless},{app}]"), &[]).await;
+    assert_eq!((code, &*stdout), (1, "imported 0, refused 1, already there 1\n"));
+    assert!(said.starts_with("c.json:1: the app has 1048"), "{said}");
 }
 
 #[tokio::test]

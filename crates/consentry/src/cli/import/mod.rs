@@ -24,6 +24,8 @@ mod json;
 const BATCH: usize = 200;
 /// Bytes of one request, about; the server takes twice as many.
 const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of one app; none needs as many.
+const ENTRY_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -165,8 +167,8 @@ impl Import<'_> {
         while let Some(Line { number, entry }) = lines.recv().await {
             match entry.and_then(|entry| self.complete(entry, number)) {
                 Err(reason) => self.refuse(number, &[reason])?,
-                Ok(entry) => {
-                    batch.bytes += entry.to_string().len();
+                Ok((entry, bytes)) => {
+                    batch.bytes += bytes;
                     batch.numbers.push(number);
                     batch.entries.push(entry);
                 }
@@ -180,8 +182,13 @@ impl Import<'_> {
         reading.await.map_err(|_| Failure::Failed("reading the file broke off".to_owned()))?
     }
 
-    /// Fill in the owner. Refused: unknown fields, and a client id that came before.
-    fn complete(&mut self, mut entry: Map<String, Value>, number: u64) -> Result<Value, String> {
+    /// Fill in the owner; the entry with its size. Refused: unknown fields, a client id that came
+    /// before, more than fits into a request.
+    fn complete(
+        &mut self,
+        mut entry: Map<String, Value>,
+        number: u64,
+    ) -> Result<(Value, usize), String> {
         if let Some(reason) = entry.keys().find_map(|name| unknown_field(name)) {
             return Err(reason);
         }
@@ -194,11 +201,19 @@ impl Import<'_> {
         let client_id = match entry.get("client_id") {
             Some(Value::String(text)) => text.trim().to_owned(),
             Some(Value::Number(number)) => number.to_string(),
-            _ => return Ok(entry.into()),
+            _ => String::new(),
         };
-        match self.seen.insert(client_id.clone(), number).filter(|_| !client_id.is_empty()) {
-            Some(before) => Err(format!("client_id: line {before} has {client_id} too")),
-            None => Ok(entry.into()),
+        if !client_id.is_empty()
+            && let Some(before) = self.seen.insert(client_id.clone(), number)
+        {
+            return Err(format!("client_id: line {before} has {client_id} too"));
+        }
+        let entry = Value::from(entry);
+        match entry.to_string().len() {
+            bytes if bytes > ENTRY_BYTES_MAX => {
+                Err(format!("the app has {bytes} bytes, and {ENTRY_BYTES_MAX} are allowed"))
+            }
+            bytes => Ok((entry, bytes)),
         }
     }
 
