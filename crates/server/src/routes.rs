@@ -2,6 +2,7 @@
 //! screen.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
@@ -105,6 +106,11 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/apps/{client_id}", get(control::apps::show))
         .route("/apps/{client_id}/suspend", post(control::apps::suspend))
         .route("/apps/{client_id}/resume", post(control::apps::resume))
+        .route(
+            "/import/apps",
+            post(control::import::import)
+                .layer(DefaultBodyLimit::max(control::import::BODY_BYTES_MAX)),
+        )
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/users/{email}/unblock", post(control::users::unblock))

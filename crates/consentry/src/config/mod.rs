@@ -42,6 +42,8 @@ pub use listen::Listen;
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
 
+pub(crate) use problem::nearest;
+
 use dialect::Dialects;
 use problem::line_and_column;
 use reader::{Document, Section, Spot};

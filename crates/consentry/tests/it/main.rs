@@ -20,6 +20,7 @@ mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
 mod durability;
+mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
 mod refresh;

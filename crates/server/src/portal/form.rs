@@ -298,7 +298,8 @@ fn description_error(text: &str) -> Option<&'static str> {
     text.chars().any(bad).then_some("Leave out control characters.")
 }
 
-fn purpose_error(text: &str) -> Option<&'static str> {
+/// Told to users and reviewers.
+pub fn purpose_error(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         return Some("Say in a sentence why the app needs this.");
     }

@@ -19,6 +19,7 @@ mod consent;
 mod control;
 mod discovery;
 mod fixtures;
+mod import;
 mod introspect;
 mod my_apps;
 mod refresh;
