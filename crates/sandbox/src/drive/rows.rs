@@ -103,12 +103,15 @@ pub(crate) fn create_top_folder(
     name: &str,
     now: i64,
 ) -> Result<()> {
-    let taken = "SELECT COUNT(*) FROM folders
-        WHERE owner = ?1 AND parent IS NULL AND (name = ?2 OR name GLOB ?2 || ' ([0-9]*)')";
-    let taken: i64 = tx.query_row(taken, (user.id, name), |row| row.get(0))?;
-    let name = if taken == 0 { name.to_owned() } else { format!("{name} ({})", taken + 1) };
+    let taken = "SELECT 1 FROM folders WHERE owner = ?1 AND parent IS NULL AND name = ?2";
+    let mut taken = tx.prepare_cached(taken)?;
+    let (mut free, mut number) = (name.to_owned(), 1_u32);
+    while taken.exists((user.id, &free))? {
+        number = number.saturating_add(1);
+        free = format!("{name} ({number})");
+    }
     let sql = "INSERT INTO folders (code, owner, name, created_at) VALUES (?1, ?2, ?3, ?4)";
-    tx.prepare_cached(sql)?.execute((code, user.id, name, now))?;
+    tx.prepare_cached(sql)?.execute((code, user.id, free, now))?;
     Ok(())
 }
 

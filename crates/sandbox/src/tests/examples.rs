@@ -204,6 +204,28 @@ async fn every_call_of_the_exchange_refuses_a_wrong_body_in_the_documented_shape
     }
 }
 
+#[tokio::test]
+async fn every_call_of_the_drive_says_what_was_wrong_in_the_documented_shape() {
+    let document: Value = serde_saphyr::from_str(drive::OPENAPI).unwrap();
+    let world = World::new();
+    let mut refused = Vec::new();
+    for call in calls(&document) {
+        // Anything can be searched for, and signed links are no part of the API.
+        let names_something = call.path.ends_with("{code}") || call.path.contains("{code}/");
+        if call.path.starts_with("/v2/dl/") || !(names_something || call.method == Method::POST) {
+            continue;
+        }
+        let path = call.path.replace("{code}", "none");
+        let answer = world.drive("alice", call.method.clone(), &path).await;
+        assert_eq!(answer.status, 200, "{}", call.name());
+        let (schema, _) = documented(&document, &call, &answer);
+        check(&document, schema, &answer.json()).unwrap();
+        assert_eq!(answer.json()["status"], "error", "{}", call.name());
+        refused.push(call.name());
+    }
+    assert_eq!(refused.len(), 8, "{refused:?}");
+}
+
 /// Every response's and request's example is of its own shape, errors included.
 #[test]
 fn every_example_of_the_documents_has_the_shape_that_is_described_beside_it() {

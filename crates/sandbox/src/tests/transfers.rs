@@ -61,6 +61,17 @@ async fn the_same_torrent_twice_is_two_folders_and_a_restart_loses_nothing() {
     let history = world.drive("alice", Method::GET, "/v2/transfers").await.json();
     assert_eq!(history["data"][0]["folder_id"], found["folders"][1]["code"], "newest first");
     assert_eq!(history["data"][0]["file_id"], Value::Null, "it has several");
+    // A name that is free again is taken again.
+    let first = format!("/v2/cloud/{}", found["folders"][0]["code"].as_str().unwrap());
+    world.drive("alice", Method::DELETE, &first).await;
+    world.start_transfer("alice", TEXTS).await;
+    world.advance(60_000);
+    let found = world.drive_data("alice", "/v2/search/field").await;
+    let names: Vec<&Value> =
+        found["folders"].as_array().unwrap().iter().map(|each| &each["name"]).collect();
+    assert_eq!(names, ["Field guide", "Field guide (2)"]);
+    let history = world.drive("alice", Method::GET, "/v2/transfers").await.json();
+    assert_eq!(history["data"][2]["folder_id"], Value::Null, "its folder is gone");
 }
 
 #[tokio::test]
