@@ -22,6 +22,7 @@ mod clients;
 mod durability;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod practice;
 mod refresh;
 mod revocation;
 mod served;
