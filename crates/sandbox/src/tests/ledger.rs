@@ -169,7 +169,10 @@ fn take(connection: &mut Connection, user: UserId, step: &Step, now: i64) -> boo
 
 /// All money there is, by currency; fails on a negative balance, or one that does not freeze
 /// exactly what the open orders of its owner cost.
-fn count_money(connection: &mut Connection, users: i64) -> BTreeMap<&'static str, Decimal> {
+pub(super) fn count_money(
+    connection: &mut Connection,
+    users: i64,
+) -> BTreeMap<&'static str, Decimal> {
     let tx = connection.transaction().unwrap();
     let mut totals = BTreeMap::new();
     for user in (1..=users).map(UserId) {

@@ -34,6 +34,7 @@ mod schema;
 mod signer;
 mod transfers;
 mod wallet;
+mod whatever_is_sent;
 mod zips;
 
 const ISSUER: &str = "https://issuer.example";
