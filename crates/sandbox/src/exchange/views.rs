@@ -58,6 +58,10 @@ fn executed_order(order: &Order) -> Value {
         Status::Filled { at } | Status::Cancelled { at } => at,
         Status::Open => order.created_at,
     };
+    let options = match order.kind {
+        Kind::Limit(limit) => Some(limit),
+        Kind::Market | Kind::StockMarket => None,
+    };
     json!({
         "id": order.id,
         "clientOrderId": order.client_order_id,
@@ -70,8 +74,11 @@ fn executed_order(order: &Order) -> Value {
         "takerFee": text(TAKER_FEE),
         "makerFee": text(MAKER_FEE),
         "dealFee": text(order.deal_fee),
+        "feeAsset": order.market.money,
         "dealStock": text(order.deal_stock),
         "dealMoney": text(order.deal_money),
+        "postOnly": options.is_some_and(|limit| limit.post_only),
+        "ioc": options.is_some_and(|limit| limit.ioc),
         "status": status(order),
     })
 }

@@ -35,9 +35,9 @@ const OPEN: &str = concat!(
 );
 const EXECUTED: &str = concat!(
     r#"{"amount":"300","clientOrderId":"","ctime":1795521600.0,"dealFee":"0.2999997","#,
-    r#""dealMoney":"299.9997","dealStock":"0.0999","ftime":1795521600.0,"id":33,"#,
-    r#""makerFee":"0.0005","price":"0","side":"buy","status":"FILLED","takerFee":"0.001","#,
-    r#""type":"market"}"#,
+    r#""dealMoney":"299.9997","dealStock":"0.0999","feeAsset":"USDT","ftime":1795521600.0,"#,
+    r#""id":33,"ioc":false,"makerFee":"0.0005","postOnly":false,"price":"0","side":"buy","#,
+    r#""status":"FILLED","takerFee":"0.001","type":"market"}"#,
 );
 const DEAL: &str = concat!(
     r#"{"amount":"0.0999","clientOrderId":"","deal":"299.9997","fee":"0.2999997","#,

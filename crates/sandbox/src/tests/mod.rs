@@ -32,6 +32,7 @@ mod market_orders;
 mod orders;
 mod schema;
 mod signer;
+mod storage;
 mod transfers;
 mod wallet;
 mod whatever_is_sent;
