@@ -49,7 +49,8 @@ const DEAL: &str = concat!(
 async fn whitebit_fact_account_transactions_are_a_page_of_records() {
     let world = account().await;
     let expected = concat!(
-        r#"{"limit":1,"offset":0,"records":[{"address":"cd39363aa870d15506270f48893b78e859f49cde","#,
+        r#"{"limit":1,"offset":0,"records":["#,
+        r#"{"address":"cd39363aa870d15506270f48893b78e859f49cde","#,
         r#""amount":"250","confirmations":{"actual":12,"required":12},"createdAt":1795435200,"#,
         r#""currency":"Tether US","description":"","fee":"5","memo":"","method":2,"#,
         r#""network":"ERC20","status":3,"ticker":"USDT","transactionHash":"#,
@@ -98,7 +99,10 @@ async fn whitebit_fact_account_deals_are_a_list_of_one_market_and_lists_of_all()
 #[tokio::test]
 async fn whitebit_fact_account_balances_main_and_spot() {
     let world = account().await;
-    let main = r#"{"BTC":{"main_balance":"0.116"},"ETH":{"main_balance":"1.06"},"USDT":{"main_balance":"1430"}}"#;
+    let main = concat!(
+        r#"{"BTC":{"main_balance":"0.116"},"ETH":{"main_balance":"1.06"},"#,
+        r#""USDT":{"main_balance":"1430"}}"#,
+    );
     let spot = concat!(
         r#"{"BTC":{"available":"1.15","freeze":"0"},"ETH":{"available":"10.6999","freeze":"0"},"#,
         r#""USDT":{"available":"9591.7003003","freeze":"5005"}}"#,

@@ -61,7 +61,10 @@ async fn a_market_order_beyond_the_balance_or_the_book_is_refused_and_changes_no
 #[tokio::test]
 async fn an_order_that_may_only_be_a_maker_is_refused_where_it_would_take() {
     let world = World::new();
-    let order = |price: &str, option: &str| json!({ "market": "BTC_USDT", "side": "buy", "amount": "0.01", "price": price, option: true });
+    let order = |price: &str, option: &str| {
+        let (market, amount) = ("BTC_USDT", "0.01");
+        json!({ "market": market, "side": "buy", "amount": amount, "price": price, option: true })
+    };
     let placed = world.trade("alice", "/api/v4/order/new", order("59950", "postOnly")).await.json();
     assert_eq!((&placed["postOnly"], &placed["status"]), (&json!(true), &json!("NEW")));
     let taking = "The order would be executed at once as a taker.";

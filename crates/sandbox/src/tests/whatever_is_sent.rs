@@ -28,7 +28,7 @@ const USERS: [&str; 3] = ["alice", "bob", "carol"];
 /// Fields with values that often make sense, and now and then none.
 fn body() -> impl Strategy<Value = Value> {
     let one_of =
-        |values: &'static [&'static str]| proptest::sample::select(values).prop_map(json_of);
+        |values: &'static [&'static str]| proptest::sample::select(values).prop_map(Value::from);
     let amount = prop_oneof![
         one_of(&["0.001", "0.01", "0.02", "0.3", "0.7", "1", "60", "0.00000001"]),
         (1_u32..3_000).prop_map(|number| json!(f64::from(number) / 1000.0)),
@@ -68,10 +68,6 @@ fn body() -> impl Strategy<Value = Value> {
     };
     let all: Vec<_> = fields.into_iter().map(field).collect();
     all.prop_map(|fields| Value::Object(Map::from_iter(fields)))
-}
-
-fn json_of(text: &str) -> Value {
-    json!(text)
 }
 
 proptest! {
