@@ -23,6 +23,7 @@ mod durability;
 mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod practice;
 mod refresh;
 mod revocation;
 mod served;
