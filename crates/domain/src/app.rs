@@ -141,6 +141,11 @@ impl App {
         }
     }
 
+    /// The wire format its developer is shown first: the standard, if it speaks it.
+    pub fn main_dialect(&self) -> Option<&str> {
+        self.dialect.as_deref().filter(|_| !self.also_standard)
+    }
+
     /// May a call of this app come from `address`?
     pub fn admits(&self, address: IpAddr) -> bool {
         // An IPv4 client of a dual-stack listener arrives as ::ffff:a.b.c.d.

@@ -13,7 +13,11 @@ use crate::time::Timestamp;
 pub enum AuditActor {
     User(UserId),
     App(AppId),
-    /// The command line or a job.
+    /// A user of the machine, by its number there; `None` where the kernel does not tell.
+    CommandLine {
+        uid: Option<u32>,
+    },
+    /// A job, or somebody who is nobody yet.
     System,
 }
 
@@ -46,6 +50,8 @@ kinds! {
     UserUnblocked = "user.unblocked",
     ConsentGiven = "consent.given",
     ConsentDenied = "consent.denied",
+    /// Somebody changed the form: it allowed what was not asked. Nothing was given.
+    ConsentFormRefused = "consent.form_refused",
     ConsentNarrowed = "consent.narrowed",
     ConsentWithdrawn = "consent.withdrawn",
     GrantCreated = "grant.created",
@@ -90,7 +96,7 @@ impl AuditEvent {
         let (app_id, user_id) = match actor {
             AuditActor::User(id) => (None, Some(id)),
             AuditActor::App(id) => (Some(id), None),
-            AuditActor::System => (None, None),
+            AuditActor::CommandLine { .. } | AuditActor::System => (None, None),
         };
         Self {
             at,

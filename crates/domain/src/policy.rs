@@ -237,14 +237,18 @@ impl Policy {
         dialect.map(|dialect| dialect.relaxed).unwrap_or_default()
     }
 
+    /// Defaults and limits of a wire format.
+    pub fn lifetimes_of(&self, dialect: Option<&str>) -> Lifetimes {
+        let dialect = dialect.and_then(|name| self.dialect(name));
+        dialect.map_or(self.lifetimes, |dialect| Lifetimes::of_dialect(&dialect.lifetimes))
+    }
+
     /// The lifetimes of an app in the wire format it was let in with.
     pub fn lifetimes_for(&self, app: &App, dialect: Option<&str>) -> EffectiveLifetimes {
-        match dialect.and_then(|name| self.dialect(name)) {
-            None => self.lifetimes.for_app(&app.lifetimes),
-            Some(dialect) => EffectiveLifetimes {
-                has_refresh_tokens: dialect.lifetimes.refresh_token.is_some(),
-                ..Lifetimes::of_dialect(&dialect.lifetimes).for_app(&app.lifetimes)
-            },
+        let has_none = |dialect: &Arc<Dialect>| dialect.lifetimes.refresh_token.is_none();
+        EffectiveLifetimes {
+            has_refresh_tokens: !dialect.and_then(|name| self.dialect(name)).is_some_and(has_none),
+            ..self.lifetimes_of(dialect).for_app(&app.lifetimes)
         }
     }
 

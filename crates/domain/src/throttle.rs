@@ -1,5 +1,6 @@
-//! How guessing is slowed down: a few free attempts, then waits that double. Counted before the
-//! attempt is looked at, so that a hundred parallel guesses count as a hundred (attack X2).
+//! How guessing is slowed down. Attempts are counted before they are looked at, so that a hundred
+//! parallel guesses count as a hundred (attack X2). Two rules: waits that double, for what one
+//! person does, and a steady number per hour, for what many people share.
 
 use std::time::Duration;
 
@@ -15,16 +16,13 @@ pub struct ThrottleRule {
     pub forget_after: Duration,
 }
 
-/// For one account: a person mistypes a few times.
+/// For one account from one network, or on one device: a person mistypes a few times.
 pub const PER_ACCOUNT: ThrottleRule = ThrottleRule {
     free_attempts: 5,
     first_wait: Duration::from_secs(5),
     wait_max: Duration::from_secs(15 * 60),
     forget_after: Duration::from_secs(3600),
 };
-
-/// For one address, behind which there may be an office.
-pub const PER_ADDRESS: ThrottleRule = ThrottleRule { free_attempts: 30, ..PER_ACCOUNT };
 
 /// For one client id at one address: a misconfigured server retries in a loop.
 pub const PER_CLIENT: ThrottleRule = ThrottleRule {
@@ -34,10 +32,28 @@ pub const PER_CLIENT: ThrottleRule = ThrottleRule {
     forget_after: Duration::from_secs(600),
 };
 
+/// So many attempts, and one more each time this long has passed, whatever else happens: nobody
+/// can make the others wait longer than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SteadyRule {
+    pub attempts_max: i64,
+    pub one_more_every: Duration,
+}
+
+/// For one address, behind which there may be an office.
+pub const PER_ADDRESS: SteadyRule =
+    SteadyRule { attempts_max: 30, one_more_every: Duration::from_secs(120) };
+
+/// For one account from everywhere, against guessing from many networks at once: a hundred, as NIST
+/// SP 800-63B §5.2.2 allows, then twelve an hour.
+pub const PER_ACCOUNT_EVERYWHERE: SteadyRule =
+    SteadyRule { attempts_max: 100, one_more_every: Duration::from_secs(300) };
+
 /// Attempts under one key so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThrottleState {
     pub attempts: i64,
+    /// Of the last attempt; under a [`SteadyRule`], when the last one was forgotten.
     pub last_at: Timestamp,
 }
 
@@ -57,6 +73,38 @@ impl ThrottleState {
             return ThrottleOutcome::Wait(due.since(now));
         }
         ThrottleOutcome::Admitted(Self { attempts: counted.saturating_add(1), last_at: now })
+    }
+
+    pub fn attempt_steadily(self, rule: &SteadyRule, now: Timestamp) -> ThrottleOutcome {
+        let state = self.forget(rule, now);
+        if state.attempts >= rule.attempts_max {
+            return ThrottleOutcome::Wait(state.last_at.after(rule.one_more_every).since(now));
+        }
+        ThrottleOutcome::Admitted(Self { attempts: state.attempts.saturating_add(1), ..state })
+    }
+
+    fn forget(self, rule: &SteadyRule, now: Timestamp) -> Self {
+        let every = rule.one_more_every.as_millis().max(1);
+        let forgotten = now.since(self.last_at).as_millis() / every;
+        match u32::try_from(forgotten) {
+            Ok(count) if i64::from(count) < self.attempts => Self {
+                attempts: self.attempts.saturating_sub(i64::from(count)),
+                last_at: self.last_at.after(rule.one_more_every.saturating_mul(count)),
+            },
+            _ => Self { attempts: 0, last_at: now },
+        }
+    }
+
+    /// The attempt was none: whoever it was knew the secret.
+    #[must_use]
+    pub fn give_back(self) -> Self {
+        Self { attempts: self.attempts.saturating_sub(1).max(0), ..self }
+    }
+
+    /// When nothing is left of it.
+    pub fn forgotten_at(self, rule: &SteadyRule) -> Timestamp {
+        let count = u32::try_from(self.attempts).unwrap_or(u32::MAX);
+        self.last_at.after(rule.one_more_every.saturating_mul(count))
     }
 }
 
@@ -101,5 +149,47 @@ mod tests {
         let later = Timestamp::from_seconds(3601);
         let fresh = ThrottleState { attempts: 1, last_at: later };
         assert_eq!(state.attempt(&PER_ACCOUNT, later), ThrottleOutcome::Admitted(fresh));
+    }
+
+    const STEADY: SteadyRule =
+        SteadyRule { attempts_max: 3, one_more_every: Duration::from_secs(60) };
+
+    fn admitted(outcome: ThrottleOutcome) -> ThrottleState {
+        match outcome {
+            ThrottleOutcome::Admitted(state) => state,
+            ThrottleOutcome::Wait(wait) => panic!("refused for {wait:?}"),
+        }
+    }
+
+    #[test]
+    fn a_steady_limit_forgets_one_attempt_at_a_time_however_many_more_come() {
+        let mut state = ThrottleState::default();
+        let start = Timestamp::from_seconds(1_000_000);
+        let at = |seconds| start.after(Duration::from_secs(seconds));
+        for _ in 0..3 {
+            state = admitted(state.attempt_steadily(&STEADY, start));
+        }
+        let wait = |seconds| ThrottleOutcome::Wait(Duration::from_secs(seconds));
+        assert_eq!(state.attempt_steadily(&STEADY, start), wait(60));
+        assert_eq!(state.attempt_steadily(&STEADY, at(45)), wait(15));
+        // Attempts that come too early do not make it longer, and half a minute is not lost.
+        state = admitted(state.attempt_steadily(&STEADY, at(90)));
+        assert_eq!(state.attempt_steadily(&STEADY, at(90)), wait(30));
+        state = admitted(state.attempt_steadily(&STEADY, at(120)));
+        assert_eq!(state.attempt_steadily(&STEADY, at(120)), wait(60));
+        assert_eq!(state.forgotten_at(&STEADY), at(300));
+        let fresh = ThrottleState { attempts: 1, last_at: at(300) };
+        assert_eq!(admitted(state.attempt_steadily(&STEADY, at(300))), fresh);
+    }
+
+    #[test]
+    fn an_attempt_that_is_given_back_was_none() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let mut state = ThrottleState::default();
+        for _ in 0..100 {
+            state = admitted(state.attempt_steadily(&STEADY, now)).give_back();
+        }
+        assert_eq!(state, ThrottleState { attempts: 0, last_at: now });
+        assert_eq!(state.give_back(), state, "never below none");
     }
 }

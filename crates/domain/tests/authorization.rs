@@ -223,7 +223,8 @@ fn max_age_asks_an_old_sign_in_again_and_accepts_the_new_one() {
 fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
     let app = app(AppKind::Web);
     let request = request(&app, "");
-    let visit = Visit { app: &app, request: &request, started_at: at(0), sign_in: START, dialect: None };
+    let visit =
+        Visit { app: &app, request: &request, started_at: at(0), sign_in: START, dialect: None };
     assert_eq!(visit.allowed(&scopes("trade extra withdraw")), scopes("read trade"));
     assert_eq!(visit.allowed(&ScopeSet::default()), scopes("read"));
 }
@@ -282,14 +283,13 @@ fn c2_c3_p1_p2_p3_a_code_without_its_whole_proof_is_refused() {
     let app = app(AppKind::Web);
     let code = code(&app);
     let (right, wrong) = (verifier(), CodeVerifier::parse(&"x".repeat(43)).unwrap());
-    let good =
-        Proof {
-            app: &app,
-            dialect: None,
-            relaxed: Relaxed::default(),
-            redirect_uri: Some(CALLBACK),
-            verifier: Some(&right),
-        };
+    let good = Proof {
+        app: &app,
+        dialect: None,
+        relaxed: Relaxed::default(),
+        redirect_uri: Some(CALLBACK),
+        verifier: Some(&right),
+    };
     assert_eq!(code.check_proof(&good), Ok(()));
     let other_app = App { id: AppId::from_bytes([99; 16]), ..app.clone() };
     let cases = [
@@ -312,11 +312,7 @@ fn c2_c3_p1_p2_p3_a_code_without_its_whole_proof_is_refused() {
 #[test]
 fn b1_only_a_dialect_that_says_so_takes_a_code_without_pkce_or_redirect_uri() {
     let app = App { dialect: Some("old".to_owned()), ..app(AppKind::Web) };
-    let code = AuthorizationCode {
-        challenge: None,
-        dialect: Some("old".to_owned()),
-        ..code(&app)
-    };
+    let code = AuthorizationCode { challenge: None, dialect: Some("old".to_owned()), ..code(&app) };
     let bare = |relaxed| Proof {
         app: &app,
         dialect: Some("old"),

@@ -79,9 +79,8 @@ impl<A: Authority> Gateway<A> {
             .strip_prefix(METADATA_PATH)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         // A dialect's endpoints may lie under an API's prefix, as the API's did.
-        let is_its_own = |api: &Arc<Api>| {
-            !(api.shares_origin && self.0.policy().is_dialect_path(raw_path))
-        };
+        let is_its_own =
+            |api: &Arc<Api>| !(api.shares_origin && self.0.policy().is_dialect_path(raw_path));
         !is_metadata && find_forwarded(&self.0.apis(), host, raw_path).is_some_and(is_its_own)
     }
 

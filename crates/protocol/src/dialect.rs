@@ -58,7 +58,10 @@ pub const RELAXABLE: [(&str, &str); 5] = [
     ("pkce", "confidential apps need no PKCE; public ones always do"),
     ("redirect_uri_repeat", "the token request need not repeat the redirect URI"),
     ("loopback_port", "any port of a registered 127.0.0.1 or [::1] address, for every kind of app"),
-    ("iss", "authorization answers carry no `iss`, so a client of several providers can be mixed up"),
+    (
+        "iss",
+        "authorization answers carry no `iss`, so a client of several providers can be mixed up",
+    ),
     ("bare_token", "the API takes `Authorization: TOKEN` without a scheme"),
 ];
 
@@ -143,6 +146,14 @@ impl GrantType {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// What an endpoint for it does, as developers read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "codes become tokens",
+            Self::RefreshToken => "tokens are refreshed",
         }
     }
 }

@@ -129,6 +129,10 @@ impl SigningKey {
     }
 
     fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        // The one place outside of `consentry::system` where randomness enters: an ECDSA signature
+        // takes a number that must be new and secret each time, one repetition gives the key away,
+        // and the library lets nobody pass a generator of their own (its trait is sealed). What is
+        // signed does not depend on it, so decisions stay pure.
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Es256(pair) => pair

@@ -1,6 +1,8 @@
-//! Our two cookies: the session, and a random value that ties the sign-in form to a browser.
-//! Names carry a hash of the issuer, because ports do not separate cookies; on https they have the
+//! Our three cookies: the session, a random value that ties the sign-in form to a browser, and what
+//! tells a browser that has signed in before. Names carry a hash of the issuer, because ports do not separate cookies; on https they have the
 //! `__Host-` prefix (RFC 6265bis §4.1.3).
+
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::HeaderMap;
@@ -12,6 +14,8 @@ pub struct CookieNames {
     pub session: String,
     /// A random value of a browser that is not signed in.
     pub visitor: String,
+    /// See `account::device`; outlives the session.
+    pub device: String,
     secure: bool,
 }
 
@@ -24,6 +28,7 @@ impl CookieNames {
         Self {
             session: format!("{prefix}cs-session-{tag}"),
             visitor: format!("{prefix}cs-visitor-{tag}"),
+            device: format!("{prefix}cs-device-{tag}"),
             secure,
         }
     }
@@ -33,6 +38,13 @@ impl CookieNames {
     pub fn set(&self, name: &str, value: &str) -> Option<HeaderValue> {
         let secure = if self.secure { "; Secure" } else { "" };
         let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
+        HeaderValue::from_str(&text).ok()
+    }
+
+    /// As [`CookieNames::set`], for a cookie that outlives the browser.
+    pub fn set_for(&self, name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
+        let mut text = self.set(name, value)?.to_str().ok()?.to_owned();
+        text.push_str(&format!("; Max-Age={}", lifetime.as_secs()));
         HeaderValue::from_str(&text).ok()
     }
 

@@ -25,16 +25,22 @@ pub fn routes(policy: &Policy) -> Router<Shared> {
     let mut router = Router::new();
     for dialect in &policy.dialects {
         let of_authorize = Arc::clone(dialect);
-        let start = async move |State(provider): State<Shared>, visitor: Visitor, RawQuery(query): RawQuery| {
+        let start = async move |State(provider): State<Shared>,
+                                visitor: Visitor,
+                                RawQuery(query): RawQuery| {
             authorize::start(&provider, &visitor, query.as_deref(), &of_authorize).await
         };
         router = router.route(&dialect.authorize.path, get(start));
         for (index, endpoint) in dialect.tokens.iter().enumerate() {
             let of_token = Arc::clone(dialect);
-            let issue = async move |State(provider): State<Shared>, ClientAddress(address): ClientAddress, request: Request| {
+            let issue = async move |State(provider): State<Shared>,
+                                    ClientAddress(address): ClientAddress,
+                                    request: Request| {
                 let dialect = &*of_token;
                 match dialect.tokens.get(index) {
-                    Some(endpoint) => token::answer(&provider, (dialect, endpoint), address, request).await,
+                    Some(endpoint) => {
+                        token::answer(&provider, (dialect, endpoint), address, request).await
+                    }
                     None => http::StatusCode::NOT_FOUND.into_response(),
                 }
             };

@@ -206,6 +206,7 @@ fn actor_texts(actor: AuditActor) -> (&'static str, Option<String>) {
     match actor {
         AuditActor::User(id) => ("user", Some(id.to_string())),
         AuditActor::App(id) => ("app", Some(id.to_string())),
+        AuditActor::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
         AuditActor::System => ("system", None),
     }
 }
@@ -243,6 +244,10 @@ fn read_actor(row: &mut Row) -> Result<AuditActor, DbError> {
     match (kind.as_str(), id) {
         ("user", Some(id)) => Ok(AuditActor::User(id.parse().map_err(|_| damaged())?)),
         ("app", Some(id)) => Ok(AuditActor::App(id.parse().map_err(|_| damaged())?)),
+        ("cli", id) => {
+            let uid = id.map(|id| id.parse()).transpose().map_err(|_| damaged())?;
+            Ok(AuditActor::CommandLine { uid })
+        }
         ("system", None) => Ok(AuditActor::System),
         _ => Err(damaged()),
     }

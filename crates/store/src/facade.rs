@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use domain::access::LiveRows;
-use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::audit::AuditEvent;
 use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
@@ -196,13 +196,12 @@ impl Store {
         keys.reload(&self.db, now).await
     }
 
-    /// Make the next key of every kind now, as the operator asks.
-    pub async fn rotate_keys(&self) -> Result<(), DbError> {
+    /// Make the next key of every kind now, as the operator asks. `event` says who it was.
+    pub async fn rotate_keys(&self, event: AuditEvent) -> Result<(), DbError> {
         let (keys, now) = (&self.shared.keyring, self.now());
         let (master, entropy) = (keys.master.clone(), Arc::clone(&self.shared.entropy));
         let rotate = async move |tx: &mut Tx<'_>| {
             keys::rotate(tx, &master, &*entropy, now).await?;
-            let event = AuditEvent::new(now, AuditKind::KeysRotated, AuditActor::System);
             audit::record(tx, &event).await?;
             changes::record(tx, Change::Keys).await
         };

@@ -112,7 +112,8 @@ pub async fn rotate(
     Ok(updated == 1)
 }
 
-/// Replace what a service grant is good for; its tokens hold their own, narrower scopes.
+/// Replace what a live service grant is good for; its tokens hold their own, narrower scopes.
+/// `false`: it was revoked. It never comes back, its old tokens would too.
 pub async fn renew_service(
     tx: &mut Tx<'_>,
     id: GrantId,
@@ -120,14 +121,15 @@ pub async fn renew_service(
     resources: &[String],
     now: Timestamp,
     expires_at: Timestamp,
-) -> Result<(), DbError> {
-    tx.execute(
-        "UPDATE grants SET scopes = $2, resources = $3, last_used_at = $4, expires_at = $5, \
-         idle_expires_at = $5, revoked_at = NULL, revoked_reason = NULL WHERE id = $1",
-        bind![id, scopes, json(resources)?, now, expires_at],
-    )
-    .await?;
-    Ok(())
+) -> Result<bool, DbError> {
+    let updated = tx
+        .execute(
+            "UPDATE grants SET scopes = $2, resources = $3, last_used_at = $4, expires_at = $5, \
+             idle_expires_at = $5 WHERE id = $1 AND revoked_at IS NULL",
+            bind![id, scopes, json(resources)?, now, expires_at],
+        )
+        .await?;
+    Ok(updated == 1)
 }
 
 /// `false`: there is no such live grant.

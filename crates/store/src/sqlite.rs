@@ -33,6 +33,7 @@ impl Engine {
     /// Blocking: call it on a thread where that is fine.
     pub(crate) fn open(path: &Path, observer: Observer) -> Result<Self, DbError> {
         let lock = lock_exclusively(path)?;
+        private(path).map_err(|error| unusable(path, &error))?;
         let mut connection = connect(path)?;
         crate::migrate::sqlite(&mut connection)?;
         let writer = Writer::start(path, connection, lock, observer)?;
@@ -54,16 +55,30 @@ impl Engine {
 pub fn lock_exclusively(path: &Path) -> Result<File, DbError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let unusable = |error: std::io::Error| {
-        DbError::Unavailable(format!("{}: {error}", Path::new(&name).display()))
-    };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&name).map_err(unusable)?;
+    let name = Path::new(&name);
+    let file = private(name).map_err(|error| unusable(name, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DbError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::Error(error)) => Err(unusable(name, &error)),
     }
+}
+
+/// Open a file for writing that only its owner can read if it is made now, whatever the umask.
+/// SQLite gives its log and its index the rights of the database.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> DbError {
+    DbError::Unavailable(format!("{}: {error}", path.display()))
 }
 
 fn connect(path: &Path) -> Result<Connection, DbError> {

@@ -82,22 +82,19 @@ async fn connect(url: &str) -> (Client, JoinHandle<Result<(), tokio_postgres::Er
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($database:ident: $kind:ty) $body:block)*) => {$(
+        $(#[$meta])*
+        async fn $name($database: $kind) $body
+
         mod $name {
-            #[allow(unused_imports, reason = "not every test uses what its module imports")]
-            use super::*;
-
-            $(#[$meta])*
-            async fn run($database: $kind) $body
-
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                run($crate::testing::TestDb::sqlite()).await;
+                super::$name($crate::testing::TestDb::sqlite()).await;
             }
 
             #[cfg(feature = "full-tests")]
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                run($crate::testing::TestDb::postgres().await).await;
+                super::$name($crate::testing::TestDb::postgres().await).await;
             }
         }
     )*};

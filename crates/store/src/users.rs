@@ -77,6 +77,13 @@ pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<User>, DbError> {
     rows.into_iter().map(read).collect()
 }
 
+/// The admins who can sign in.
+pub async fn list_active_admins(tx: &mut Tx<'_>) -> Result<Vec<User>, DbError> {
+    let sql = select!("WHERE blocked_at IS NULL AND roles LIKE $1 ORDER BY email_normalized");
+    let rows = tx.query_all(sql, bind!["%admin%"]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 fn blocked(status: &UserStatus) -> (Option<domain::time::Timestamp>, Option<&String>) {
     match status {
         UserStatus::Active => (None, None),

@@ -24,11 +24,23 @@ enum AppCommand {
     /// List all apps
     List,
     /// Show one app
-    Show { client_id: String },
+    Show {
+        /// The client id of the app
+        client_id: String,
+    },
     /// Stop an app: none of its tokens is good from the next request on
     Suspend {
+        /// The client id of the app
         client_id: String,
         /// Told to its developer
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a suspended app go on, from the next request on
+    Resume {
+        /// The client id of the app
+        client_id: String,
+        /// Kept in the audit trail
         #[arg(long, default_value = "")]
         reason: String,
     },
@@ -36,8 +48,10 @@ enum AppCommand {
 
 #[derive(Debug, Args)]
 struct CreateArgs {
+    /// What users read on the consent page. It may be the provider's own name
     #[arg(long)]
     name: String,
+    /// Where it runs, and so whether it can keep a secret. It cannot be changed later
     #[arg(long, value_enum)]
     kind: Kind,
     /// E-mail address of its developer, who has an account
@@ -58,9 +72,11 @@ struct CreateArgs {
     /// A network that it may call from; without any, from anywhere. Repeat for more
     #[arg(long = "address", value_name = "NETWORK")]
     addresses: Vec<String>,
+    /// What it does, for users and reviewers
     #[arg(long, default_value = "")]
     description: String,
-    #[arg(long)]
+    /// A page that says who is behind it, https://…
+    #[arg(long, value_name = "URL")]
     homepage: Option<String>,
     /// Who stands behind it; its developer's name otherwise
     #[arg(long)]
@@ -108,6 +124,10 @@ pub fn run(arguments: &AppArgs, environment: &Environment) -> Result<(), Failure
         AppCommand::Suspend { client_id, reason } => {
             let body = json!({ "reason": reason });
             (Method::POST, path(&["apps", client_id, "suspend"]), Some(body))
+        }
+        AppCommand::Resume { client_id, reason } => {
+            let body = json!({ "reason": reason });
+            (Method::POST, path(&["apps", client_id, "resume"]), Some(body))
         }
     };
     let answer = block_on(async {

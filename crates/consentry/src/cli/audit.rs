@@ -53,8 +53,12 @@ fn verify(arguments: &AuditArgs, environment: &Environment) -> Result<(), Failur
     }
     let blocks = answer.get("blocks").and_then(Value::as_i64).unwrap_or_default();
     let hash = answer.get("hash").and_then(Value::as_str).unwrap_or_default();
+    let blocks = match blocks {
+        1 => "1 block".to_owned(),
+        blocks => format!("{blocks} blocks"),
+    };
     output::line(&format!(
-        "The audit trail is whole: {blocks} blocks.\nKeep the hash of the newest block elsewhere; \
+        "The audit trail is whole: {blocks}.\nKeep the hash of the newest block elsewhere; \
          it proves later that nothing up to here was rewritten:\n{hash}"
     ))
 }

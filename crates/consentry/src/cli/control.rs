@@ -1,8 +1,8 @@
 //! How commands reach a provider: over the control socket of the running server, or, when none
 //! runs, by opening the database themselves. Both answer through the same router.
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::{Extension, Router};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 use super::{ConfigArgs, Failure};
 use crate::config::{Config, Environment};
 use crate::serve::{Instance, control_socket};
+use crate::system::own_uid;
 
 /// Answers are lists of apps and users.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -32,7 +33,8 @@ impl Control {
             return Ok(Self::Server(stream));
         }
         let instance = Instance::open(&config).await?;
-        let router = server::control_router(instance.provider.clone());
+        let operator = control_socket::operator(own_uid().ok());
+        let router = server::control_router(instance.provider.clone()).layer(Extension(operator));
         Ok(Self::Here(Box::new(instance), router))
     }
 

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use domain::keyring::MasterKey;
 use domain::user::Role;
-use server::control::users::{NewUser, register};
+use server::control::users::{NewUser, register_by};
 use zeroize::Zeroizing;
 
 use super::{Failure, block_on, output};
 use crate::config::{Config, Environment, master_key_text};
-use crate::serve::{Instance, create_private_folder};
-use crate::system::SystemEntropy;
+use crate::serve::{Instance, control_socket, create_private_folder};
+use crate::system::{SystemEntropy, own_uid};
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -24,7 +24,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "EMAIL")]
     admin_email: Option<String>,
     /// File that holds the first admin's password, instead of asking
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", alias = "password-file")]
     admin_password_file: Option<PathBuf>,
 }
 
@@ -51,7 +51,8 @@ pub fn run(arguments: &InitArgs, environment: &Environment) -> Result<(), Failur
     if !email.contains('@') {
         return Err(Failure::Usage(format!("`{email}` is not an e-mail address")));
     }
-    let password = password(&email, arguments.admin_password_file.as_deref())?;
+    let file = arguments.admin_password_file.as_deref();
+    let password = password(&email, file, "--admin-password-file")?;
 
     create_private_folder(folder)?;
     let master = MasterKey::generate(&SystemEntropy);
@@ -91,14 +92,19 @@ fn create_admin(
             password: password.to_owned(),
             roles: vec![Role::Admin],
         };
-        let created = register(&instance.provider, admin).await;
+        let operator = control_socket::operator(own_uid().ok());
+        let created = register_by(&instance.provider, &operator, admin).await;
         instance.close().await;
         created.map(drop).map_err(|error| Failure::Failed(error.to_string()))
     })
 }
 
-/// From `file`, or asked for twice on the terminal.
-pub(super) fn password(who: &str, file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+/// From `file`, or asked for twice on the terminal. `option` names the file.
+pub(super) fn password(
+    who: &str,
+    file: Option<&Path>,
+    option: &str,
+) -> Result<Zeroizing<String>, Failure> {
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
             Failure::Failed(format!("the password file {} cannot be read: {error}", file.display()))
@@ -106,9 +112,9 @@ pub(super) fn password(who: &str, file: Option<&Path>) -> Result<Zeroizing<Strin
         return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage(
-            "there is no terminal to ask for the password: name a file that holds it".into(),
-        ));
+        return Err(Failure::Usage(format!(
+            "there is no terminal to ask for the password: name a file that holds it with {option}"
+        )));
     }
     let ask = |prompt: String| rpassword::prompt_password(prompt).map(Zeroizing::new);
     let first = ask(format!("Password for {who}: "))?;

@@ -36,9 +36,9 @@ pub enum Command {
     Init(init::InitArgs),
     /// Report every mistake of a config file, with its place and what to do
     Check(check::CheckArgs),
-    /// Create, list, show and suspend apps
+    /// Create, list, show, suspend and resume apps
     App(app::AppArgs),
-    /// Create, list and block users
+    /// Create, list, block and unblock users
     User(user::UserArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
@@ -107,4 +107,38 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn without_help(command: &clap::Command, at: &str, found: &mut Vec<String>) {
+        let at = format!("{at} {}", command.get_name());
+        if command.get_about().is_none() {
+            found.push(at.clone());
+        }
+        let arguments = command.get_arguments().filter(|argument| argument.get_help().is_none());
+        found.extend(arguments.map(|argument| format!("{at} {}", argument.get_id())));
+        command.get_subcommands().for_each(|inner| without_help(inner, &at, found));
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_is_for() {
+        let mut found = Vec::new();
+        without_help(&Cli::command(), "", &mut found);
+        assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn a_password_file_is_understood_under_both_names() {
+        for option in ["--password-file", "--admin-password-file"] {
+            for command in [&["init", "dir"][..], &["user", "create", "a@example.com"]] {
+                let words = [&["consentry"], command, &[option, "file"]].concat();
+                assert!(Cli::try_parse_from(words).is_ok(), "{command:?} {option}");
+            }
+        }
+    }
 }

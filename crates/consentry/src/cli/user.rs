@@ -23,21 +23,33 @@ pub struct UserArgs {
 enum UserCommand {
     /// Create an account; its password is asked for, or read from a file
     Create {
+        /// The e-mail address to sign in with
         email: String,
+        /// What others read; without it, what stands before the @
         #[arg(long)]
         name: Option<String>,
-        /// Repeat for more
+        /// What the user may do besides letting apps in. Repeat for more
         #[arg(long = "role", value_enum)]
         roles: Vec<RoleName>,
         /// File that holds the password, instead of asking
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", alias = "admin-password-file")]
         password_file: Option<PathBuf>,
     },
     /// List all users
     List,
     /// Keep a user out: sessions end, no token of theirs is good from the next request on
     Block {
+        /// The e-mail address of the user
         email: String,
+        /// Kept in the audit trail
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a blocked user in again; what they let apps do holds again from the next request on
+    Unblock {
+        /// The e-mail address of the user
+        email: String,
+        /// Kept in the audit trail
         #[arg(long, default_value = "")]
         reason: String,
     },
@@ -67,7 +79,7 @@ pub fn run(arguments: &UserArgs, environment: &Environment) -> Result<(), Failur
     let control = &arguments.control;
     let (method, path, body) = match &arguments.command {
         UserCommand::Create { email, name, roles, password_file } => {
-            let password = init::password(email, password_file.as_deref())?;
+            let password = init::password(email, password_file.as_deref(), "--password-file")?;
             let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
             let body = json!({
                 "email": email, "name": name, "roles": roles, "password": password.as_str(),
@@ -78,6 +90,10 @@ pub fn run(arguments: &UserArgs, environment: &Environment) -> Result<(), Failur
         UserCommand::Block { email, reason } => {
             let body = json!({ "reason": reason });
             (Method::POST, path(&["users", email, "block"]), Some(body))
+        }
+        UserCommand::Unblock { email, reason } => {
+            let body = json!({ "reason": reason });
+            (Method::POST, path(&["users", email, "unblock"]), Some(body))
         }
     };
     let answer = block_on(async {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use domain::policy::Resource;
+use http::StatusCode;
 use protocol::dialect::{
     AuthorizeEndpoint, BodyFormat, Dialect, DialectLifetimes, ErrorRule, Failure, GrantType,
     PageAlias, Parameter, RELAXABLE, Relaxed, TokenAnswer, TokenEndpoint,
@@ -305,10 +305,7 @@ fn require_names(section: &Section<'_>, parameters: &[Parameter], standards: &[&
 }
 
 /// Either every request asks for the same, or a parameter says what it asks for.
-fn grant_types(
-    section: &Section<'_>,
-    parameters: &mut Vec<Parameter>,
-) -> Vec<(GrantType, String)> {
+fn grant_types(section: &Section<'_>, parameters: &mut Vec<Parameter>) -> Vec<(GrantType, String)> {
     let words = section.section("grant_types");
     let named: Vec<(GrantType, String)> = GrantType::ALL
         .into_iter()
@@ -347,7 +344,10 @@ fn required(section: &Section<'_>, parameters: &[Parameter]) -> Vec<String> {
         false => Err(one_of(text, &own)),
     };
     let texts = section.texts("required").unwrap_or_default();
-    texts.into_iter().filter_map(|text| Some(section.meaning("required", text, check)?.value)).collect()
+    texts
+        .into_iter()
+        .filter_map(|text| Some(section.meaning("required", text, check)?.value))
+        .collect()
 }
 
 fn bodies(section: &Section<'_>) -> Vec<BodyFormat> {
@@ -357,7 +357,10 @@ fn bodies(section: &Section<'_>) -> Vec<BodyFormat> {
         found.ok_or_else(|| one_of(text, &known))
     };
     let Some(texts) = section.texts("bodies") else { return vec![BodyFormat::Form] };
-    texts.into_iter().filter_map(|text| Some(section.meaning("bodies", text, parse)?.value)).collect()
+    texts
+        .into_iter()
+        .filter_map(|text| Some(section.meaning("bodies", text, parse)?.value))
+        .collect()
 }
 
 fn answer(section: &Section<'_>) -> Option<TokenAnswer> {
@@ -390,7 +393,8 @@ fn errors(section: &Section<'_>) -> Vec<ErrorRule> {
         }
         let is_catch_all = words.is_none();
         let words = words.unwrap_or_default().into_iter();
-        let when = words.filter_map(|text| Some(rule.meaning("when", text, parse)?.value)).collect();
+        let when =
+            words.filter_map(|text| Some(rule.meaning("when", text, parse)?.value)).collect();
         let (status, template) = (status(rule), template(rule));
         if index == last && !is_catch_all {
             let what = "the last [[token.error]] does not fit everything";

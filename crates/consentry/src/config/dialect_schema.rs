@@ -19,7 +19,12 @@ pub(super) static DIALECT: Shape = Shape {
             "Rules of the standard that do not hold here, and nowhere else. See “What can be \
              relaxed” below.",
         ),
-        key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live. Apps may wish for less."),
+        key(
+            "lifetimes",
+            Kind::Section(&LIFETIMES),
+            "",
+            "How long things live. Apps may wish for less.",
+        ),
         key("authorize", Kind::Section(&AUTHORIZE), "", "Where apps send users to."),
         key(
             "token",

@@ -159,15 +159,14 @@ impl Config {
         let (resources, introspection) = resource::read_all(root, &surroundings);
         dialects.refuse_covered(root, &resources);
         let issuer = issuer?;
-        let policy =
-            Policy {
-                issuer: issuer.text,
-                scopes,
-                resources,
-                lifetimes: lifetimes?,
-                registration,
-                dialects: dialects.served,
-            };
+        let policy = Policy {
+            issuer: issuer.text,
+            scopes,
+            resources,
+            lifetimes: lifetimes?,
+            registration,
+            dialects: dialects.served,
+        };
         Some(Self {
             file: root.document.file.to_owned(),
             listen: listen?,

@@ -190,7 +190,8 @@ impl<'a> Section<'a> {
         }
         let entry = self.entry(name)?;
         let spot = Spot::Offset(entry.span().start);
-        let takes_numbers = self.key(name).is_some_and(|key| matches!(key.kind, Kind::Bytes | Kind::Number));
+        let takes_numbers =
+            self.key(name).is_some_and(|key| matches!(key.kind, Kind::Bytes | Kind::Number));
         let value = match entry.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) if takes_numbers => number.to_string(),

@@ -71,7 +71,12 @@ impl Shape {
     }
 }
 
-pub(super) const fn key(name: &'static str, kind: Kind, default: &'static str, text: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    text: &'static str,
+) -> Key {
     Key { name, kind, default, text }
 }
 

@@ -193,7 +193,7 @@ fn every_mistake_is_reported_with_its_place_and_what_to_do() {
     let text = r#"issuer = "http://auth.example.com/"
 registraton = "live"
 registration = "reviwe"
-dialects = ["bitport"]
+dialects = ["bitprot"]
 [listen]
 public = ["localhost:80"]
 [lifetimes]
@@ -230,8 +230,8 @@ template = "{"
         Did you mean `registration`?
     etc/consentry.toml:3:16: `registration` cannot be `reviwe`
         Did you mean `review`? It is one of: review, live, closed.
-    etc/consentry.toml:4:13: there is no dialect `bitport`
-        Dialects come with dialect files, of which this version has none. Remove it.
+    etc/consentry.toml:4:13: there is no dialect `bitprot`
+        Did you mean `bitport`?
     etc/consentry.toml:6:11: `public` cannot be `localhost:80`
         Write an IP address and a port, such as 127.0.0.1:8400, 0.0.0.0:80 or [::]:80.
     etc/consentry.toml:8:16: `access_token` is longer than `access_token_max`
@@ -242,7 +242,7 @@ template = "{"
     etc/consentry.toml:13:1: `text` is missing in [scope]
         What it lets an app do, in plain words, read after “This app will be able to”.
     etc/consentry.toml:17:12: `envelope` cannot be `bitprot`
-        problem+json, bitport and whitebit are built in.
+        It is problem+json or that of a dialect: bitport, whitebit.
     etc/consentry.toml:19:7: `url` cannot be `https://127.0.0.1:9000`
         The gateway speaks plain HTTP to the API. Give it the API's address inside your network, or a local TLS client such as stunnel.
     etc/consentry.toml:20:1: the credentials have no secret

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::cast::{PEOPLE, Person, Seeded};
 use super::provider::DemoProvider;
 use crate::cli::Failure;
+use crate::cli::init::write_new;
 
 /// Call it when connections are accepted: whoever waits for the file goes on at once.
 pub(super) fn publish(
@@ -26,9 +27,12 @@ pub(super) fn publish(
             "drive": describe(drive),
         })
     );
-    // Never half a file under its final name.
+    // Never half a file under its final name, and passwords and secrets for nobody else's eyes.
     let unfinished = folder.join("demo.json.part");
-    std::fs::write(&unfinished, text)?;
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished)?;
+    }
+    write_new(&unfinished, text.as_bytes(), 0o600)?;
     std::fs::rename(&unfinished, &path)?;
     let words = in_words(&path, app_origin, &[exchange, drive]);
     Ok(std::io::stdout().lock().write_all(words.as_bytes())?)

@@ -4,12 +4,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use server::control::Operator;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::system::user_name;
 
 pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
@@ -31,6 +34,11 @@ pub(super) fn bind(data_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// The user of this machine with the number `uid`.
+pub(crate) fn operator(uid: Option<u32>) -> Operator {
+    Operator::of_uid(uid, uid.and_then(user_name))
+}
+
 /// Until the shutdown; a command that is being answered gets its answer.
 pub(super) async fn serve(listener: UnixListener, router: Router, shutdown: CancellationToken) {
     let commands = tokio_util::task::TaskTracker::new();
@@ -40,7 +48,9 @@ pub(super) async fn serve(listener: UnixListener, router: Router, shutdown: Canc
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
+        // The kernel vouches for who connected; what a command says of itself does not count.
+        let operator = operator(stream.peer_cred().ok().map(|peer| peer.uid()));
+        let service = TowerToHyperService::new(router.clone().layer(Extension(operator)));
         let shutdown = shutdown.clone();
         commands.spawn(async move {
             let builder = Builder::new(TokioExecutor::new());

@@ -1,8 +1,7 @@
 //! A provider made from its config: the data directory held, the database open, no connection
 //! accepted yet.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,7 +13,7 @@ use server::pages::Pages;
 use server::provider::{Provider, ProviderParts};
 use store::{Store, StoreConfig};
 
-use super::create_private_folder;
+use super::data_dir::hold;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::system::{SystemClock, SystemEntropy};
@@ -57,46 +56,5 @@ impl Instance {
         if let Err(error) = self.provider.store.close().await {
             tracing::error!(%error, "the last call counts could not be written");
         }
-    }
-}
-
-/// One process each: two would fight over the control socket, and two SQLite writers over the
-/// database. The lock goes with the process, however it ends.
-fn hold(data_dir: &Path) -> Result<File, Failure> {
-    let unusable = |error: std::io::Error| {
-        Failure::Failed(format!(
-            "the data directory {} cannot be used: {error}",
-            data_dir.display()
-        ))
-    };
-    create_private_folder(data_dir).map_err(unusable)?;
-    let path = data_dir.join("consentry.lock");
-    let file =
-        File::options().create(true).truncate(false).write(true).open(path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::Failed(format!(
-            "another Consentry runs on the data directory {}. Stop it, or give this one another \
-             `data_dir`.",
-            data_dir.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_process_on_the_same_data_directory_is_refused_until_the_first_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let data_dir = folder.path().join("data");
-        let first = hold(&data_dir).unwrap();
-        let refused = hold(&data_dir).unwrap_err().to_string();
-        assert!(refused.contains("another Consentry runs"), "{refused}");
-        assert!(refused.contains(&data_dir.display().to_string()), "{refused}");
-        drop(first);
-        assert!(hold(&data_dir).is_ok());
     }
 }

@@ -27,8 +27,13 @@ impl Internal {
             let peers = &self.forward_auth_peers;
             return self.gateway.forward_auth(request, peer.ip(), peers).await.map(Body::new);
         }
+        let path = request.uri().path().to_owned();
         match self.health.clone().oneshot(request.map(Body::new)).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                // Probes come every few seconds: only whoever looks for them wants to read of them.
+                tracing::debug!(%peer, path, status = answer.status().as_u16(), "probed");
+                answer
+            }
             Err(never) => match never {},
         }
     }

@@ -1,12 +1,11 @@
 //! `consentry serve`: a provider with its listeners and jobs, from start to the last drained
 //! request.
 
-use std::path::Path;
-
 use crate::cli::{ConfigArgs, Failure, block_on};
 use crate::config::{Config, Environment};
 
 pub mod control_socket;
+mod data_dir;
 mod instance;
 mod internal;
 mod jobs;
@@ -16,6 +15,7 @@ mod running;
 mod signal;
 mod site;
 
+pub(crate) use data_dir::create_private_folder;
 pub use instance::Instance;
 pub use listener::{BindError, bind};
 pub use running::{Running, Sockets};
@@ -43,15 +43,4 @@ async fn serve(config: Config) -> Result<(), Failure> {
     running.stop(&stop.hurry()).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Make a folder that only this user can look into.
-pub(crate) fn create_private_folder(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-    }
-    #[cfg(not(unix))]
-    std::fs::create_dir_all(path)
 }

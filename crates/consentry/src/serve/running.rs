@@ -61,6 +61,7 @@ impl Running {
             pages: server::router(instance.provider.clone()),
             gateway: instance.gateway.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
+            proxy_warning: std::sync::Once::new(),
             host: config.issuer_host().to_owned(),
             api_hosts: policy.resources.iter().filter_map(|api| api.host.clone()).collect(),
         });

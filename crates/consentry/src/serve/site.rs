@@ -2,6 +2,7 @@
 //! an API (the gateway's) or to the pages and OAuth endpoints.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +23,8 @@ pub(super) struct Site {
     pub(super) pages: Router,
     pub(super) gateway: Gateway<Store>,
     pub(super) trusted_proxies: Vec<IpNet>,
+    /// Once is enough to be found, and a neighbour cannot fill the log.
+    pub(super) proxy_warning: Once,
     /// The issuer's host without port.
     pub(super) host: String,
     /// Hosts that belong to APIs alone.
@@ -35,6 +38,9 @@ impl Site {
         peer: SocketAddr,
     ) -> Response<Body> {
         let client = client_address(request.headers(), peer.ip(), &self.trusted_proxies);
+        if is_unheard_proxy(request.headers(), peer.ip(), &self.trusted_proxies) {
+            self.proxy_warning.call_once(|| warn_of_proxy(peer.ip()));
+        }
         let (parts, body) = request.into_parts();
         let host = host_of(&parts).map(str::to_owned);
         let request = Request::from_parts(parts, body);
@@ -98,6 +104,30 @@ fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAdd
     client
 }
 
+/// Does a neighbour say that it speaks for somebody, and is not believed? From a public address that
+/// is an everyday lie; from here it is most likely a proxy that the config does not know.
+fn is_unheard_proxy(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    let is_near = match peer {
+        IpAddr::V4(peer) => peer.is_loopback() || peer.is_private() || peer.is_link_local(),
+        IpAddr::V6(peer) => {
+            peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local()
+        }
+    };
+    is_near
+        && headers.contains_key("x-forwarded-for")
+        && !trusted.iter().any(|net| net.contains(&peer))
+}
+
+fn warn_of_proxy(peer: IpAddr) {
+    tracing::warn!(
+        %peer,
+        setting = "listen.trusted_proxies",
+        "X-Forwarded-For came from a peer that is not trusted, and is ignored: everybody behind it \
+         counts as one address. If it is your proxy, add it to the setting",
+    );
+}
+
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
 fn parse_address(text: &str) -> Option<IpAddr> {
     let socket = |text: &str| text.parse::<SocketAddr>().ok().map(|address| address.ip());
@@ -125,6 +155,24 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["6.6.6.6", "198.51.100.1"]), "198.51.100.1");
         assert_eq!(client("::ffff:10.0.0.1", &["[2001:db8::1]:99"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn a_neighbour_that_forwards_without_being_trusted_is_noticed() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let unheard = |peer: &str, header: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(header),
+                HeaderValue::from_static("198.51.100.1"),
+            )]);
+            is_unheard_proxy(&headers, peer.parse().unwrap(), &trusted)
+        };
+        for peer in ["127.0.0.1", "::1", "192.168.1.5", "::ffff:172.17.0.1", "fd00::1"] {
+            assert!(unheard(peer, "x-forwarded-for"), "{peer}");
+            assert!(!unheard(peer, "forwarded"), "{peer}");
+        }
+        assert!(!unheard("10.0.0.1", "x-forwarded-for"), "trusted");
+        assert!(!unheard("203.0.113.7", "x-forwarded-for"), "anyone on the internet");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The checklist of known attacks (`tests/attacks.txt`): every row is there, every test that a row
-//! names exists, and a row without a test says why.
+//! names exists, a row without a test says why, and `docs/dev/attacks.md` says the same.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const CHECKLIST: &str = include_str!("../attacks.txt");
+const PAGE: &str = include_str!("../../../../docs/dev/attacks.md");
 
 /// Every row that there must be. An attack is never dropped, only answered.
 const ROWS: &str = "R1 R2 R3 R4 R5 R6 R7 R8 R9 C1 C2 C3 C4 P1 P2 P3 M1 M2 T1 T2 T3 T4 T5 T6 T7 T8 \
@@ -43,6 +44,40 @@ fn mistakes(checklist: &str, tests: &BTreeSet<String>) -> Vec<String> {
     mistakes
 }
 
+/// Where `page` does not say what `checklist` says: another attack under a row, other tests.
+fn differences(checklist: &str, page: &str) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut rows: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(row, _)| *row != "row")
+        .collect();
+    for line in checklist.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [row, status, attack, proof] = columns[..] else { continue };
+        let Some(at) = rows.iter().position(|(there, _)| *there == row) else {
+            differences.push(format!("{row}: the row is missing"));
+            continue;
+        };
+        let (_, rest) = rows.swap_remove(at);
+        let Some((there, rest)) = rest.split_once(" | ") else { continue };
+        if there != attack {
+            differences.push(format!("{row}: `{there}` is `{attack}` in the checklist"));
+        }
+        if status != "covered" {
+            continue;
+        }
+        // What stands between backticks in the last column is a test.
+        let tests = rest.rsplit_once(" | ").map_or("", |(_, tests)| tests);
+        let named: BTreeSet<&str> = tests.split('`').skip(1).step_by(2).collect();
+        let proven: BTreeSet<&str> = proof.split(", ").collect();
+        let odd = named.symmetric_difference(&proven);
+        differences.extend(odd.map(|name| format!("{row}: only one of the two names `{name}`")));
+    }
+    differences.extend(rows.iter().map(|(row, _)| format!("{row}: not in the checklist")));
+    differences
+}
+
 /// Rust files below `folder`.
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -76,6 +111,29 @@ fn test_names() -> BTreeSet<String> {
 fn every_known_attack_has_a_test_or_a_reason() {
     let mistakes = mistakes(CHECKLIST, &test_names());
     assert!(mistakes.is_empty(), "tests/attacks.txt:\n{}", mistakes.join("\n"));
+}
+
+#[test]
+fn the_page_for_people_says_what_the_checklist_says() {
+    let differences = differences(CHECKLIST, PAGE);
+    assert!(differences.is_empty(), "docs/dev/attacks.md:\n{}", differences.join("\n"));
+}
+
+#[test]
+fn the_comparison_notices_a_lost_row_another_attack_and_another_test() {
+    let checklist = "R1 | covered | a | one, two\nR2 | open | b | not offered";
+    let page = "| row | attack | answer | tests |\n| R1 | a | no | x: `one`; y: `two` |\n\
+                | R2 | b | not offered |";
+    assert_eq!(differences(checklist, page), [""; 0]);
+    let found = |change: (&str, &str), mistake: &str| {
+        let found = differences(checklist, &page.replacen(change.0, change.1, 1));
+        assert!(found.iter().any(|line| line.contains(mistake)), "{mistake}: {found:?}");
+    };
+    found(("`two`", "`three`"), "R1: only one of the two names `three`");
+    found(("`two`", "`three`"), "R1: only one of the two names `two`");
+    found(("| b |", "| c |"), "R2: `c` is `b`");
+    found(("| R2 |", "| R3 |"), "R2: the row is missing");
+    found(("| R2 |", "| R3 |"), "R3: not in the checklist");
 }
 
 #[test]

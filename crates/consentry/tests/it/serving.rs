@@ -95,6 +95,29 @@ async fn a_port_in_use_is_said_with_what_to_change() {
     assert!(stderr(&refused).contains("--exchange-port"), "{}", stderr(&refused));
 }
 
+/// What others could read in a folder.
+fn readable_by_others(folder: &std::path::Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o077;
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let all = entries.chain([folder.to_owned()]);
+    all.filter(|path| mode(path) != 0).map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn nobody_else_can_look_into_the_data_folder_even_if_they_could_before() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new("http://127.0.0.1:1");
+    let data = site.path("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _server = site.serve().await;
+    assert!(data.join("control.sock").exists());
+    assert_eq!(readable_by_others(&data), [""; 0]);
+    let log = std::fs::read_to_string(site.path("stderr")).unwrap();
+    assert!(log.contains("other users could look into the data directory"), "{log}");
+}
+
 #[tokio::test]
 async fn a_second_server_on_the_same_data_is_refused_and_the_first_is_unhurt() {
     let site = Site::new("http://127.0.0.1:1");
@@ -154,6 +177,27 @@ async fn a_suspended_app_is_felt_by_the_next_request() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let refresh = world.app.refresh(world.tokens.refresh.as_deref().unwrap()).await;
     assert_eq!(refresh.error(), "invalid_client");
+    world.site.command(&["app", "resume", &id, "--reason", "It was a test."]).await;
+    assert_eq!(world.site.status("/api/items", &world.tokens.access).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_trail_says_which_user_of_the_machine_gave_a_command() {
+    use std::os::unix::fs::MetadataExt as _;
+    let site = Site::new("http://127.0.0.1:1");
+    site.add_user("before@example.com", None).await;
+    let server = site.serve().await;
+    site.add_user("beside@example.com", None).await;
+    let output = site.run(&["audit", "export"]).await;
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let made = events.iter().filter(|event| event["kind"] == "user.created");
+    let actors: Vec<_> = made.map(|event| event["actor"].as_str().unwrap()).collect();
+    let uid = site.path("data").metadata().unwrap().uid();
+    let expected = format!("cli:{uid}");
+    assert_eq!(actors, [&*expected, &*expected], "with and without a server: {lines}");
+    drop(server);
 }
 
 #[tokio::test]
@@ -167,6 +211,10 @@ async fn a_blocked_user_is_felt_by_the_next_request() {
     let browser = testkit::Browser::new(&world.site.issuer);
     let page = browser.sign_in("alice@example.com", PASSWORD).await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    world.site.command(&["user", "unblock", "alice@example.com"]).await;
+    assert_eq!(world.site.status("/api/items", &world.tokens.access).await, StatusCode::OK);
+    let page = browser.sign_in("alice@example.com", PASSWORD).await;
+    assert!(page.html.contains("alice@example.com"), "{}", page.html);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn only_a_path_that_is_forwarded_as_it_was_matched_passes_g1() {
 async fn refusals_have_a_status_that_every_proxy_takes_for_a_no() {
     // This envelope says 200 for an unknown endpoint.
     let world = guarded(|resource| {
-        resource.envelope = ErrorEnvelope::bitport();
+        resource.envelope = crate::world::bitport_envelope();
         resource.rate_per_app = rate(1);
     })
     .await;

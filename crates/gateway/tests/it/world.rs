@@ -305,3 +305,19 @@ pub(crate) fn rate(requests: u32) -> Option<Rate> {
 }
 
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Its errors are HTTP 200, but for a bad token.
+pub fn bitport_envelope() -> ErrorEnvelope {
+    let spec = serde_json::json!({
+        "template": r#"{"status":"error","data":null,"errors":[{"message":"{{message}}","code":"{{code}}"}]}"#,
+        "statuses": { "not_found": 200, "method_not_allowed": 200, "bad_request": 200 },
+        "codes": { "not_found": 404, "method_not_allowed": 404 },
+        "messages": {
+            "missing_token": "Unauthorized access",
+            "invalid_token": "Unauthorized access",
+            "not_found": "Method not found",
+            "method_not_allowed": "Method not found",
+        },
+    });
+    ErrorEnvelope::new(serde_json::from_value(spec).unwrap()).unwrap()
+}

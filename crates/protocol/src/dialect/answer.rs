@@ -186,10 +186,8 @@ impl TokenEndpoint {
                 let oauth = OAuthError::invalid_request(error.to_string());
                 self.render_error(Failure::MissingParameter, &oauth, names)
             }
-            DecodeError::GrantType => self.refused(&OAuthError::new(
-                OAuthErrorKind::UnsupportedGrantType,
-                error.to_string(),
-            )),
+            DecodeError::GrantType => self
+                .refused(&OAuthError::new(OAuthErrorKind::UnsupportedGrantType, error.to_string())),
             other => self.refused(&OAuthError::invalid_request(other.to_string())),
         }
     }

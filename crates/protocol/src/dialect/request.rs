@@ -69,9 +69,9 @@ impl TokenEndpoint {
     }
 
     fn is_named(&self, name: &str, standard: &str) -> bool {
-        self.parameters
-            .iter()
-            .any(|parameter| parameter.standard == standard && parameter.name.as_deref() == Some(name))
+        self.parameters.iter().any(|parameter| {
+            parameter.standard == standard && parameter.name.as_deref() == Some(name)
+        })
     }
 
     /// The dialect's word for a grant type becomes the standard's. A word of the standard that the

@@ -6,7 +6,7 @@ use domain::consent::Consent;
 use domain::grant::Grant;
 use domain::policy::{Policy, ScopeKind};
 use domain::time::Timestamp;
-use protocol::scope::ScopeName;
+use protocol::scope::{ScopeName, ScopeSet};
 use store::usage::FamilyUse;
 
 use super::connected::{UNUSED_AFTER, ends_access};
@@ -137,11 +137,7 @@ fn called_family(family: &FamilyUse) -> CalledFamily {
 fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
     let by_user = matches!(event.actor, AuditActor::User(id) if event.user_id == Some(id));
     let text = match event.kind {
-        AuditKind::ConsentGiven => match scope_count(event) {
-            Some(1) => "You allowed 1 permission.".to_owned(),
-            Some(count) => format!("You allowed {count} permissions."),
-            None => "You let it in.".to_owned(),
-        },
+        AuditKind::ConsentGiven => decision_text(policy, event),
         AuditKind::ConsentDenied => "You said no to what it asked for.".to_owned(),
         AuditKind::ConsentNarrowed => match named_scope(policy, event) {
             Some(text) => format!("You took back “{text}”."),
@@ -169,9 +165,23 @@ fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
     Some(text)
 }
 
-/// How many scopes the user allowed; `oauth::consent` recorded them.
-fn scope_count(event: &AuditEvent) -> Option<usize> {
-    Some(event.detail.get("allowed")?.as_str()?.split_whitespace().count())
+/// What the user allowed, and what they left out: the app is not told why something does not work,
+/// so they should find it here.
+fn decision_text(policy: &Policy, event: &AuditEvent) -> String {
+    let scopes =
+        |name: &str| -> Option<ScopeSet> { event.detail.get(name)?.as_str()?.parse().ok() };
+    let Some(allowed) = scopes("allowed") else { return "You let it in.".to_owned() };
+    let allowed_text = match allowed.len() {
+        1 => "You allowed 1 permission".to_owned(),
+        count => format!("You allowed {count} permissions"),
+    };
+    let left_out = scopes("asked").unwrap_or_default().difference(&allowed);
+    let left_out: Vec<_> =
+        left_out.iter().map(|name| format!("“{}”", display::scope(policy, name).text)).collect();
+    match left_out.is_empty() {
+        true => format!("{allowed_text}."),
+        false => format!("{allowed_text} and left out {}.", left_out.join(", ")),
+    }
 }
 
 fn named_scope(policy: &Policy, event: &AuditEvent) -> Option<String> {

@@ -1,5 +1,5 @@
-//! Signing in with a password. Attempts are counted per account and per address before they are
-//! looked at; a wrong password, an unknown address and a blocked account look and take the same
+//! Signing in with a password. Attempts are counted before they are looked at, and given back when
+//! the password was right; a wrong password, an unknown address and a blocked account look and take the same
 //! (attack X2). The session is always a new one (attack S1).
 
 use std::net::IpAddr;
@@ -12,16 +12,18 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::entropy::random_bytes;
 use domain::id::SessionId;
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
-use domain::throttle::{PER_ACCOUNT, PER_ADDRESS, ThrottleOutcome, ThrottleRule};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use protocol::params::Params;
-use store::{Tx, audit, sessions, throttles, users};
+use store::{Tx, audit, sessions, users};
 
+use super::device::{Device, REMEMBERED_FOR};
+use super::limits::Limits;
 use crate::actor::{Visitor, VisitorForm};
 use crate::address::ClientAddress;
+use crate::cookie;
 use crate::error::{PageError, duration_words};
 use crate::oauth::pending;
 use crate::pages::views::{Layout, SignIn};
@@ -57,7 +59,7 @@ pub async fn submit(
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let password = params.one("password")?.unwrap_or_default();
     form.email.clone_from(&email);
-    let attempt = Attempt { email, address, now: provider.now() };
+    let attempt = Attempt::new(&provider, &email, address, &headers);
     let user = match attempt.begin(&provider).await? {
         Begun::Admitted(user) => user,
         Begun::Wait(wait) => {
@@ -76,9 +78,12 @@ pub async fn submit(
     };
     let old = visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id);
     let secret = attempt.succeed(&provider, user, old, user_agent(&headers)).await?;
-    let cookie = provider.cookies.set(&provider.cookies.session, &secret);
-    let cookie = AppendHeaders(cookie.map(|value| (SET_COOKIE, value)));
-    Ok((cookie, Redirect::to(&form.continue_to)).into_response())
+    let names = &provider.cookies;
+    let device = attempt.device(&provider).to_cookie();
+    let cookies =
+        [names.set(&names.session, &secret), names.set_for(&names.device, &device, REMEMBERED_FOR)];
+    let cookies = cookies.into_iter().flatten().map(|value| (SET_COOKIE, value));
+    Ok((AppendHeaders(cookies), Redirect::to(&form.continue_to)).into_response())
 }
 
 /// The sign-in form and what it says.
@@ -145,8 +150,12 @@ fn user_agent(headers: &HeaderMap) -> String {
 }
 
 struct Attempt {
+    /// Normalized.
     email: String,
     address: IpAddr,
+    /// What this browser says to be, proven for the account or not.
+    claimed: Option<Device>,
+    limits: Limits,
     now: Timestamp,
 }
 
@@ -156,35 +165,34 @@ enum Begun {
 }
 
 impl Attempt {
-    fn account_key(&self) -> String {
-        format!("sign-in account {}", normalize_email(&self.email))
+    fn new(provider: &Provider, email: &str, address: IpAddr, headers: &HeaderMap) -> Self {
+        let (email, now) = (normalize_email(email), provider.now());
+        let claimed = cookie::read(headers, &provider.cookies.device).and_then(Device::parse);
+        let known = claimed.as_ref().filter(|own| own.knows(&provider.keyring(), &email, now));
+        let limits = Limits::new(&email, address, known.map(Device::name));
+        Self { email, address, claimed, limits, now }
     }
 
     /// Count this attempt, or say how long to wait.
     async fn begin(&self, provider: &Provider) -> Result<Begun, PageError> {
-        let keys = [
-            (self.account_key(), PER_ACCOUNT),
-            (format!("sign-in from {}", self.address), PER_ADDRESS),
-        ];
-        let (email, now) = (normalize_email(&self.email), self.now);
-        provider
-            .store
-            .db
-            .write(async move |tx| {
-                for (key, rule) in &keys {
-                    if let Some(wait) = count(tx, key, rule, now).await? {
-                        return Ok(Begun::Wait(wait));
-                    }
-                }
-                Ok::<_, PageError>(Begun::Admitted(users::find_by_email(tx, &email).await?))
-            })
-            .await
+        let (limits, email, now) = (self.limits.clone(), self.email.clone(), self.now);
+        let write = async move |tx: &mut Tx<'_>| match limits.count(tx, now).await? {
+            Some(wait) => Ok(Begun::Wait(wait)),
+            None => Ok::<_, PageError>(Begun::Admitted(users::find_by_email(tx, &email).await?)),
+        };
+        provider.store.db.write(write).await
+    }
+
+    /// This browser, as one that has signed in to the account.
+    fn device(&self, provider: &Provider) -> Device {
+        let device = self.claimed.clone().unwrap_or_else(|| Device::random(&*provider.entropy));
+        device.remember(&provider.keyring(), &self.email, self.now)
     }
 
     async fn fail(&self, provider: &Provider) -> Result<(), PageError> {
         let event = AuditEvent::new(self.now, AuditKind::SignInFailed, AuditActor::System)
             .address(self.address)
-            .detail(serde_json::json!({ "email": normalize_email(&self.email) }));
+            .detail(serde_json::json!({ "email": self.email }));
         let write = async move |tx: &mut Tx<'_>| {
             audit::record(tx, &event).await?;
             Ok::<_, PageError>(())
@@ -213,36 +221,18 @@ impl Attempt {
         };
         let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user.id))
             .address(self.address);
-        let key = self.account_key();
+        let limits = self.limits.clone();
         let write = async move |tx: &mut Tx<'_>| {
             if let Some(old) = old {
                 sessions::delete(tx, old).await?;
             }
             sessions::insert(tx, &session).await?;
-            throttles::clear(tx, &key).await?;
+            limits.give_back(tx).await?;
             audit::record(tx, &event).await?;
             Ok::<_, PageError>(())
         };
         provider.store.db.write(write).await?;
         Ok(secret)
-    }
-}
-
-/// Count an attempt under `key`; `Some` is the time to wait. The refusal is an `Ok`, so that what
-/// was counted is committed (attack K2).
-async fn count(
-    tx: &mut Tx<'_>,
-    key: &str,
-    rule: &ThrottleRule,
-    now: Timestamp,
-) -> Result<Option<std::time::Duration>, PageError> {
-    let state = throttles::find(tx, key).await?.unwrap_or_default();
-    match state.attempt(rule, now) {
-        ThrottleOutcome::Wait(wait) => Ok(Some(wait)),
-        ThrottleOutcome::Admitted(state) => {
-            throttles::save(tx, key, &state, now.after(rule.forget_after)).await?;
-            Ok(None)
-        }
     }
 }
 

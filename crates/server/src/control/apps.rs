@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::app::{App, AppKind, AppStatus, ClientSecret, ScopeRequest};
-use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::app::{App, AppError, AppKind, AppStatus, ClientSecret, ScopeRequest};
+use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::policy::Policy;
+use domain::time::Timestamp;
 use domain::user::User;
 use http::StatusCode;
 use ipnet::IpNet;
@@ -18,6 +19,7 @@ use serde_json::json;
 use store::{Tx, apps, audit, changes, client_secrets, users};
 
 use super::error::{Body, ControlError};
+use super::operator::Operator;
 use crate::pages::views::AppFormErrors;
 use crate::portal::form::{self, About, Draft};
 use crate::portal::registration::{self, Standing};
@@ -122,15 +124,35 @@ pub async fn show(
 
 pub async fn create(
     State(provider): State<Shared>,
+    operator: Operator,
     Body(new): Body<NewApp>,
 ) -> Result<(StatusCode, Json<AppRecord>), ControlError> {
-    Ok((StatusCode::CREATED, Json(register(&provider, new).await?)))
+    Ok((StatusCode::CREATED, Json(register_by(&provider, operator, new).await?)))
+}
+
+/// Register an app that the program brings itself.
+pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, ControlError> {
+    register_by(provider, Operator::program(), new).await
 }
 
 /// Register an app as the operator. The answer holds its secret, if it has one, for the only time.
-pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, ControlError> {
+async fn register_by(
+    provider: &Provider,
+    operator: Operator,
+    new: NewApp,
+) -> Result<AppRecord, ControlError> {
     let policy = provider.policy();
-    let draft = check(&new, &policy)?;
+    let draft = match check(&new, &policy) {
+        Ok(draft) => draft,
+        Err(mut mistakes) => {
+            let owner = new.owner.clone();
+            let find = async move |tx: &mut Tx<'_>| users::find_by_email(tx, &owner).await;
+            if provider.store.db.read(find).await?.is_none() {
+                mistakes.push(format!("owner: {}", unknown_user(&new.owner)));
+            }
+            return Err(ControlError::invalid(&mistakes));
+        }
+    };
     let (now, entropy) = (provider.now(), provider.entropy.clone());
     let (keyring, given) = (provider.keyring(), new.client_secret.clone());
     let secret = draft
@@ -151,10 +173,8 @@ pub async fn register(provider: &Provider, new: NewApp) -> Result<AppRecord, Con
                 registration::secret_row(app.id, text, &keyring, &*entropy, now);
             client_secrets::insert(tx, &row).await?;
         }
-        let event = AuditEvent::new(now, AuditKind::AppCreated, AuditActor::System)
-            .app(app.id)
-            .user(owner.id)
-            .detail(json!({ "name": app.name, "client_id": app.client_id }));
+        let detail = json!({ "name": app.name, "client_id": app.client_id });
+        let event = operator.event(now, AuditKind::AppCreated, detail).app(app.id).user(owner.id);
         audit::record(tx, &event).await?;
         record(tx, app).await
     };
@@ -167,7 +187,7 @@ fn operators_app(
     draft: Draft,
     owner: &User,
     entropy: &dyn domain::entropy::Entropy,
-    now: domain::time::Timestamp,
+    now: Timestamp,
 ) -> App {
     let app = registration::new_app(draft, owner, Standing::Unreviewed, entropy, now);
     let service_scopes = match (app.kind, new.service_scopes.is_empty()) {
@@ -178,39 +198,29 @@ fn operators_app(
         client_id: new.client_id.clone().unwrap_or(app.client_id),
         publisher: new.publisher.clone().unwrap_or(app.publisher),
         addresses: new.addresses.clone(),
-        dialect: new.dialect.clone(),
-        also_standard: new.dialect.is_some() && new.also_standard,
+        also_standard: app.dialect.is_some() && new.also_standard,
         service_scopes,
         ..app
     }
 }
 
-/// The rules of the pages, told in one sentence.
-fn check(new: &NewApp, policy: &Policy) -> Result<Draft, ControlError> {
-    let invalid = |text: String| Err(ControlError::Invalid(text));
+/// The rules of the pages; every mistake at once.
+fn check(new: &NewApp, policy: &Policy) -> Result<Draft, Vec<String>> {
     let name = new.name.trim().to_owned();
-    if let Some(error) = form::name_error(&name) {
-        return invalid(format!("name: {error}"));
+    let mut mistakes = Vec::new();
+    mistakes.extend(form::name_error(&name).map(|error| format!("name: {error}")));
+    let homepage = new.homepage.as_deref().and_then(form::url_error);
+    mistakes.extend(homepage.map(|error| format!("homepage: {error}")));
+    let redirect_uris = check_redirect_uris(new, &mut mistakes);
+    check_scopes(new, policy, &mut mistakes);
+    let unknown = new.dialect.as_deref().filter(|name| policy.dialect(name).is_none());
+    mistakes.extend(
+        unknown.map(|name| format!("dialect: {name} is not among the `dialects` of the config")),
+    );
+    check_credentials(new, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
     }
-    if let Some(error) = new.homepage.as_deref().and_then(form::url_error) {
-        return invalid(format!("homepage: {error}"));
-    }
-    let redirect_uris = check_redirect_uris(new)?;
-    let names: ScopeSet = new.scopes.keys().cloned().collect();
-    let asked = names.union(&new.required).union(&new.service_scopes);
-    if let Some(unknown) = asked.difference(&policy.scope_names()).iter().next() {
-        return invalid(format!("scopes: {unknown} is not a scope of this provider"));
-    }
-    if let Some(extra) = asked.difference(&names).iter().next() {
-        return invalid(format!("scopes: {extra} is not among the app's scopes"));
-    }
-    if !new.service_scopes.is_empty() && !new.kind.is_confidential() {
-        return invalid("service_scopes: a public app has no client credentials".to_owned());
-    }
-    if let Some(name) = new.dialect.as_deref().filter(|name| policy.dialect(name).is_none()) {
-        return invalid(format!("dialect: {name} is not among the `dialects` of the config"));
-    }
-    check_credentials(new)?;
     let request = |(scope, purpose): (&ScopeName, &String)| ScopeRequest {
         scope: scope.clone(),
         purpose: purpose.clone(),
@@ -225,63 +235,93 @@ fn check(new: &NewApp, policy: &Policy) -> Result<Draft, ControlError> {
             terms_url: None,
         },
         kind: new.kind,
+        dialect: new.dialect.clone(),
         redirect_uris,
         requested: new.scopes.iter().map(request).collect(),
     })
 }
 
-fn check_redirect_uris(new: &NewApp) -> Result<Vec<RedirectUri>, ControlError> {
+fn check_redirect_uris(new: &NewApp, mistakes: &mut Vec<String>) -> Vec<RedirectUri> {
     let mut errors = AppFormErrors::default();
     let text = new.redirect_uris.join("\n");
     let uris = form::check_redirect_uris(new.kind, &text, &mut errors);
-    if let Some(bad) = errors.redirect_lines.first() {
-        return Err(ControlError::Invalid(format!("redirect_uris: {}: {}", bad.uri, bad.reason)));
-    }
-    match errors.redirect_uris {
-        Some(error) => Err(ControlError::Invalid(format!("redirect_uris: {error}"))),
-        None => Ok(uris),
+    let lines = errors.redirect_lines.iter();
+    mistakes.extend(lines.map(|bad| format!("redirect_uris: {}: {}", bad.uri, bad.reason)));
+    mistakes.extend(errors.redirect_uris.map(|error| format!("redirect_uris: {error}")));
+    uris
+}
+
+fn check_scopes(new: &NewApp, policy: &Policy, mistakes: &mut Vec<String>) {
+    let names: ScopeSet = new.scopes.keys().cloned().collect();
+    let asked = names.union(&new.required).union(&new.service_scopes);
+    let unknown = asked.difference(&policy.scope_names());
+    let unknown = unknown.iter();
+    mistakes.extend(unknown.map(|name| format!("scopes: {name} is not a scope of this provider")));
+    let extra = asked.difference(&names);
+    let extra = extra.iter();
+    mistakes.extend(extra.map(|name| format!("scopes: {name} is not among the app's scopes")));
+    if !new.service_scopes.is_empty() && !new.kind.is_confidential() {
+        mistakes.push("service_scopes: a public app has no client credentials".to_owned());
     }
 }
 
-fn check_credentials(new: &NewApp) -> Result<(), ControlError> {
+fn check_credentials(new: &NewApp, mistakes: &mut Vec<String>) {
     // RFC 6749 Appendix A.1 and A.2 allow VSCHAR; a colon or a space would be read in three
     // different ways in HTTP Basic.
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     if let Some(id) = &new.client_id
         && (id.is_empty() || id.len() > CLIENT_ID_MAX || !plain(id))
     {
-        let text =
-            format!("client_id: use 1 to {CLIENT_ID_MAX} visible ASCII characters, no colon");
-        return Err(ControlError::Invalid(text));
+        mistakes.push(format!(
+            "client_id: use 1 to {CLIENT_ID_MAX} visible ASCII characters, no colon"
+        ));
     }
     match &new.client_secret {
         Some(_) if !new.kind.is_confidential() => {
-            Err(ControlError::Invalid("client_secret: a public app has none".to_owned()))
+            mistakes.push("client_secret: a public app has none".to_owned());
         }
-        Some(secret) if secret.len() < SECRET_MIN || !plain(secret) => {
-            let text = format!("client_secret: use at least {SECRET_MIN} visible ASCII characters");
-            Err(ControlError::Invalid(text))
-        }
-        _ => Ok(()),
+        Some(secret) if secret.len() < SECRET_MIN || !plain(secret) => mistakes
+            .push(format!("client_secret: use at least {SECRET_MIN} visible ASCII characters")),
+        _ => {}
     }
 }
 
 pub async fn suspend(
     State(provider): State<Shared>,
+    operator: Operator,
     Path(client_id): Path<String>,
     Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<AppRecord>, ControlError> {
+    let said = reason.clone();
+    let suspend = move |app: App, now| app.suspend(said.clone(), now);
+    switch(&provider, operator, client_id, (AuditKind::AppSuspended, reason), suspend).await
+}
+
+/// Let a suspended app go on.
+pub async fn resume(
+    State(provider): State<Shared>,
+    operator: Operator,
+    Path(client_id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<AppRecord>, ControlError> {
+    switch(&provider, operator, client_id, (AuditKind::AppResumed, reason), App::resume).await
+}
+
+/// Write what `change` makes of the app, felt by its next call.
+async fn switch(
+    provider: &Provider,
+    operator: Operator,
+    client_id: String,
+    (kind, reason): (AuditKind, String),
+    change: impl Fn(App, Timestamp) -> Result<App, AppError> + Send + Sync + 'static,
 ) -> Result<Json<AppRecord>, ControlError> {
     let now = provider.now();
     let write = async move |tx: &mut Tx<'_>| {
         let app = named(tx, &client_id).await?;
-        let app = app
-            .suspend(reason.clone(), now)
-            .map_err(|error| ControlError::Conflict(error.to_string()))?;
+        let app = change(app, now).map_err(|error| ControlError::Conflict(error.to_string()))?;
         apps::save(tx, &app).await?;
         changes::record(tx, Change::App(app.id)).await?;
-        let event = AuditEvent::new(now, AuditKind::AppSuspended, AuditActor::System)
-            .app(app.id)
-            .detail(json!({ "reason": reason }));
+        let event = operator.event(now, kind, json!({ "reason": reason })).app(app.id);
         audit::record(tx, &event).await?;
         record(tx, app).await
     };

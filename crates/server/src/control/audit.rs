@@ -33,7 +33,7 @@ pub struct Event {
     pub position: i64,
     pub at: String,
     pub kind: &'static str,
-    /// `user:ID`, `app:ID` or `system`.
+    /// `user:ID`, `app:ID`, `cli:UID` (a command, by the user of the machine) or `system`.
     pub actor: String,
     pub app_id: Option<String>,
     pub user_id: Option<String>,
@@ -85,6 +85,8 @@ fn event(row: AuditRow) -> Event {
         actor: match event.actor {
             AuditActor::User(id) => format!("user:{id}"),
             AuditActor::App(id) => format!("app:{id}"),
+            AuditActor::CommandLine { uid: Some(uid) } => format!("cli:{uid}"),
+            AuditActor::CommandLine { uid: None } => "cli".to_owned(),
             AuditActor::System => "system".to_owned(),
         },
         app_id: event.app_id.map(|id| id.to_string()),

@@ -25,6 +25,14 @@ pub enum ControlError {
 }
 
 impl ControlError {
+    /// Every mistake at once, one a line.
+    pub(super) fn invalid(mistakes: &[String]) -> Self {
+        match mistakes {
+            [one] => Self::Invalid(one.clone()),
+            many => Self::Invalid(format!("{} mistakes\n  {}", many.len(), many.join("\n  "))),
+        }
+    }
+
     fn code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),

@@ -6,9 +6,11 @@ pub mod audit;
 pub mod error;
 pub mod health;
 pub mod keys;
+pub mod operator;
 pub mod users;
 
 pub use error::ControlError;
+pub use operator::Operator;
 
 use domain::time::Timestamp;
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
 use domain::user::{Role, User, UserStatus, normalize_email};
@@ -13,6 +13,7 @@ use store::{Tx, audit, changes, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
+use super::operator::Operator;
 use crate::provider::{Provider, Shared};
 
 const EMAIL_MAX: usize = 254;
@@ -54,13 +55,23 @@ pub async fn list(State(provider): State<Shared>) -> Result<Json<UserList>, Cont
 
 pub async fn create(
     State(provider): State<Shared>,
+    operator: Operator,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Json<UserRecord>), ControlError> {
-    Ok((StatusCode::CREATED, Json(register(&provider, new).await?)))
+    Ok((StatusCode::CREATED, Json(register_by(&provider, &operator, new).await?)))
+}
+
+/// Create an account that the program brings itself.
+pub async fn register(provider: &Provider, new: NewUser) -> Result<UserRecord, ControlError> {
+    register_by(provider, &Operator::program(), new).await
 }
 
 /// Create an account that can sign in with its password.
-pub async fn register(provider: &Provider, new: NewUser) -> Result<UserRecord, ControlError> {
+pub async fn register_by(
+    provider: &Provider,
+    operator: &Operator,
+    new: NewUser,
+) -> Result<UserRecord, ControlError> {
     let email = new.email.trim().to_owned();
     let name = match new.name.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => name.to_owned(),
@@ -84,9 +95,8 @@ pub async fn register(provider: &Provider, new: NewUser) -> Result<UserRecord, C
         status: UserStatus::Active,
         created_at: now,
     };
-    let event = AuditEvent::new(now, AuditKind::UserCreated, AuditActor::System)
-        .user(user.id)
-        .detail(json!({ "email": user.email, "roles": user.roles }));
+    let detail = json!({ "email": user.email, "roles": user.roles });
+    let event = operator.event(now, AuditKind::UserCreated, detail).user(user.id);
     let written = user.clone();
     let write = async move |tx: &mut Tx<'_>| {
         if !users::insert(tx, &written).await? {
@@ -121,27 +131,63 @@ fn name_error(name: &str) -> Option<&'static str> {
 /// Keep a user out: their sessions end, and no token of theirs is good from the next request on.
 pub async fn block(
     State(provider): State<Shared>,
+    operator: Operator,
     Path(email): Path<String>,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<UserRecord>, ControlError> {
     let now = provider.now();
     let write = async move |tx: &mut Tx<'_>| {
-        let user = users::find_by_email(tx, &normalize_email(&email)).await?;
-        let user = user.ok_or_else(|| unknown_user(&email))?;
+        let user = named(tx, &email).await?;
         if !user.is_active() {
             return Err(ControlError::Conflict(format!("{} is blocked already", user.email)));
+        }
+        let admins = users::list_active_admins(tx).await?;
+        if admins.iter().all(|admin| admin.id == user.id) && user.has_role(Role::Admin) {
+            return Err(ControlError::Conflict(format!(
+                "{} is the last admin who can sign in. Create another first: consentry user \
+                 create EMAIL --role admin",
+                user.email
+            )));
         }
         let user = user.block(reason.clone(), now);
         users::save(tx, &user).await?;
         sessions::delete_of_user(tx, user.id).await?;
         changes::record(tx, Change::User(user.id)).await?;
-        let event = AuditEvent::new(now, AuditKind::UserBlocked, AuditActor::System)
-            .user(user.id)
-            .detail(json!({ "reason": reason }));
+        let detail = json!({ "reason": reason });
+        let event = operator.event(now, AuditKind::UserBlocked, detail).user(user.id);
         audit::record(tx, &event).await?;
         Ok(user)
     };
     Ok(Json(record(provider.store.db.write(write).await?)))
+}
+
+/// Let a blocked user in again. What they let apps do holds again too; their sessions have ended.
+pub async fn unblock(
+    State(provider): State<Shared>,
+    operator: Operator,
+    Path(email): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<UserRecord>, ControlError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        let user = named(tx, &email).await?;
+        if user.is_active() {
+            return Err(ControlError::Conflict(format!("{} is not blocked", user.email)));
+        }
+        let user = user.unblock();
+        users::save(tx, &user).await?;
+        changes::record(tx, Change::User(user.id)).await?;
+        let detail = json!({ "reason": reason });
+        let event = operator.event(now, AuditKind::UserUnblocked, detail).user(user.id);
+        audit::record(tx, &event).await?;
+        Ok(user)
+    };
+    Ok(Json(record(provider.store.db.write(write).await?)))
+}
+
+async fn named(tx: &mut Tx<'_>, email: &str) -> Result<User, ControlError> {
+    let found = users::find_by_email(tx, &normalize_email(email)).await?;
+    found.ok_or_else(|| unknown_user(email))
 }
 
 fn record(user: User) -> UserRecord {

@@ -65,8 +65,8 @@ impl Call<'_> {
         // A header that the dialect does not know is not looked at.
         let none = HeaderMap::new();
         let headers = if self.endpoint.takes_basic { headers } else { &none };
-        let presented = PresentedClient::decode(headers, query, &self.params)
-            .map_err(OAuthError::from)?;
+        let presented =
+            PresentedClient::decode(headers, query, &self.params).map_err(OAuthError::from)?;
         let key = self.failure_key(&presented);
         let now = self.provider.now();
         if let Some(rate) = self.endpoint.rate_of_failures {

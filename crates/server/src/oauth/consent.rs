@@ -50,9 +50,20 @@ pub async fn decide(
         sign_in: SignInAsked::NotYet,
         dialect: pending.dialect.as_deref(),
     };
-    let allowed = match decision {
-        Decision::Allow(ticked) => visit.allowed(&ticked),
-        Decision::Deny => ScopeSet::default(),
+    let allowed = match decision.scopes(&request.scopes) {
+        Ok(Some(ticked)) => visit.allowed(&ticked),
+        Ok(None) => ScopeSet::default(),
+        Err(unknown) => {
+            let event = AuditEvent::new(
+                provider.now(),
+                AuditKind::ConsentFormRefused,
+                AuditActor::User(user.user.id),
+            );
+            let event = event.app(app.id).address(address).detail(json!({ "not_asked": unknown }));
+            let write = async move |tx: &mut Tx<'_>| audit::record(tx, &event).await;
+            provider.store.db.write(write).await?;
+            return Err(PageError::BadRequest("The form allows what the app did not ask.".into()));
+        }
     };
     let answer = Answer::new(&provider, (&pending, &app, &request), &user, address, allowed);
     match answer.store(&provider).await? {
@@ -71,9 +82,13 @@ pub async fn decide(
 }
 
 enum Decision {
-    Allow(ScopeSet),
+    Allow(Vec<String>),
     Deny,
 }
+
+/// Of scopes that were not asked, this many are kept in the trail, and so much of each.
+const NOT_ASKED_MAX: usize = 10;
+const NOT_ASKED_LENGTH: usize = 100;
 
 impl Decision {
     fn read(params: &Params) -> Result<Self, PageError> {
@@ -82,11 +97,20 @@ impl Decision {
             Some("deny") => return Ok(Self::Deny),
             _ => return Err(PageError::BadRequest("Choose to allow or to deny.".into())),
         }
-        let parse = |text: &str| {
-            ScopeName::parse(text)
-                .map_err(|_| PageError::BadRequest("The form names no permission of ours.".into()))
-        };
-        Ok(Self::Allow(params.all("scope").map(parse).collect::<Result<_, _>>()?))
+        Ok(Self::Allow(params.all("scope").map(str::to_owned).collect()))
+    }
+
+    /// What was ticked, `None` for a denial. `Err` holds what was not `asked`: our page offers no
+    /// such box, so somebody changed the form, and nothing of it is to be believed.
+    fn scopes(self, asked: &ScopeSet) -> Result<Option<ScopeSet>, Vec<String>> {
+        let Self::Allow(ticked) = self else { return Ok(None) };
+        let unknown = ticked.iter().filter(|name| !asked.contains(name.as_str()));
+        let shown = unknown.map(|name| name.chars().take(NOT_ASKED_LENGTH).collect::<String>());
+        let unknown: Vec<_> = shown.take(NOT_ASKED_MAX).collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        Ok(Some(ticked.iter().filter_map(|name| ScopeName::parse(name).ok()).collect()))
     }
 }
 

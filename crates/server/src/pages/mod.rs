@@ -52,6 +52,7 @@ fn detail(error: &minijinja::Error) -> String {
 pub struct Pages {
     environment: Environment<'static>,
     brand_sheet: BrandSheet,
+    brand_name: String,
 }
 
 impl Pages {
@@ -74,8 +75,9 @@ impl Pages {
         filters::register(&mut environment);
         environment.add_global("assets_version", brand_sheet.version());
         let Brand { name, logo_url, support_url, .. } = brand;
+        let brand_name = name.clone();
         environment.add_global("brand", context! { name, logo_url, support_url });
-        let pages = Self { environment, brand_sheet };
+        let pages = Self { environment, brand_sheet, brand_name };
         if overrides.is_some() {
             pages.render_samples()?;
         }
@@ -107,6 +109,11 @@ impl Pages {
         }
         views::for_every_view!(render);
         Ok(rendered)
+    }
+
+    /// What users know the provider by.
+    pub fn brand_name(&self) -> &str {
+        &self.brand_name
     }
 
     /// The brand's colours as a style sheet, served at `/assets/brand.css`.

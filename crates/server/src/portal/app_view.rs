@@ -15,7 +15,8 @@ use super::form;
 use super::registration::Standing;
 use crate::display;
 use crate::pages::views::{
-    AppDetail, AppForm, AppFormErrors, AppScope, AppSecret, Layout, Lifetimes, ScopeState, Section,
+    AppDetail, AppForm, AppFormErrors, AppScope, AppSecret, Endpoint, Layout, Lifetimes, STANDARD,
+    ScopeState, Section,
 };
 
 /// Audit entries in which the last decision of staff is looked for.
@@ -69,7 +70,6 @@ impl OwnApp {
         typed: Typed,
     ) -> AppDetail {
         let app = &self.app;
-        let sends_users = app.kind != AppKind::Service;
         AppDetail {
             layout: layout.in_section(Section::Apps),
             id: app.id.to_string(),
@@ -87,8 +87,7 @@ impl OwnApp {
             lifetimes: typed.lifetimes.unwrap_or_else(|| lifetimes_of(app, policy)),
             user_count: self.user_count,
             last_call_at: self.last_call_at.map(|at| display::moment(now, at)),
-            authorize_url: sends_users.then(|| format!("{}/oauth/authorize", policy.issuer)),
-            token_url: format!("{}/oauth/token", policy.issuer),
+            endpoints: endpoints(app, policy),
         }
     }
 
@@ -173,6 +172,7 @@ pub fn form_of(app: &App, policy: &Policy) -> AppForm {
     AppForm {
         name: app.name.clone(),
         kind: display::app_kind(app.kind),
+        wire: app.dialect.clone().unwrap_or_else(|| STANDARD.to_owned()),
         redirect_uris: lines.join("\n"),
         homepage: app.homepage.clone().unwrap_or_default(),
         description: app.description.clone(),
@@ -182,13 +182,43 @@ pub fn form_of(app: &App, policy: &Policy) -> AppForm {
     }
 }
 
+/// In every wire format that the app speaks; a service sends no users anywhere.
+fn endpoints(app: &App, policy: &Policy) -> Vec<Endpoint> {
+    let line = |id: String, label: String, path: &str| Endpoint {
+        id,
+        label,
+        url: format!("{}{path}", policy.issuer),
+    };
+    let mut lines = Vec::new();
+    if app.speaks(None) {
+        if app.kind != AppKind::Service {
+            let label = "Authorization endpoint".to_owned();
+            lines.push(line("authorize-url".to_owned(), label, "/oauth/authorize"));
+        }
+        lines.push(line("token-url".to_owned(), "Token endpoint".to_owned(), "/oauth/token"));
+    }
+    if let Some(dialect) = app.dialect.as_deref().and_then(|name| policy.dialect(name)) {
+        let (name, title) = (&dialect.name, &dialect.title);
+        let label = format!("{title}: where users are sent to");
+        lines.push(line(format!("{name}-authorize-url"), label, &dialect.authorize.path));
+        for (number, endpoint) in (1..).zip(&dialect.tokens) {
+            let words = endpoint.grant_types.iter().map(|(grant_type, _)| grant_type.words());
+            let label = format!("{title}: {}", words.collect::<Vec<_>>().join(", "));
+            lines.push(line(format!("{name}-token-url-{number}"), label, &endpoint.path));
+        }
+    }
+    lines
+}
+
 pub fn lifetimes_of(app: &App, policy: &Policy) -> Lifetimes {
-    let effective = policy.lifetimes.for_app(&app.lifetimes);
+    let dialect = app.main_dialect();
+    let effective = policy.lifetimes_for(app, dialect);
+    let limits = policy.lifetimes_of(dialect);
     Lifetimes {
         access_minutes: minutes(effective.access_token),
-        access_minutes_max: minutes(policy.lifetimes.access_token_max),
+        access_minutes_max: minutes(limits.access_token_max),
         refresh_days: days(effective.refresh_idle),
-        refresh_days_max: days(policy.lifetimes.refresh_idle_max),
+        refresh_days_max: days(limits.refresh_idle_max),
         error: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Register an app, see it, delete it. Changes are in `changes`, secrets in `secrets`.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
@@ -8,6 +8,7 @@ use domain::change::Change;
 use domain::grant::RevokeReason;
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
+use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use serde_json::json;
 use store::{Tx, apps, audit, changes, client_secrets, consents, usage};
@@ -22,7 +23,7 @@ use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{
-    AppCard, AppForm, AppFormErrors, DeleteApp, MyApps, NewApp, SecretOnce, Section,
+    AppCard, AppForm, AppFormErrors, DeleteApp, MyApps, NewApp, STANDARD, SecretOnce, Section,
 };
 use crate::provider::{Provider, Shared};
 use crate::view;
@@ -64,13 +65,17 @@ async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, Pag
     })
 }
 
+/// `?wire=NAME` chooses the wire format, for links from where its developers come from.
 pub async fn new(
     State(provider): State<Shared>,
     Developer(user): Developer,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     check_may_register(&provider, &user)?;
     let scopes = form::offered_scopes(&provider.policy(), &ScopeSet::new());
-    let form = AppForm { scopes, ..AppForm::blank() };
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let wire = params.one("wire")?.unwrap_or(STANDARD).to_owned();
+    let form = AppForm { scopes, wire, ..AppForm::blank() };
     view::page(&provider, &new_page(&provider, &user, form, AppFormErrors::default()))
 }
 
@@ -87,8 +92,14 @@ fn new_page(
     form: AppForm,
     errors: AppFormErrors,
 ) -> NewApp {
-    let needs_review = Standing::of(&provider.policy(), &user.user) == Standing::Reviewed;
-    NewApp { layout: user.layout().in_section(Section::Apps), form, errors, needs_review }
+    let policy = provider.policy();
+    NewApp {
+        layout: user.layout().in_section(Section::Apps),
+        form,
+        errors,
+        needs_review: Standing::of(&policy, &user.user) == Standing::Reviewed,
+        dialects: form::offered_dialects(&policy),
+    }
 }
 
 /// Register an app. A confidential one gets its first secret in the answer.
@@ -102,7 +113,7 @@ pub async fn create(
     let policy = provider.policy();
     let mut typed = form::read(&form.params, form::offered_scopes(&policy, &ScopeSet::new()))?;
     let kind = form.params.one("kind")?.unwrap_or_default();
-    let draft = match form::check(&mut typed, kind) {
+    let draft = match form::check(&mut typed, kind, &policy, provider.pages.brand_name()) {
         Ok(draft) => draft,
         Err(errors) => {
             return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::app::{App, AppError, AppLifetimes, AppStatus, ScopeRequest};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
-use domain::policy::{self, Policy};
+use domain::policy;
 use domain::time::Timestamp;
 use protocol::params::Params;
 use protocol::redirect_uri::RedirectUri;
@@ -43,7 +43,11 @@ pub async fn details(
     let as_it_stands = form_of(&owner.app, &provider.policy());
     let typed = form::read(&form.params, Vec::new())?;
     let typed = AppForm { kind: as_it_stands.kind, ..with_lists_of(as_it_stands, typed) };
-    let (about, errors) = form::check_about(&typed);
+    let (about, mut errors) = form::check_about(&typed);
+    // A name that the operator gave may stay.
+    if about.name != owner.app.name && errors.name.is_none() {
+        errors.name = form::imitation_error(&about.name, provider.pages.brand_name());
+    }
     if !form::is_clean(&errors) {
         return again(&provider, owner, typed, errors).await;
     }
@@ -207,7 +211,8 @@ pub async fn lifetimes(
         let typed = Typed { lifetimes: Some(read), ..Typed::default() };
         return show_again(&provider, owner, typed).await;
     }
-    let wish = wish_for(&read, &policy, owner.app.lifetimes);
+    let defaults = policy.lifetimes_of(owner.app.main_dialect());
+    let wish = wish_for(&read, defaults, owner.app.lifetimes);
     let detail = json!({
         "access_minutes": read.access_minutes, "refresh_days": read.refresh_days,
     });
@@ -235,8 +240,8 @@ fn read_lifetimes(params: &Params, stands: Lifetimes) -> Result<Lifetimes, PageE
 }
 
 /// The operator's default is no wish: the app follows when the operator changes it.
-fn wish_for(read: &Lifetimes, policy: &Policy, stands: AppLifetimes) -> AppLifetimes {
-    let policy::Lifetimes { access_token, refresh_idle, .. } = policy.lifetimes;
+fn wish_for(read: &Lifetimes, defaults: policy::Lifetimes, stands: AppLifetimes) -> AppLifetimes {
+    let policy::Lifetimes { access_token, refresh_idle, .. } = defaults;
     let wish = |chosen: u64, default: u64, unit: u64| {
         (chosen != default).then(|| Duration::from_secs(chosen.saturating_mul(unit)))
     };

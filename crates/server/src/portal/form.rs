@@ -1,15 +1,19 @@
 //! What a developer typed about an app, and what is wrong with it. Pure: the same rules hold for
 //! the pages, the command line and the demo.
 
+use std::sync::Arc;
+
 use domain::app::{AppKind, ScopeRequest};
 use domain::policy::Policy;
+use protocol::dialect::Dialect;
 use protocol::params::{Duplicate, Params};
 use protocol::redirect_uri::RedirectUri;
 use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
 use crate::display;
-use crate::pages::views::{self, AppForm, AppFormErrors, LineError, ScopeChoice};
+use crate::pages::views::{self, AppForm, AppFormErrors, DialectChoice, LineError, ScopeChoice};
+use crate::review::look_alike;
 
 /// In characters.
 pub const NAME_MIN: usize = 3;
@@ -35,6 +39,8 @@ pub struct About {
 pub struct Draft {
     pub about: About,
     pub kind: AppKind,
+    /// The dialect it speaks besides the standard.
+    pub dialect: Option<String>,
     pub redirect_uris: Vec<RedirectUri>,
     pub requested: Vec<ScopeRequest>,
 }
@@ -45,6 +51,7 @@ pub fn read(params: &Params, offered: Vec<ScopeChoice>) -> Result<AppForm, Dupli
     Ok(AppForm {
         name: text("name")?,
         kind: parse_kind(&text("kind")?).map_or(views::AppKind::Web, display::app_kind),
+        wire: params.one("wire")?.unwrap_or(views::STANDARD).to_owned(),
         redirect_uris: text("redirect_uris")?,
         homepage: text("homepage")?,
         description: text("description")?,
@@ -91,18 +98,26 @@ pub fn offered_scopes(policy: &Policy, besides: &ScopeSet) -> Vec<ScopeChoice> {
     .collect()
 }
 
-/// Check the form `new-app`. What is wrong with a scope is written into `form`.
-pub fn check(form: &mut AppForm, kind_given: &str) -> Result<Draft, Box<AppFormErrors>> {
+/// Check the form `new-app`. What is wrong with a scope is written into `form`. `ours`: the name of
+/// the provider.
+pub fn check(
+    form: &mut AppForm,
+    kind_given: &str,
+    policy: &Policy,
+    ours: &str,
+) -> Result<Draft, Box<AppFormErrors>> {
     let kind = parse_kind(kind_given);
     let (about, mut errors) = check_about(form);
+    errors.name = errors.name.or_else(|| imitation_error(&about.name, ours));
     if kind.is_none() {
         errors.kind = Some("Choose what kind of app it is.".to_owned());
     }
     let kind = kind.unwrap_or(AppKind::Web);
+    let dialect = check_wire(&form.wire, kind, policy, &mut errors);
     let uris = check_redirect_uris(kind, &form.redirect_uris, &mut errors);
     let requested = check_scopes(&mut form.scopes, &mut errors);
     match is_clean(&errors) {
-        true => Ok(Draft { about, kind, redirect_uris: uris, requested }),
+        true => Ok(Draft { about, kind, dialect, redirect_uris: uris, requested }),
         false => Err(Box::new(errors)),
     }
 }
@@ -111,6 +126,7 @@ pub fn is_clean(errors: &AppFormErrors) -> bool {
     let AppFormErrors {
         name,
         kind,
+        wire,
         redirect_uris,
         redirect_lines,
         homepage,
@@ -119,7 +135,8 @@ pub fn is_clean(errors: &AppFormErrors) -> bool {
         terms_url,
         scopes,
     } = errors;
-    let fields = [name, kind, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
+    let fields =
+        [name, kind, wire, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
     fields.iter().all(|error| error.is_none()) && redirect_lines.is_empty()
 }
 
@@ -141,6 +158,40 @@ pub fn check_about(form: &AppForm) -> (About, AppFormErrors) {
         ..AppFormErrors::default()
     };
     (about, errors)
+}
+
+/// Dialects whose apps a developer can set up alone: no list of addresses, which staff keep.
+pub fn offered_dialects(policy: &Policy) -> Vec<DialectChoice> {
+    let is_offered = |dialect: &&Arc<Dialect>| {
+        !dialect.tokens.iter().any(|endpoint| endpoint.needs_listed_address)
+    };
+    let choice = |dialect: &Arc<Dialect>| DialectChoice {
+        name: dialect.name.clone(),
+        title: dialect.title.clone(),
+    };
+    policy.dialects.iter().filter(is_offered).map(choice).collect()
+}
+
+fn check_wire(
+    wire: &str,
+    kind: AppKind,
+    policy: &Policy,
+    errors: &mut AppFormErrors,
+) -> Option<String> {
+    if wire == views::STANDARD {
+        return None;
+    }
+    let chosen = offered_dialects(policy).into_iter().find(|choice| choice.name == wire);
+    errors.wire = match (&chosen, kind) {
+        (None, _) => Some("Choose one of the formats.".to_owned()),
+        (Some(_), AppKind::Web) => None,
+        // The standard has PKCE for apps without a secret; dialects rely on the secret.
+        (Some(choice), _) => Some(format!(
+            "An app of the {} format keeps a secret: choose “Web app”, or OAuth 2.1.",
+            choice.title
+        )),
+    };
+    chosen.map(|choice| choice.name)
 }
 
 /// One URI per line; blank lines are skipped.
@@ -217,6 +268,17 @@ pub fn name_error(name: &str) -> Option<&'static str> {
         return Some("Use single spaces.");
     }
     (!name.chars().any(char::is_alphabetic)).then_some("Use at least one letter.")
+}
+
+/// Users trust what carries the provider's name, so no developer may take it: not even a reviewer
+/// sees every look-alike. The operator's own apps are made on the command line, which does not ask.
+pub fn imitation_error(name: &str, ours: &str) -> Option<String> {
+    look_alike::imitates(name, ours).then(|| {
+        format!(
+            "This contains “{ours}” or reads like it: users would take the app for ours. Choose \
+             another name."
+        )
+    })
 }
 
 /// Formatting characters that change how the rest looks, or look like nothing (Unicode TR 36 §3).

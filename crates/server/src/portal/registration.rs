@@ -87,8 +87,8 @@ pub fn new_app(
         lifetimes: AppLifetimes::default(),
         rotates_refresh_tokens: true,
         optional_ticked: true,
-        dialect: None,
-        also_standard: false,
+        also_standard: draft.dialect.is_some(),
+        dialect: draft.dialect,
         created_at: now,
         changed_at: now,
     }

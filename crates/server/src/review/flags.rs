@@ -5,6 +5,7 @@ use domain::audit::AuditEvent;
 use domain::policy::{Policy, ScopeDefinition, ScopeTier};
 use protocol::redirect_uri::{DestinationKind, RedirectUri};
 
+use super::look_alike::skeleton;
 use crate::pages::views::RiskFlag;
 
 /// Reports that are quoted; more are only counted.
@@ -86,56 +87,4 @@ fn destination(uri: &RedirectUri) -> Option<RiskFlag> {
         }
     };
     Some(RiskFlag { label: label.to_owned(), detail, serious: false })
-}
-
-/// What a hurried reader sees in a name: case, spaces, punctuation, accents of Latin letters and
-/// the common look-alike letters do not count (the idea of Unicode TS 39 §4, for the letters that
-/// impersonators really use).
-pub fn skeleton(name: &str) -> String {
-    let mut skeleton = String::with_capacity(name.len());
-    for c in name.to_lowercase().chars().filter(|c| c.is_alphanumeric()) {
-        skeleton.push(match c {
-            '0' | 'ο' | 'о' | 'ö' | 'ó' | 'ò' | 'ô' | 'õ' | 'ø' => 'o',
-            '1' | 'l' | 'і' | 'ı' | 'ι' | 'í' | 'ì' | 'î' | 'ï' | 'ł' | 'ї' => 'i',
-            '3' | 'е' | 'ё' | 'é' | 'è' | 'ê' | 'ë' | 'ε' => 'e',
-            '4' | 'а' | 'á' | 'à' | 'â' | 'ä' | 'å' | 'ã' | 'α' => 'a',
-            '5' | 'ѕ' | 'š' | 'ś' => 's',
-            'с' | 'ç' | 'ć' | 'č' => 'c',
-            'р' | 'ρ' => 'p',
-            'х' | 'χ' => 'x',
-            'у' | 'ý' | 'ÿ' | 'γ' => 'y',
-            'в' | 'ß' | '8' => 'b',
-            'н' => 'h',
-            'к' | 'κ' => 'k',
-            'м' => 'm',
-            'т' | 'τ' | '7' => 't',
-            'п' | 'ñ' | 'ń' | 'η' => 'n',
-            'ν' => 'v',
-            'υ' | 'ú' | 'ù' | 'û' | 'ü' | 'μ' => 'u',
-            'ω' => 'w',
-            'ž' | 'ź' | 'ż' | '2' => 'z',
-            other => other,
-        });
-    }
-    skeleton.replace("rn", "m").replace("vv", "w")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_read_alike_have_one_skeleton() {
-        let other = ["trading-bot", "TRADlNG BOT", "Тrаding Вot", "Trading  B0t", "Träding Bot"];
-        for other in other {
-            assert_eq!(skeleton(other), skeleton("Trading Bot"), "{other}");
-        }
-        assert_eq!(skeleton("Modem"), skeleton("Modern"));
-    }
-
-    #[test]
-    fn names_that_read_differently_do_not() {
-        assert_ne!(skeleton("Trading Bot"), skeleton("Trading Boat"));
-        assert_ne!(skeleton("Portfolio Tracker"), skeleton("Portfolio Track"));
-    }
 }

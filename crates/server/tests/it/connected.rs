@@ -257,3 +257,25 @@ async fn a_withdrawn_consent_is_asked_again() {
     let consent = consent_of(&app, &alice, &client).await;
     assert_eq!(consent.live_scopes(), ScopeSet::new());
 }
+
+#[tokio::test]
+async fn the_history_says_what_was_left_out() {
+    let app = TestApp::start().await;
+    let user = app.add_user("alice", &[]).await;
+    let client = app.add_app("bot", AppKind::Web, |_| {}).await;
+    let browser = app.signed_in(&user).await;
+    let page = browser.get(&client.authorize_path(&[])).await;
+    browser.decide(&page, "allow", &["orders.read"]).await;
+    let consent = consent_of(&app, &user, &client).await;
+    let text = browser.get(&format!("/connected/{}", consent.id)).await.text();
+    assert!(text.contains("You allowed 2 permissions and left out “"), "{text}");
+
+    let all = ["balances.read", "orders.read", "orders.create"];
+    // Left out once, it is not asked again until the app says so.
+    let answer = browser.get(&client.authorize_path(&[])).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let page = browser.get(&client.authorize_path(&[("prompt", "consent")])).await;
+    browser.decide(&page, "allow", &all).await;
+    let text = browser.get(&format!("/connected/{}", consent.id)).await.text();
+    assert!(text.contains("You allowed 3 permissions."), "{text}");
+}

@@ -58,8 +58,14 @@ async fn s5_a_scope_that_was_not_asked_cannot_be_ticked() {
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
     let browser = app.signed_in(&user).await;
     let page = browser.get(&client.authorize_path(&[("scope", "balances.read")])).await;
-    let ticked = ["balances.read", "orders.create", "withdraw"];
-    let answer = browser.decide(&page, "allow", &ticked).await;
+    // Approved for the app and not asked; known to the provider alone; no scope at all.
+    for added in ["orders.create", "withdraw", "no such thing"] {
+        let answer = browser.decide(&page, "allow", &["balances.read", added]).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{added}");
+        assert_eq!(app.audited().await.last(), Some(&AuditKind::ConsentFormRefused), "{added}");
+        assert_eq!(scopes_remembered(&app, &client, &user).await, "", "{added}");
+    }
+    let answer = browser.decide(&page, "allow", &["balances.read"]).await;
     let answer = client.redeem(&app, &answer.redirected("code").unwrap()).await;
     assert_eq!(answer.json()["scope"], "balances.read");
 }

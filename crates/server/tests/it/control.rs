@@ -1,7 +1,7 @@
 //! The control socket's JSON, and health.
 
-use axum::Router;
 use axum::body::Body;
+use axum::{Extension, Router};
 use domain::app::AppKind;
 use domain::audit::AuditKind;
 use domain::user::Role;
@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use server::control::Operator;
 use tower::ServiceExt as _;
 
 use crate::forms::{is_accepted, live_scope};
@@ -74,6 +75,14 @@ async fn an_app_that_the_operator_creates_works_at_once() {
 }
 
 #[tokio::test]
+async fn the_operators_own_app_may_carry_the_providers_name() {
+    let app = TestApp::start().await;
+    app.add_user("dev", &[Role::Developer]).await;
+    let (status, made) = post(&app, "/apps", &new_app(&json!({ "name": "Test Exchange" }))).await;
+    assert_eq!((status, &made["name"]), (StatusCode::CREATED, &json!("Test Exchange")), "{made}");
+}
+
+#[tokio::test]
 async fn an_app_that_moves_here_keeps_its_credentials() {
     let app = TestApp::start().await;
     app.add_user("dev", &[Role::Developer]).await;
@@ -115,6 +124,30 @@ async fn a_wrong_app_is_refused_with_the_reason() {
         let message = answer["message"].as_str().unwrap();
         assert!(message.contains(reason), "{change}: {message}");
     }
+    let all = json!({
+        "name": "x", "kind": "native", "owner": "no@example.com", "homepage": "ftp://a",
+        "redirect_uris": ["http://a.example/", "https://a.example/#x"], "required": "root withdraw",
+        "client_id": "", "client_secret": "short",
+    });
+    let (status, answer) = post(&app, "/apps", &new_app(&all)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = answer["message"].as_str().unwrap();
+    let fields: Vec<_> =
+        message.lines().skip(1).map(|line| line.trim().split(':').next().unwrap()).collect();
+    let expected = [
+        "name",
+        "homepage",
+        "redirect_uris",
+        "redirect_uris",
+        "scopes",
+        "scopes",
+        "scopes",
+        "service_scopes",
+        "client_id",
+        "client_secret",
+        "owner",
+    ];
+    assert_eq!(fields, expected, "{message}");
     let (status, answer) =
         post(&app, "/apps", &new_app(&json!({ "owner": "no@example.com" }))).await;
     assert_eq!((status, &answer["error"]), (StatusCode::NOT_FOUND, &json!("not_found")));
@@ -151,6 +184,86 @@ async fn t8_suspending_an_app_and_blocking_a_user_are_felt_by_the_next_request()
     for path in ["/users/no@example.com/block", "/apps/no/suspend"] {
         assert_eq!(post(&app, path, &json!({})).await.0, StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_resumed_app_and_an_unblocked_user_go_on_with_the_next_request() {
+    let app = TestApp::start().await;
+    let bot = app.add_app("bot", AppKind::Web, |_| {}).await;
+    let alice = app.add_user("alice", &[]).await;
+    let tokens = bot.tokens(&app, &alice).await;
+    let steps = [
+        ("/apps/bot/suspend", "/apps/bot/resume", "live"),
+        ("/users/alice@example.com/block", "/users/Alice@Example.com/unblock", "active"),
+    ];
+    for (stop, go_on, status) in steps {
+        assert_eq!(post(&app, go_on, &json!({})).await.0, StatusCode::CONFLICT, "{go_on}");
+        assert_eq!(post(&app, stop, &json!({})).await.0, StatusCode::OK, "{stop}");
+        assert!(!is_accepted(&app, &tokens).await, "{stop}");
+        let (answered, shown) = post(&app, go_on, &json!({ "reason": "A mistake" })).await;
+        assert_eq!((answered, &shown["status"]), (StatusCode::OK, &json!(status)), "{shown}");
+        assert_eq!(shown.get("reason"), None);
+        assert!(is_accepted(&app, &tokens).await, "{go_on}");
+    }
+    for path in ["/users/no@example.com/unblock", "/apps/no/resume"] {
+        assert_eq!(post(&app, path, &json!({})).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    let audited = app.audited().await;
+    for kind in [AuditKind::AppResumed, AuditKind::UserUnblocked] {
+        assert_eq!(audited.iter().filter(|audited| **audited == kind).count(), 1, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_admin_who_can_sign_in_cannot_be_blocked() {
+    let app = TestApp::start().await;
+    for (name, roles) in [("alice", &[Role::Admin][..]), ("bob", &[Role::Admin]), ("carol", &[])] {
+        app.add_user(name, roles).await;
+    }
+    let block = |name: &str| format!("/users/{name}@example.com/block");
+    assert_eq!(post(&app, &block("alice"), &json!({})).await.0, StatusCode::OK);
+    let (status, refused) = post(&app, &block("bob"), &json!({})).await;
+    let message = refused["message"].as_str().unwrap();
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(message.starts_with("bob@example.com is the last admin"), "{message}");
+    assert_eq!(post(&app, &block("carol"), &json!({})).await.0, StatusCode::OK);
+    let unblock = "/users/alice@example.com/unblock";
+    assert_eq!(post(&app, unblock, &json!({})).await.0, StatusCode::OK);
+    assert_eq!(post(&app, &block("bob"), &json!({})).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_command_does_is_audited_with_who_gave_it() {
+    let app = TestApp::start().await;
+    let operator = Operator::of_uid(Some(1000), Some("olga".to_owned()));
+    let router = server::control_router(app.provider.clone()).layer(Extension(operator));
+    let password = "a long enough password";
+    let commands = [
+        ("/users", json!({ "email": "dev@example.com", "password": password })),
+        ("/users", json!({ "email": "a@example.com", "password": password, "roles": ["admin"] })),
+        ("/apps", new_app(&json!({ "client_id": "bot" }))),
+        ("/apps/bot/suspend", json!({ "reason": "Phishing" })),
+        ("/apps/bot/resume", json!({})),
+        ("/users/dev@example.com/block", json!({})),
+        ("/users/dev@example.com/unblock", json!({})),
+        ("/keys/rotate", Value::Null),
+    ];
+    for (path, body) in &commands {
+        let request = Request::post(*path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let (status, answer) = send(router.clone(), request).await;
+        assert!(status.is_success(), "{path}: {answer}");
+    }
+    let (_, trail) = get(&app, "/audit").await;
+    let events = trail["events"].as_array().unwrap();
+    assert_eq!(events.len(), commands.len());
+    for event in events {
+        assert_eq!(
+            (&event["actor"], &event["detail"]["operator"]),
+            (&json!("cli:1000"), &json!("olga"))
+        );
+    }
+    assert_eq!(events[3]["detail"]["reason"], "Phishing");
 }
 
 #[tokio::test]

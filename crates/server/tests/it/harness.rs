@@ -207,7 +207,12 @@ impl TestApp {
 
     /// Somebody with an empty cookie jar.
     pub fn browser(&self) -> Browser<'_> {
-        Browser { app: self, cookies: Mutex::default(), csrf: Mutex::default() }
+        self.browser_at(ADDRESS)
+    }
+
+    /// The same, behind another address.
+    pub fn browser_at(&self, address: IpAddr) -> Browser<'_> {
+        Browser { app: self, address, cookies: Mutex::default(), csrf: Mutex::default() }
     }
 
     /// A browser in which `user` has just signed in, without going through the page.
@@ -320,6 +325,7 @@ impl Answer {
 /// A person's browser: it keeps cookies and follows nothing by itself.
 pub struct Browser<'a> {
     app: &'a TestApp,
+    address: IpAddr,
     cookies: Mutex<BTreeMap<String, String>>,
     csrf: Mutex<String>,
 }
@@ -353,7 +359,7 @@ impl Browser<'_> {
             let pairs: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers_mut().insert(COOKIE, pairs.join("; ").parse().unwrap());
         }
-        let answer = self.app.send(request).await;
+        let answer = self.app.send_from(self.address, request).await;
         for header in answer.headers.get_all(SET_COOKIE) {
             let pair = header.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();

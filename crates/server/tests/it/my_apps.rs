@@ -413,3 +413,50 @@ async fn s5_a_form_without_this_sessions_token_changes_no_app() {
     }
     assert_eq!(find_app(&app, client.app.id).await.unwrap().name, "The bot");
 }
+
+#[tokio::test]
+async fn nobody_takes_the_providers_name_whatever_the_policy() {
+    let app = TestApp::start().await;
+    let dev = developer(&app).await;
+    let staff = app.add_user("staff", &[Role::Admin]).await;
+    let policies =
+        [(Registration::Live, &dev), (Registration::Review, &dev), (Registration::Closed, &staff)];
+    for (registration, user) in policies {
+        app.change_policy(|policy| policy.registration = registration);
+        let browser = app.signed_in(user).await;
+        for name in ["Test Exchange", "TESТ-Ехchange Official"] {
+            let answer = submit(&browser, "/apps/new", &with(&[("name", name)])).await;
+            let page = answer.text();
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{registration:?}");
+            assert!(page.contains("contains “Test Exchange” or reads like it"), "{page}");
+        }
+        assert_eq!(apps_of(&app, user).await.len(), 0, "{registration:?}");
+    }
+
+    app.change_policy(|policy| policy.registration = Registration::Live);
+    let browser = app.signed_in(&dev).await;
+    let (made, _) = register(&app, &browser, &dev).await;
+    let details = format!("/apps/{}/details", made.id);
+    let renamed = submit(&browser, &details, &[("name", "Test 3xchange")]).await;
+    assert_eq!(renamed.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", renamed.text());
+    assert_eq!(find_app(&app, made.id).await.unwrap().name, "Night Trader");
+}
+
+#[tokio::test]
+async fn an_app_that_the_operator_named_after_the_provider_keeps_its_name() {
+    let app = TestApp::start().await;
+    let dev = developer(&app).await;
+    let own = app
+        .add_app("own", AppKind::Web, |own| {
+            own.owner = dev.id;
+            own.name = "Test Exchange for Phones".to_owned();
+        })
+        .await;
+    let browser = app.signed_in(&dev).await;
+    let path = format!("/apps/{}", own.app.id);
+    let fields = [("name", "Test Exchange for Phones"), ("description", "By ourselves.")];
+    assert_done(
+        &submit(&browser, &format!("{path}/details"), &fields).await,
+        &format!("{path}?done=app-saved"),
+    );
+}

@@ -1,10 +1,12 @@
 //! Signing in and out.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use domain::audit::AuditKind;
 use domain::user::User;
+use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use http::{Request, StatusCode};
 use store::Tx;
@@ -88,7 +90,8 @@ async fn x2_k2_guessing_is_slowed_and_what_was_counted_is_committed() {
     assert!(refused.text().contains("Wait 5 seconds"), "{}", refused.text());
     assert_eq!(refused.header(RETRY_AFTER), Some("5"));
     let find = async |tx: &mut Tx<'_>| {
-        store::throttles::find(tx, "sign-in account alice@example.com").await
+        let key = "sign-in network 127.0.0.0/24 account alice@example.com";
+        store::throttles::find(tx, key).await
     };
     assert_eq!(app.write(find).await.unwrap().attempts, 5);
     let failed = app.audited().await.into_iter().filter(|kind| *kind == AuditKind::SignInFailed);
@@ -115,6 +118,175 @@ async fn x2_guessing_many_accounts_from_one_address_is_slowed_too() {
     }
     assert!(statuses[..30].iter().all(|status| *status == StatusCode::UNAUTHORIZED));
     assert_eq!(statuses[30], StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn an_office_that_signs_in_with_the_right_passwords_never_waits() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..31 {
+        let answer = sign_in(&app.browser(), "alice@example.com", PASSWORD).await;
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses, [StatusCode::SEE_OTHER; 31]);
+}
+
+#[tokio::test]
+async fn x2_parallel_guesses_of_one_address_are_counted_before_any_is_looked_at() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let browser = app.browser();
+    let csrf = browser.get("/sign-in").await.hidden("csrf");
+    let right = async {
+        let fields = [("email", "alice@example.com"), ("password", PASSWORD), ("csrf", &*csrf)];
+        browser.post("/sign-in", &fields).await.status
+    };
+    let long = "x".repeat(2000);
+    let (browser, csrf, long) = (&browser, &*csrf, &*long);
+    let wrong = (0..40).map(|number| async move {
+        let email = format!("user{number}@example.com");
+        let fields = [("email", &*email), ("password", long), ("csrf", csrf)];
+        browser.post("/sign-in", &fields).await.status
+    });
+    let (_, statuses) = tokio::join!(right, join_all(wrong));
+    let looked_at = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
+    assert!((29..=30).contains(&looked_at), "{statuses:?}");
+}
+
+/// Guess at `email` from many networks until everyone who is not known has to wait.
+async fn guess_from_everywhere(app: &TestApp, email: &str) {
+    let long = "x".repeat(2000);
+    for number in 0..=100_u8 {
+        let address = IpAddr::from([198, 51, number, 7]);
+        if sign_in(&app.browser_at(address), email, &long).await.status != StatusCode::UNAUTHORIZED
+        {
+            return;
+        }
+    }
+    panic!("guessing at {email} is not slowed");
+}
+
+#[tokio::test]
+async fn x2_a_stranger_cannot_lock_an_account_for_other_networks() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let [stranger, neighbour, owner] = [[203, 0, 113, 7], [203, 0, 113, 8], [192, 0, 2, 1]]
+        .map(|address| app.browser_at(IpAddr::from(address)));
+    for _ in 0..5 {
+        let answer = sign_in(&stranger, "alice@example.com", "wrong password").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    for browser in [&stranger, &neighbour] {
+        let refused = sign_in(browser, "alice@example.com", PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    let answer = sign_in(&owner, "alice@example.com", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let refused = sign_in(&stranger, "alice@example.com", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "still counted");
+}
+
+#[tokio::test]
+async fn x2_a_browser_that_has_signed_in_before_gets_in_whatever_others_try() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (own, new) = (app.browser(), app.browser());
+    sign_in(&own, "alice@example.com", PASSWORD).await;
+    own.set_cookie(&app.provider.cookies.session, "over");
+    assert!(!is_signed_in(&own, &alice).await);
+
+    guess_from_everywhere(&app, "alice@example.com").await;
+    let refused = sign_in(&new, "alice@example.com", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header(RETRY_AFTER), Some("300"), "one more every five minutes");
+    let answer = sign_in(&own, "alice@example.com", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(is_signed_in(&own, &alice).await);
+}
+
+#[tokio::test]
+async fn x2_a_known_browser_has_a_limit_of_its_own_and_is_known_to_its_accounts_alone() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    app.add_user("bob", &[]).await;
+    let (browser, cookie) = (app.browser(), &app.provider.cookies.device);
+    sign_in(&browser, "alice@example.com", PASSWORD).await;
+    let known = browser.cookie(cookie).unwrap();
+    let fresh = || {
+        let browser = app.browser();
+        browser.set_cookie(cookie, &known);
+        browser
+    };
+    for _ in 0..5 {
+        let answer = sign_in(&fresh(), "alice@example.com", "wrong password").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let refused = sign_in(&fresh(), "alice@example.com", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let elsewhere = sign_in(&app.browser(), "alice@example.com", PASSWORD).await;
+    assert_eq!(elsewhere.status, StatusCode::SEE_OTHER, "nobody else waits for it");
+
+    guess_from_everywhere(&app, "bob@example.com").await;
+    let refused = sign_in(&fresh(), "bob@example.com", PASSWORD).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "it never signed in to this one");
+}
+
+#[tokio::test]
+async fn x2_a_forged_a_foreign_and_an_old_device_cookie_are_worth_nothing() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    app.add_user("bob", &[]).await;
+    let (browser, cookie) = (app.browser(), &app.provider.cookies.device);
+    sign_in(&browser, "bob@example.com", PASSWORD).await;
+    let bobs = browser.cookie(cookie).unwrap();
+    browser.set_cookie(&app.provider.cookies.session, "over");
+    sign_in(&browser, "alice@example.com", PASSWORD).await;
+    let both = browser.cookie(cookie).unwrap();
+    assert!(both.ends_with(bobs.split_once('.').unwrap().1), "bob is still known: {both}");
+    let renamed = both.replacen(&both[..2], if both.starts_with("AA") { "BB" } else { "AA" }, 1);
+    let longer = both.replacen('.', ".9", 1);
+    guess_from_everywhere(&app, "alice@example.com").await;
+    let try_with = async |value: &str| {
+        let browser = app.browser();
+        browser.set_cookie(cookie, value);
+        sign_in(&browser, "alice@example.com", PASSWORD).await.status
+    };
+    for worthless in [&*bobs, &*renamed, &*longer, "x", "", &*"a.".repeat(500)] {
+        assert_eq!(try_with(worthless).await, StatusCode::TOO_MANY_REQUESTS, "{worthless}");
+    }
+    assert_eq!(try_with(&both).await, StatusCode::SEE_OTHER);
+    app.clock.advance(Duration::from_secs(366 * 24 * 3600));
+    guess_from_everywhere(&app, "alice@example.com").await;
+    assert_eq!(try_with(&both).await, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn x2_limits_do_not_tell_whether_an_account_exists() {
+    let app = TestApp::start().await;
+    app.add_user("alice", &[]).await;
+    let mut seen = Vec::new();
+    for (network, email) in [(1, "alice@example.com"), (2, "nobod@example.com")] {
+        let browser = app.browser_at(IpAddr::from([203, 0, network, 7]));
+        let mut answers = Vec::new();
+        for _ in 0..6 {
+            let answer = sign_in(&browser, email, "wrong password").await;
+            let retry = answer.header(RETRY_AFTER).map(str::to_owned);
+            let cookies = answer.headers.get_all("set-cookie").iter().count();
+            let text = answer.text().replace(email, "").replace(&answer.hidden("csrf"), "");
+            answers.push((answer.status, retry, cookies, text));
+        }
+        guess_from_everywhere(&app, email).await;
+        let refused = sign_in(&app.browser(), email, "wrong password").await;
+        answers.push((
+            refused.status,
+            refused.header(RETRY_AFTER).map(str::to_owned),
+            0,
+            "".into(),
+        ));
+        seen.push(answers);
+    }
+    assert_eq!(seen[0], seen[1]);
 }
 
 #[tokio::test]
@@ -175,8 +347,11 @@ async fn r9_signing_in_answers_303_and_no_answer_is_cached_or_framed() {
         assert_eq!(answer.header(name), Some(value), "{name}");
     }
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
-    assert_eq!(cookies.len(), 1);
-    assert!(cookies[0].to_str().unwrap().ends_with("; Path=/; HttpOnly; SameSite=Lax"));
+    let ends = ["; Path=/; HttpOnly; SameSite=Lax", "; HttpOnly; SameSite=Lax; Max-Age=31536000"];
+    assert_eq!(cookies.len(), ends.len());
+    for (cookie, end) in cookies.into_iter().zip(ends) {
+        assert!(cookie.to_str().unwrap().ends_with(end), "{cookie:?}");
+    }
 }
 
 #[tokio::test]

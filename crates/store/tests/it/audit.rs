@@ -42,6 +42,30 @@ async fn verify(db: &Db) -> Result<u64, TrailError> {
 }
 
 on_both! {
+    async fn every_kind_of_actor_comes_back_and_is_sealed(database: TestDb) {
+        let db = database.open().await;
+        let uids = [None, Some(0), Some(u32::MAX)].map(|uid| AuditActor::CommandLine { uid });
+        let ids = [
+            AuditActor::User(UserId::from_bytes([1; 16])),
+            AuditActor::App(AppId::from_bytes([2; 16])),
+            AuditActor::System,
+        ];
+        let actors = [uids, ids].concat();
+        let wanted = actors.clone();
+        let write = async move |tx: &mut Tx<'_>| {
+            for actor in &actors {
+                audit::record(tx, &AuditEvent::new(NOW, AuditKind::KeysRotated, *actor)).await?;
+            }
+            audit::seal(tx).await?;
+            audit::list(tx, 0, 10).await
+        };
+        let found: Vec<_> = db.write(write).await.unwrap().iter().map(|r| r.event.actor).collect();
+        assert_eq!(found, wanted);
+        assert_eq!(verify(&db).await, Ok(1));
+        let somebody_else = "UPDATE audit SET actor_id = '1' WHERE actor_id = '0'";
+        assert_eq!(tamper(&db, somebody_else).await, Err(TrailError::ChangedBlock(1)));
+    }
+
     async fn events_come_back_as_they_were_recorded(database: TestDb) {
         let db = database.open().await;
         record(&db, 0..3).await;

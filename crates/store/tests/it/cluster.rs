@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_postgres::NoTls;
 
-use crate::support::{Case, NOW, TestClock, entropy, open_store, open_tuned};
+use crate::support::{Case, NOW, TestClock, entropy, open_store, open_tuned, rotated};
 
 async fn revoke(db: &Db, id: GrantId) {
     let write = async move |tx: &mut Tx<'_>| {
@@ -211,7 +211,7 @@ async fn a_token_sealed_with_another_nodes_new_key_opens_after_one_reload() {
     let database = TestDb::postgres().await;
     let a = open_store(&database.url, TestClock::at(NOW), 1).await;
     let b = open_store(&database.url, TestClock::at(NOW), 2).await;
-    a.rotate_keys().await.unwrap();
+    a.rotate_keys(rotated()).await.unwrap();
     let sealed = a.keyring().seal_bytes(Purpose::Access, b"x", &*entropy(3)).unwrap();
     b.reload_keys().await;
     assert_eq!(b.keyring().open_bytes(Purpose::Access, &sealed), Ok(b"x".to_vec()));

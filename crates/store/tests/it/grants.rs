@@ -150,23 +150,43 @@ on_both! {
         let narrow =
             Grant { scopes: scopes("balances.read"), last_used_at: LATER, ..case.grant.clone() };
         assert_eq!(narrowed, Some(narrow.clone()));
-        let saved = narrow.revoke(RevokeReason::Staff, LATER);
+        let resources = vec!["r".to_owned()];
+        let renewed = Grant {
+            scopes: scopes("x"),
+            resources: resources.clone(),
+            last_used_at: NOW,
+            expires_at: LATER,
+            idle_expires_at: LATER,
+            ..narrow
+        };
+        let found = tx!(db, async move |tx| {
+            assert!(grants::renew_service(tx, id, &scopes("x"), &resources, NOW, LATER).await?);
+            grants::find(tx, id).await?
+        });
+        assert_eq!(found, Some(renewed.clone()));
+        let saved = renewed.revoke(RevokeReason::Staff, LATER);
         let row = saved.clone();
         let found = tx!(db, async move |tx| {
             grants::save(tx, &row).await?;
             grants::find(tx, id).await?
         });
         assert_eq!(found, Some(saved));
-        let resources = vec!["r".to_owned()];
-        let renewed = tx!(db, async move |tx| {
-            grants::renew_service(tx, id, &scopes("x"), &resources, NOW, LATER).await?;
-            let renewed = grants::find(tx, id).await?;
+    }
+
+    async fn a_revoked_service_grant_does_not_come_back(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 13).await;
+        let id = case.grant.id;
+        let revoked = case.grant.clone().revoke(RevokeReason::Staff, NOW);
+        let (was_renewed, found, deleted) = tx!(db, async move |tx| {
+            grants::revoke(tx, id, RevokeReason::Staff, NOW).await?;
+            let wanted = scopes("x");
+            let was_renewed = grants::renew_service(tx, id, &wanted, &[], NOW, LATER).await?;
+            let found = grants::find(tx, id).await?;
             grants::delete(tx, id).await?;
-            (renewed, grants::find(tx, id).await?)
+            (was_renewed, found, grants::find(tx, id).await?)
         });
-        let ends_and_resources = renewed.0.map(|grant| (grant.expires_at, grant.resources));
-        assert_eq!(ends_and_resources, Some((LATER, vec!["r".to_owned()])));
-        assert_eq!(renewed.1, None);
+        assert_eq!((was_renewed, found, deleted), (false, Some(revoked), None));
     }
 
     async fn the_sweep_deletes_what_ended_long_ago_and_nothing_else(database: TestDb) {

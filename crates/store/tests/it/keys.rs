@@ -8,7 +8,7 @@ use domain::seal::{OpenError, Purpose};
 use store::testing::TestDb;
 use store::{DbError, Store, StoreConfig, Tuning, on_both};
 
-use crate::support::{NOW, TestClock, entropy, open_store};
+use crate::support::{NOW, TestClock, entropy, open_store, rotated};
 
 on_both! {
     async fn keys_outlive_a_restart_and_a_rotation(database: TestDb) {
@@ -19,7 +19,7 @@ on_both! {
             store.keyring().seal_bytes(Purpose::Refresh, text, &*random).unwrap()
         };
         let before = seal(&store, b"before");
-        store.rotate_keys().await.unwrap();
+        store.rotate_keys(rotated()).await.unwrap();
         let after = seal(&store, b"after");
         let code = store.keyring().seal_bytes(Purpose::Code, b"code", &*random).unwrap();
         store.close().await.unwrap();

@@ -9,7 +9,7 @@ use domain::id::{AppId, CredentialId, SessionId, TokenId};
 use domain::session::Session;
 use domain::throttle::ThrottleState;
 use domain::usage::Use;
-use domain::user::{User, UserStatus};
+use domain::user::{Role, User, UserStatus};
 use store::nodes::Node;
 use store::testing::TestDb;
 use store::{
@@ -47,7 +47,16 @@ on_both! {
         let blocked = twin.clone();
         tx!(db, async move |tx| { users::save(tx, &blocked).await? });
         same(&tx!(db, async move |tx| { users::find(tx, wanted.id).await? }), &Some(twin.clone()));
-        same(&tx!(db, async move |tx| { users::list_all(tx).await? }), &vec![twin]);
+        same(&tx!(db, async move |tx| { users::list_all(tx).await? }), &vec![twin.clone()]);
+        let admins = async |tx: &mut Tx<'_>| users::list_active_admins(tx).await;
+        same(&db.read(admins).await.unwrap(), &Vec::<User>::new());
+        let promoted = User { roles: vec![Role::Developer, Role::Admin], ..twin.unblock() };
+        let saved = promoted.clone();
+        tx!(db, async move |tx| { users::save(tx, &saved).await? });
+        same(&db.read(admins).await.unwrap(), &vec![promoted.clone()]);
+        let demoted = User { roles: vec![Role::Developer, Role::Reviewer], ..promoted };
+        tx!(db, async move |tx| { users::save(tx, &demoted).await? });
+        same(&db.read(admins).await.unwrap(), &Vec::<User>::new());
     }
 
     async fn an_app_comes_back_in_every_state(database: TestDb) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState};
@@ -214,4 +215,9 @@ pub(crate) async fn store_of(database: &TestDb) -> Store {
 
 pub(crate) fn localhost() -> IpAddr {
     IpAddr::from([127, 0, 0, 1])
+}
+
+/// What the trail says of a rotation by hand.
+pub(crate) fn rotated() -> AuditEvent {
+    AuditEvent::new(NOW, AuditKind::KeysRotated, AuditActor::CommandLine { uid: Some(1000) })
 }

@@ -63,7 +63,7 @@ on_both! {
         let write = async |tx: &mut Tx<'_>| {
             count_up(tx, "a").await?;
             panic!("a bug in a closure");
-            #[allow(unreachable_code)]
+            #[expect(unreachable_code, reason = "it says which type the closure would give")]
             Ok::<(), DbError>(())
         };
         assert!(matches!(db.write(write).await, Err(DbError::Bug(_))));

@@ -69,7 +69,9 @@ pub(super) async fn refresh(
 
 /// One text for every reason: a stranger learns nothing, the developer starts over in every case.
 fn over() -> TokenError {
-    OAuthError::invalid_grant("the refresh token is not valid any more; ask the user again").into()
+    let text =
+        "the refresh token is not valid any more, or is not this client's; ask the user again";
+    OAuthError::invalid_grant(text).into()
 }
 
 async fn find_rows(provider: &Provider, token: RefreshToken) -> Result<Option<LiveRows>, DbError> {

@@ -47,9 +47,17 @@ pub struct AppDetail {
     pub lifetimes: Lifetimes,
     pub user_count: u64,
     pub last_call_at: Option<Moment>,
-    /// Where the developer sends users, ready to copy; `None` for service apps.
-    pub authorize_url: Option<String>,
-    pub token_url: String,
+    /// Where the app sends users and asks for tokens, ready to copy.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An address that the app uses. In `#{id}`: `authorize-url`, `token-url`, and for a dialect the
+/// same behind its name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Endpoint {
+    pub id: String,
+    pub label: String,
+    pub url: String,
 }
 
 /// A scope the app has asked for and what the review said.
@@ -109,7 +117,7 @@ impl View for AppDetail {
             scopes: Vec::new(),
             user_count: 0,
             last_call_at: None,
-            authorize_url: None,
+            endpoints: live.endpoints.iter().skip(1).cloned().collect(),
             lifetimes: Lifetimes {
                 error: Some("Choose at most 60 minutes.".into()),
                 ..live.lifetimes.clone()
@@ -155,6 +163,7 @@ fn live_app() -> AppDetail {
         form: AppForm {
             name: "Trading Bot".into(),
             kind: AppKind::Web,
+            wire: super::STANDARD.into(),
             redirect_uris: "https://bot.example.com/callback".into(),
             homepage: "https://bot.example.com/".into(),
             description: "Trades while you sleep.".into(),
@@ -215,7 +224,12 @@ fn live_app() -> AppDetail {
         },
         user_count: 1284,
         last_call_at: Some(recently),
-        authorize_url: Some("https://auth.example.com/authorize".into()),
-        token_url: "https://auth.example.com/token".into(),
+        endpoints: [("authorize-url", "Authorization endpoint"), ("token-url", "Token endpoint")]
+            .map(|(id, label)| Endpoint {
+                id: id.into(),
+                label: label.into(),
+                url: format!("https://auth.example.com/{id}"),
+            })
+            .to_vec(),
     }
 }

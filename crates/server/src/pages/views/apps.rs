@@ -87,12 +87,17 @@ impl View for MyApps {
     }
 }
 
+/// The value of `wire` that is no dialect.
+pub const STANDARD: &str = "standard";
+
 /// What a developer typed. Field names are those of the struct, except the scopes: checkbox
 /// `scope` (value = scope), text `purpose.{scope}`, checkbox `required.{scope}` (value `yes`).
 #[derive(Clone, Debug, Serialize)]
 pub struct AppForm {
     pub name: String,
     pub kind: AppKind,
+    /// `standard`, or a dialect's name.
+    pub wire: String,
     /// One per line.
     pub redirect_uris: String,
     pub homepage: String,
@@ -122,6 +127,7 @@ pub struct ScopeChoice {
 pub struct AppFormErrors {
     pub name: Option<String>,
     pub kind: Option<String>,
+    pub wire: Option<String>,
     /// About the list as a whole, for example that it is empty.
     pub redirect_uris: Option<String>,
     pub redirect_lines: Vec<LineError>,
@@ -157,6 +163,15 @@ pub struct NewApp {
     pub errors: AppFormErrors,
     /// New apps wait for a reviewer before they work.
     pub needs_review: bool,
+    /// Wire formats besides the standard; empty: there is nothing to choose.
+    pub dialects: Vec<DialectChoice>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DialectChoice {
+    /// The value of `wire`; the radio buttons are `wire-standard` and `wire-{name}`.
+    pub name: String,
+    pub title: String,
 }
 
 impl View for NewApp {
@@ -169,8 +184,12 @@ impl View for NewApp {
             form: AppForm { scopes: scope_choices(), ..AppForm::blank() },
             errors: AppFormErrors::default(),
             needs_review: true,
+            dialects: Vec::new(),
         };
-        vec![empty, Self { layout, form: filled_form(), errors: errors(), needs_review: false }]
+        let dialects = vec![DialectChoice { name: "harbor-v1".into(), title: "Harbor v1".into() }];
+        let refused =
+            Self { layout, form: filled_form(), errors: errors(), needs_review: false, dialects };
+        vec![empty, refused]
     }
 }
 
@@ -180,6 +199,7 @@ impl AppForm {
         Self {
             name: String::new(),
             kind: AppKind::Web,
+            wire: STANDARD.into(),
             redirect_uris: String::new(),
             homepage: String::new(),
             description: String::new(),
@@ -218,6 +238,7 @@ pub(super) fn filled_form() -> AppForm {
     AppForm {
         name: "Bot".into(),
         kind: AppKind::Native,
+        wire: "harbor-v1".into(),
         redirect_uris: "https://bot.example.com/callback\nhttp://bot.example.com/cb#x".into(),
         homepage: "bot.example.com".into(),
         description: "Trades while you sleep.".into(),
@@ -230,6 +251,7 @@ pub(super) fn filled_form() -> AppForm {
 pub(super) fn errors() -> AppFormErrors {
     AppFormErrors {
         name: Some("Use a name of at least 4 characters.".into()),
+        wire: Some("An app of this format keeps a secret: choose “Web app”.".into()),
         redirect_lines: vec![LineError {
             line: 2,
             uri: "http://bot.example.com/cb#x".into(),

@@ -18,10 +18,10 @@ mod layout;
 mod staff;
 mod system;
 
-pub use app_detail::{AppDetail, AppScope, AppSecret, Lifetimes, ScopeState};
+pub use app_detail::{AppDetail, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
 pub use apps::{
-    AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, LineError, MyApps, NewApp,
-    ScopeChoice, SecretOnce,
+    AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
+    MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
 };
 pub use connected::{
     CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,

@@ -1,0 +1,121 @@
+//! How often a sign-in may be tried. A browser that has signed in to the account before is counted
+//! by itself alone; everyone else per account and network, per account, and per address. Accounts
+//! that do not exist are counted like those that do (attack X2).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::throttle::{
+    PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SteadyRule, ThrottleOutcome, ThrottleRule,
+};
+use domain::time::Timestamp;
+use ipnet::IpNet;
+use store::{DbError, Tx, throttles};
+
+/// What one attempt counts under.
+#[derive(Clone, Debug)]
+pub(super) struct Limits(Vec<(String, Rule)>);
+
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    /// Forgotten when the password was right.
+    Doubling(ThrottleRule),
+    /// The attempt is given back when the password was right.
+    Steady(SteadyRule),
+}
+
+impl Limits {
+    /// `device`: the name of a device that has signed in to this account before. It is not counted
+    /// with the others of its address either: a neighbour's guesses must not keep it out, and it
+    /// can only guess at accounts whose password was known on it.
+    pub(super) fn new(email: &str, address: IpAddr, device: Option<&str>) -> Self {
+        // What somebody typed comes last, so that no two keys can be mistaken for one another.
+        if let Some(device) = device {
+            let key = format!("sign-in device {device} account {email}");
+            return Self(vec![(key, Rule::Doubling(PER_ACCOUNT))]);
+        }
+        let network = network_of(address, 24, 56);
+        Self(vec![
+            (format!("sign-in network {network} account {email}"), Rule::Doubling(PER_ACCOUNT)),
+            (format!("sign-in account {email}"), Rule::Steady(PER_ACCOUNT_EVERYWHERE)),
+            // One IPv6 host has a whole /64 to itself.
+            (format!("sign-in address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
+        ])
+    }
+
+    /// Count an attempt, or say how long to wait. What has to wait counts nowhere: an address that
+    /// has used up its attempts cannot use up those of an account. The refusal is an `Ok`, so that
+    /// what was counted is committed (attack K2).
+    pub(super) async fn count(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, DbError> {
+        let (mut counted, mut longest) = (Vec::new(), None);
+        for (key, rule) in &self.0 {
+            let state = throttles::find(tx, key).await?.unwrap_or_default();
+            let outcome = match rule {
+                Rule::Doubling(rule) => state.attempt(rule, now),
+                Rule::Steady(rule) => state.attempt_steadily(rule, now),
+            };
+            match outcome {
+                ThrottleOutcome::Wait(wait) => longest = longest.max(Some(wait)),
+                ThrottleOutcome::Admitted(state) => counted.push((key, rule, state)),
+            }
+        }
+        if longest.is_some() {
+            return Ok(longest);
+        }
+        for (key, rule, state) in counted {
+            let forgotten_at = match rule {
+                Rule::Doubling(rule) => now.after(rule.forget_after),
+                Rule::Steady(rule) => state.forgotten_at(rule),
+            };
+            throttles::save(tx, key, &state, forgotten_at).await?;
+        }
+        Ok(None)
+    }
+
+    /// The attempt was a sign-in. What others tried on the account from elsewhere stays counted.
+    pub(super) async fn give_back(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+        for (key, rule) in &self.0 {
+            let Rule::Steady(rule) = rule else {
+                throttles::clear(tx, key).await?;
+                continue;
+            };
+            let Some(state) = throttles::find(tx, key).await?.map(|state| state.give_back()) else {
+                continue;
+            };
+            match state.attempts {
+                0 => throttles::clear(tx, key).await?,
+                _ => throttles::save(tx, key, &state, state.forgotten_at(rule)).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `192.0.2.0/24`
+fn network_of(address: IpAddr, v4_bits: u8, v6_bits: u8) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { v4_bits } else { v6_bits };
+    IpNet::new(address, bits).unwrap_or_else(|_| IpNet::from(address)).trunc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(address: &str) -> String {
+        network_of(address.parse().unwrap(), 24, 56).to_string()
+    }
+
+    #[test]
+    fn neighbours_are_one_network() {
+        assert_eq!(network("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(network("::ffff:192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(network("2001:db8:1:22ff:1::1"), "2001:db8:1:2200::/56");
+        let host = network_of("::1".parse().unwrap(), 32, 64).to_string();
+        assert_eq!(host, "::/64");
+    }
+}
