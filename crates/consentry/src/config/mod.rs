@@ -19,6 +19,9 @@ use zeroize::Zeroizing;
 mod brand;
 mod dialect;
 mod dialect_schema;
+#[cfg(test)]
+mod dialect_tests;
+mod dialect_token;
 mod environment;
 mod issuer;
 mod lifetimes;
@@ -118,7 +121,7 @@ impl Config {
             ));
         }
         let (overrides, mut unknown) = environment.overrides();
-        let document = Document::new(file, text, overrides);
+        let document = Document::new(file, text, "the config", overrides);
         let root = Section::root(&document, table.get_ref(), &schema::ROOT);
         let config = Self::meaning(&root, environment, read);
         check_positions(&document, &root);
