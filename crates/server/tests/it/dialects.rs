@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes};
 use domain::audit::AuditKind;
+use domain::change::Change;
 use domain::grant::{Grant, GrantStatus, RevokeReason};
 use domain::user::User;
 use http::StatusCode;
@@ -17,7 +18,7 @@ use protocol::rate::Rate;
 use protocol::template::Template;
 use store::Tx;
 
-use crate::forms::{consent_of, is_accepted, submit};
+use crate::forms::{consent_of, is_accepted, live_scope, submit};
 use crate::harness::{Answer, Client, TestApp, Tokens, encode, only_grant};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -157,6 +158,17 @@ impl Client {
     async fn refresh_in_dialect(&self, app: &TestApp, token: &str) -> Answer {
         let path = format!("/{}/refresh_token", self.dialect());
         self.post(app, &path, &[("refresh_token", token)]).await
+    }
+}
+
+impl TestApp {
+    /// Store which endpoints an app is known at.
+    async fn save_dialect(&self, app: App) {
+        self.write(async move |tx: &mut Tx<'_>| {
+            store::apps::save_dialect(tx, &app).await?;
+            store::changes::record(tx, Change::App(app.id)).await
+        })
+        .await;
     }
 }
 
@@ -341,4 +353,29 @@ async fn c1_a_code_of_a_dialect_that_is_used_twice_revokes_its_ten_year_token() 
     assert_eq!(client.redeem_in_dialect(&app, &code).await.error(), "invalid_grant");
     assert!(!is_accepted(&app, &tokens).await);
     assert_eq!(app.audited().await.last(), Some(&AuditKind::CodeReplayed));
+}
+
+#[tokio::test]
+async fn b1_tokens_of_an_app_that_left_its_dialect_are_inactive_to_everyone() {
+    let (app, user, client) = start_with_app(HASTY).await;
+    let both = |app: App| App { also_standard: true, ..app };
+    app.save_dialect(both(client.app.clone())).await;
+    let tokens = client.tokens_in_dialect(&app, &user).await;
+    assert!(is_accepted(&app, &tokens).await);
+    assert!(live_scope(&app, &client, &tokens).await.is_some());
+    let refresh = [("token", &*tokens.refresh)];
+    let is_active =
+        async || client.post(&app, "/oauth/introspect", &refresh).await.json()["active"].clone();
+    assert_eq!(is_active().await, true);
+    // The app moves over to the standard.
+    app.save_dialect(App { dialect: None, also_standard: false, ..client.app.clone() }).await;
+    assert!(!is_accepted(&app, &tokens).await);
+    assert_eq!(live_scope(&app, &client, &tokens).await, None);
+    assert_eq!(is_active().await, false);
+    // It comes back, but the dialect is not served any more.
+    app.save_dialect(both(client.app.clone())).await;
+    assert!(is_accepted(&app, &tokens).await);
+    app.change_policy(|policy| policy.dialects.clear());
+    assert!(!is_accepted(&app, &tokens).await);
+    assert_eq!(is_active().await, false);
 }
