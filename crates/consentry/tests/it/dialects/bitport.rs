@@ -8,6 +8,8 @@ use super::seen::{
 };
 use crate::BINARY;
 use crate::revocation::connected_path;
+use crate::served::Site;
+use crate::upstream::Upstream;
 
 pub(super) const AUTHORIZE: &str = "/v2/oauth2/authorize";
 pub(super) const TOKEN: &str = "/v2/oauth2/access-token";
@@ -106,6 +108,33 @@ async fn bitport_redirects_to_no_address_that_is_not_registered() {
         ("redirect_uri", "https://evil.example/"),
     ];
     let page = world.user.open(&authorize_url(&world.app, AUTHORIZE, &query)).await;
+    assert_eq!((page.status.as_u16(), page.left_to), (400, None));
+}
+
+/// Native clients of Bitport listen on a port that was free when they started.
+#[tokio::test]
+async fn b1_any_loopback_port_is_bitports_alone() {
+    let upstream = Upstream::start().await;
+    let site = Site::new(&upstream.url);
+    site.also_config("dialects = [\"bitport\"]");
+    let _server = site.serve().await;
+    site.add_user("dev@example.com", Some("developer")).await;
+    site.add_user("bob@example.com", None).await;
+    let user = site.signed_in("bob@example.com").await;
+    let words = ["--dialect", "bitport", "--also-standard"];
+    let words = [&words[..], &["--redirect-uri", "http://127.0.0.1:8123/back"]].concat();
+    let mut app = site.create_app("Command Line", "web", &words).await;
+    app.redirect_uri = "http://127.0.0.1:51234/back".to_owned();
+    let query = [("client_id", &*app.client_id), ("redirect_uri", &*app.redirect_uri)];
+    let url = authorize_url(&app, AUTHORIZE, &query);
+    assert_eq!(callback_of(&app, &user, &url).await, "REDIRECT_URI?code=CODE");
+    for other in ["http://127.0.0.2:8123/back", "http://127.0.0.1:8123/other"] {
+        let query = [("client_id", &*app.client_id), ("redirect_uri", other)];
+        let page = user.open(&authorize_url(&app, AUTHORIZE, &query)).await;
+        assert_eq!((page.status.as_u16(), page.left_to), (400, None), "{other}");
+    }
+    // The same app at the standard endpoint: its port is the registered one.
+    let page = user.open(app.authorize_url("items.read", "s").as_str()).await;
     assert_eq!((page.status.as_u16(), page.left_to), (400, None));
 }
 
@@ -246,9 +275,10 @@ async fn a_ten_year_token_of_bitport_that_the_user_revokes_is_refused_on_the_nex
 async fn bitports_developer_pages_lead_to_ours() {
     let demo = Demo::start(BINARY).await;
     let app = demo.drive.app("web");
-    for (from, to) in
-        [("/api/create-application", "/apps/new"), ("/api/list-of-applications", "/apps")]
-    {
+    for (from, to) in [
+        ("/api/create-application", "/apps/new?wire=bitport"),
+        ("/api/list-of-applications", "/apps"),
+    ] {
         let answer = call(&app, "GET", from, "").await;
         assert_eq!(answer.text, format!("HTTP 303\ncache-control: no-store\nlocation: {to}\n\n"));
     }

@@ -256,6 +256,24 @@ async fn b1_a_public_app_needs_pkce_where_its_dialect_lets_it_go() {
 }
 
 #[tokio::test]
+async fn b1_tokens_of_a_dialect_open_nothing_once_it_is_not_served_any_more() {
+    let World { site, user, mut _server, _upstream } = world().await;
+    let words = ["--dialect", "acme", "--also-standard", "--redirect-uri", CALLBACK];
+    let app = site.create_app("Some App", "web", &words).await;
+    let tokens = Acme(&app).tokens(&user).await;
+    let of_standard = app.connect(&user, "items.read").await.access;
+    assert_eq!(site.status("/api/items", &tokens.at("/key/text")).await, StatusCode::OK);
+    _server.signal("TERM").await;
+    _server.wait().await;
+    site.change_config("\"./acme.toml\", ", "");
+    let _server = site.serve().await;
+    let status = site.status("/api/items", &tokens.at("/key/text")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(site.status("/api/items", &of_standard).await, StatusCode::OK);
+    assert_eq!(Acme(&app).renew(&tokens.at("/renewal")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn m1_a_dialect_that_relaxes_iss_sends_none_and_one_that_does_not_sends_it() {
     let world = world().await;
     let both = world.app_of_both().await;
