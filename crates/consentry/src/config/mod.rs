@@ -20,6 +20,9 @@ mod brand;
 mod cors;
 mod dialect;
 mod dialect_schema;
+#[cfg(test)]
+mod dialect_tests;
+mod dialect_token;
 mod environment;
 mod issuer;
 mod lifetimes;
@@ -121,7 +124,7 @@ impl Config {
             ));
         }
         let (overrides, mut unknown) = environment.overrides();
-        let document = Document::new(file, text, overrides);
+        let document = Document::new(file, text, "the config", overrides);
         let root = Section::root(&document, table.get_ref(), &schema::ROOT);
         let config = Self::meaning(&root, environment, read);
         check_positions(&document, &root);

@@ -53,7 +53,7 @@ async fn look_at_access(
     let Some(rows) = provider.store.live_rows(token.grant_id, token.token_id).await? else {
         return Ok(None);
     };
-    let scopes = match decide(caller, &token, &rows, provider.now()) {
+    let scopes = match decide(provider, caller, &token, &rows) {
         Ok(scopes) => scopes,
         Err(refusal) => {
             tracing::debug!(%refusal, grant = %token.grant_id, "introspected as inactive");
@@ -71,17 +71,26 @@ async fn look_at_access(
 }
 
 fn decide(
+    provider: &Provider,
     caller: &Introspector,
     token: &AccessToken,
     rows: &LiveRows,
-    now: Timestamp,
 ) -> Result<ScopeSet, AccessRefusal> {
+    if !is_taken(provider, rows) {
+        return Err(AccessRefusal::WrongDialect);
+    }
+    let now = provider.now();
     match caller {
         Introspector::Resource(server) => check_access(token, rows, &server.resource, None, now)
             .map(|access: Access| access.scopes),
         Introspector::App(client) if client.app.id == rows.app.id => live_scopes(token, rows, now),
         Introspector::App(_) => Err(AccessRefusal::WrongAudience),
     }
+}
+
+/// By the wire format that the grant was made in.
+fn is_taken(provider: &Provider, rows: &LiveRows) -> bool {
+    provider.policy().takes_tokens(&rows.app, rows.grant.dialect.as_deref())
 }
 
 /// Only the app itself may ask about a refresh token, and only the newest one is called active.
@@ -99,7 +108,8 @@ async fn look_at_refresh(
         return Ok(None);
     };
     let newest = rows.grant.refresh.map(|state| state.generation);
-    if rows.app.id != client.app.id || newest != Some(token.generation) {
+    let is_newest = newest == Some(token.generation);
+    if rows.app.id != client.app.id || !is_newest || !is_taken(provider, &rows) {
         return Ok(None);
     }
     let Ok(scopes) = grant_scopes(&rows, provider.now()) else { return Ok(None) };

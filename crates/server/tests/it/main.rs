@@ -17,6 +17,7 @@ mod client_auth;
 mod connected;
 mod consent;
 mod control;
+mod dialects;
 mod discovery;
 mod fixtures;
 mod import;
