@@ -125,6 +125,7 @@ pub fn median_round(rounds: &[Round], fastest_ms: f64) -> Round {
         p99_ms: of(|round| round.p99_ms),
         p999_ms: of(|round| round.p999_ms),
         cpu_seconds_per_1000: of(|round| round.cpu_seconds_per_1000),
+        wrong: rounds.iter().map(|round| round.wrong).sum(),
         peak_memory_mib: kept.iter().map(|round| round.peak_memory_mib).fold(0.0, f64::max),
         calibration_ms: of(|round| round.calibration_ms),
     }
@@ -191,13 +192,17 @@ impl ContenderReport {
             target if self.ratio >= target => format!("{target:.2} met"),
             target => format!("{target:.2} MISSED"),
         };
+        let wrong = match self.median.wrong {
+            0 => String::new(),
+            count => format!(" {count} WRONG ANSWERS"),
+        };
         let disturbed = match self.disturbed {
             0 => String::new(),
             count => format!(" (~{count} of {} rounds disturbed)", self.rounds.len()),
         };
         format!(
             "{case:<15} {:<22} {per_second:>8.0} {:>6.2} {p50_ms:>7.2} {p99_ms:>7.2} {p999_ms:>7.2} \
-             {cpu_seconds_per_1000:>8.4} {peak_memory_mib:>6.0}  {verdict}{disturbed}\n",
+             {cpu_seconds_per_1000:>8.4} {peak_memory_mib:>6.0}  {verdict}{wrong}{disturbed}\n",
             self.name, self.ratio
         )
     }
