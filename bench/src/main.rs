@@ -57,6 +57,9 @@ struct BenchArguments {
     seconds: Option<f64>,
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// Record our rounds with `perf`, on a build with debug symbols
+    #[arg(long)]
+    perf: bool,
     /// The release binary that is measured
     #[arg(long, value_name = "FILE", default_value = "target/release/consentry", hide = true)]
     binary: PathBuf,
@@ -131,5 +134,6 @@ fn plan(arguments: &BenchArguments) -> Outcome<Plan> {
         }),
         peers: if arguments.with_peers { Some(absolute(&arguments.work)?) } else { None },
         footprint: arguments.only.is_empty(),
+        perf: arguments.perf,
     })
 }

@@ -46,6 +46,13 @@ impl Server {
         Self::start_printing(&mut command)
     }
 
+    /// `perf`, watching another process until it is stopped.
+    pub fn perf(pid: u32, data: &Path) -> Outcome<Self> {
+        let mut perf = Command::new("perf");
+        perf.args(["record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-p", &pid.to_string()]);
+        Self::start(perf.arg("-o").arg(data))
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

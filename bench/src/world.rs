@@ -24,6 +24,8 @@ pub struct Plan {
     pub postgres: Option<Postgres>,
     pub peers: Option<PathBuf>,
     pub footprint: bool,
+    /// Run `perf` beside ours and leave what it found in the work folder.
+    pub perf: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +123,9 @@ fn measure(plan: &Plan, mut groups: Vec<Group>) -> Outcome<Found> {
         for (group, found) in groups.iter_mut().zip(&mut rounds) {
             eprintln!("round {number} of {}: {}", plan.rounds, group.case.name);
             for (contender, found) in group.contenders.iter_mut().zip(found) {
+                let perf = perf(plan, &group.case, contender)?;
                 found.push(contender.round(plan.load, None)?);
+                perf.map_or(Ok(()), Server::stop)?;
             }
         }
     }
@@ -140,6 +144,15 @@ fn measure(plan: &Plan, mut groups: Vec<Group>) -> Outcome<Found> {
         GroupReport::new(&group.case, names.zip(found).collect(), fastest)
     });
     Ok((reports.collect(), half_load, fastest))
+}
+
+fn perf(plan: &Plan, case: &Case, contender: &Contender) -> Outcome<Option<Server>> {
+    let Drive::Http { pid, .. } = contender.drive else { return Ok(None) };
+    if !plan.perf || !contender.name.starts_with("consentry") {
+        return Ok(None);
+    }
+    let name = format!("{} {}.perf", case.name, contender.name).replace(' ', "-");
+    Server::perf(pid, &plan.work.join(name)).map(Some)
 }
 
 fn at_half_load(plan: &Plan, group: &mut Group, rate: f64, fastest: f64) -> Outcome<HalfLoad> {
