@@ -218,7 +218,7 @@ impl Backend {
 
 pub type Refill = Box<dyn FnMut() -> Outcome<Box<dyn Source>>>;
 
-fn cycle(requests: Vec<Vec<u8>>, status: u16) -> Box<dyn Source> {
+pub fn cycle(requests: Vec<Vec<u8>>, status: u16) -> Box<dyn Source> {
     Box::new(Cycle::new(Arc::new(requests), status))
 }
 

@@ -132,7 +132,7 @@ fn plan(arguments: &BenchArguments) -> Outcome<Plan> {
             let pgbench = arguments.pgbench.clone();
             Postgres { url, pgbench }
         }),
-        peers: if arguments.with_peers { Some(absolute(&arguments.work)?) } else { None },
+        with_peers: arguments.with_peers,
         footprint: arguments.only.is_empty(),
         perf: arguments.perf,
     })

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::cases::Case;
+use crate::peers::FACTORS;
 use crate::rounds::{Round, median};
 
 #[derive(Debug, Serialize)]
@@ -152,6 +153,7 @@ impl Report {
                 text.push_str(&contender.line(group.case));
             }
         }
+        text.push_str(&self.factors());
         for half in &self.half_load {
             let _ = writeln!(
                 text,
@@ -171,6 +173,22 @@ impl Report {
                  (target 100)",
                 footprint.idle_memory_mib, footprint.binary_mb, footprint.cold_start_ms
             );
+        }
+        text
+    }
+}
+
+impl Report {
+    /// How many times as fast as the peers that took part.
+    fn factors(&self) -> String {
+        let mut text = String::new();
+        for (case, peer, wanted) in FACTORS {
+            let Some(group) = self.groups.iter().find(|group| group.case == case) else { continue };
+            let of = |name: &str| group.contenders.iter().find(|one| one.name == name);
+            let (Some(ours), Some(theirs)) = (of("consentry sqlite"), of(peer)) else { continue };
+            let factor = ours.ratio / theirs.ratio.max(1e-9);
+            let verdict = if factor >= wanted { "met" } else { "MISSED" };
+            let _ = writeln!(text, "{case}: {factor:.1} x {peer} (target {wanted}) {verdict}");
         }
         text
     }

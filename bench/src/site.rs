@@ -224,7 +224,7 @@ impl Site {
     }
 }
 
-fn basic(id: &str, secret: &str) -> Arc<str> {
+pub fn basic(id: &str, secret: &str) -> Arc<str> {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))).into()
 }
 

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Outcome;
 use crate::bare::Bare;
 use crate::cases::{Backend, Case, Sample, Supply};
+use crate::peers::Peers;
 use crate::process::{Server, Used};
 use crate::report::{Footprint, GroupReport, HalfLoad, Machine, Report, commit, median_round};
 use crate::rounds::{Contender, Drive, Load, Round, median};
 use crate::site::Site;
-use crate::{Outcome, peers};
 
 /// What is measured, and how long.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct Plan {
     pub binary: PathBuf,
     pub work: PathBuf,
     pub postgres: Option<Postgres>,
-    pub peers: Option<PathBuf>,
+    pub with_peers: bool,
     pub footprint: bool,
     /// Run `perf` beside ours and leave what it found in the work folder.
     pub perf: bool,
@@ -65,13 +66,15 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
         };
         group.contenders.insert(0, base);
     }
-    let _peers = match &plan.peers {
-        Some(folder) => Some(peers::join(folder, plan, upstream_address, |case, contender| {
-            let group = groups.iter_mut().find(|group| group.case.name == case);
-            group.into_iter().for_each(|group| group.contenders.push(contender()));
-        })?),
-        None => None,
+    let peers = if plan.with_peers {
+        Some(Peers::start(&plan.work, plan.supply.codes_per_round)?)
+    } else {
+        None
     };
+    for group in &mut groups {
+        let of_case = peers.as_ref().map(|peers| peers.contenders(group.case.name)).transpose()?;
+        group.contenders.extend(of_case.into_iter().flatten());
+    }
     let (groups, half_load, calibration_ms) = measure(plan, groups)?;
     let footprint = plan.footprint.then(|| footprint(plan, backends)).transpose()?;
     Ok(Report {
