@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::Outcome;
 use crate::load::Source;
 use crate::people::{People, authorize, collect_all};
-use crate::rounds::{Contender, Drive};
+use crate::rounds::{Contender, Drive, Refill};
 use crate::site::{App, EDDSA, ES256, OPAQUE, Site};
 use crate::sources::{Collect, Cycle, Once, Refresh};
 use crate::wire::{self, Answer};
@@ -215,8 +215,6 @@ impl Backend {
         })
     }
 }
-
-pub type Refill = Box<dyn FnMut() -> Outcome<Box<dyn Source>>>;
 
 pub fn cycle(requests: Vec<Vec<u8>>, status: u16) -> Box<dyn Source> {
     Box::new(Cycle::new(Arc::new(requests), status))

@@ -5,19 +5,57 @@ use std::collections::VecDeque;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Outcome;
+use crate::bare::Bare;
 use crate::cases::cycle;
 use crate::load::{self, Pace, Source};
 use crate::people::{CHALLENGE, VERIFIER};
 use crate::process::Server;
-use crate::rounds::{Contender, Drive};
-use crate::site::{CALLBACK, basic};
+use crate::rounds::{Contender, Drive, Refill};
+use crate::site::{CALLBACK, basic, free_address};
 use crate::sources::{Collect, Once, Refresh};
 use crate::wire::{self, Answer};
 
+/// nginx asks about each call before it forwards it, over connections that are kept: its best case,
+/// with an answer that costs nothing.
+const NGINX: &str = r#"daemon off;
+worker_processes 2;
+error_log error.log;
+pid nginx.pid;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    keepalive_requests 1000000;
+    upstream api { server API; keepalive 64; keepalive_requests 1000000; }
+    upstream judge { server JUDGE; keepalive 64; keepalive_requests 1000000; }
+    server {
+        listen LISTEN;
+        location / {
+            auth_request /judge;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_pass http://api;
+        }
+        location = /judge {
+            internal;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_pass_request_body off;
+            proxy_pass http://judge/yes;
+        }
+    }
+}
+"#;
 const FILES: [(&str, &str); 3] = [
     ("package.json", include_str!("../peers/package.json")),
     (OIDC_PROVIDER, include_str!("../peers/oidc-provider.mjs")),
@@ -30,7 +68,8 @@ const SECRET: &str = "a-secret-of-the-bench-client";
 const HOST: &str = "127.0.0.1";
 
 /// How many times as fast ours has to be, where that is set: case, peer, factor.
-pub const FACTORS: [(&str, &str, f64); 5] = [
+pub const FACTORS: [(&str, &str, f64); 6] = [
+    ("gateway-opaque", "nginx auth_request", 1.2),
     ("token-opaque", "oidc-provider", 5.0),
     ("token-opaque", "oauth2-server", 2.0),
     ("introspect", "oidc-provider", 5.0),
@@ -39,6 +78,8 @@ pub const FACTORS: [(&str, &str, f64); 5] = [
 ];
 
 pub struct Peers {
+    /// Where it is installed; its auth server ends with it.
+    nginx: Option<(Server, SocketAddr, Server)>,
     oidc: (Server, SocketAddr),
     bare: (Server, SocketAddr),
     basic: Arc<str>,
@@ -46,7 +87,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    pub fn start(work: &Path, codes_per_round: usize) -> Outcome<Self> {
+    pub fn start(work: &Path, codes_per_round: usize, upstream: SocketAddr) -> Outcome<Self> {
         let folder = work.join("peers");
         let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
         fs::create_dir_all(&folder).map_err(failed)?;
@@ -68,13 +109,14 @@ impl Peers {
             Server::start_printing(&mut node)
         };
         let (oidc, bare) = (start(OIDC_PROVIDER)?, start(OAUTH2_SERVER)?);
-        Ok(Self { oidc, bare, basic: basic(CLIENT, SECRET), codes_per_round })
+        let nginx = start_nginx(&folder, upstream)?;
+        Ok(Self { nginx, oidc, bare, basic: basic(CLIENT, SECRET), codes_per_round })
     }
 
     /// Those that can take part in a case.
     pub fn contenders(&self, case: &str) -> Outcome<Vec<Contender>> {
         let mut found = Vec::new();
-        let mut refill: Option<crate::cases::Refill> = None;
+        let mut refill: Option<Refill> = None;
         let source: Option<Box<dyn Source>> = match case {
             "token-opaque" => Some(cycle(vec![self.client_credentials("opaque")], 200)),
             "token-eddsa" => Some(cycle(vec![self.client_credentials("eddsa")], 200)),
@@ -111,6 +153,14 @@ impl Peers {
             let drive = Drive::Http { address: *address, pid: server.pid(), source, refill };
             Contender { name: "oidc-provider".to_owned(), drive }
         }));
+        if let (Some((server, address, _)), "gateway-opaque") = (&self.nginx, case) {
+            let bearer = format!("Bearer {}", "x".repeat(200));
+            let headers = [("authorization", bearer.as_str())];
+            let request = wire::request("GET", "/api/items/17", HOST, &headers, None);
+            let (address, pid, source) = (*address, server.pid(), cycle(vec![request], 200));
+            let drive = Drive::Http { address, pid, source, refill: None };
+            found.push(Contender { name: "nginx auth_request".to_owned(), drive });
+        }
         if case == "token-opaque" {
             let (server, address) = &self.bare;
             let request = self.post("/token", &[("grant_type", "client_credentials")]);
@@ -147,6 +197,34 @@ impl Peers {
         load::run(self.oidc.1, 8, Pace::ToTheEnd, &mut collect)?.check("preparing a peer")?;
         Ok(collect.found)
     }
+}
+
+fn start_nginx(
+    folder: &Path,
+    upstream: SocketAddr,
+) -> Outcome<Option<(Server, SocketAddr, Server)>> {
+    let (judge, judge_address) = Server::bare(&Bare::Limit { answers: vec!["yes=0".into()] })?;
+    let address = free_address()?;
+    let config = NGINX
+        .replace("API", &upstream.to_string())
+        .replace("JUDGE", &judge_address.to_string())
+        .replace("LISTEN", &address.to_string());
+    let file = folder.join("nginx.conf");
+    fs::write(&file, config).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder).arg("-c").arg(&file).stderr(Stdio::null());
+    let Ok(server) = Server::start(&mut command) else {
+        eprintln!("nginx is not installed and left out");
+        return Ok(None);
+    };
+    let question = wire::request("GET", "/", HOST, &[], None);
+    for _ in 0..200 {
+        if wire::ask(address, &question, |answer| answer.status) == Ok(200) {
+            return Ok(Some((server, address, judge)));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(format!("nginx did not start, see {}", folder.join("error.log").display()))
 }
 
 fn post(path: &str, basic: &str, fields: &[(&str, &str)]) -> Vec<u8> {

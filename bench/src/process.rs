@@ -73,7 +73,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already, and nothing can be done about one that cannot be ended.
+        // It may have ended already, and nothing can be done about one that cannot be ended. TERM
+        // first: nginx takes its workers with it.
+        let pid = self.pid().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -89,7 +93,19 @@ pub struct Used {
 }
 
 impl Used {
+    /// A process and its children: nginx works in those.
     pub fn by(pid: u32) -> Self {
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        children.map(Self::by_one).fold(Self::by_one(pid), |all, child| Self {
+            cpu_seconds: all.cpu_seconds + child.cpu_seconds,
+            memory_now_kib: all.memory_now_kib + child.memory_now_kib,
+            memory_peak_kib: all.memory_peak_kib + child.memory_peak_kib,
+        })
+    }
+
+    fn by_one(pid: u32) -> Self {
         let folder = format!("/proc/{pid}");
         let read =
             |name: &str| std::fs::read_to_string(Path::new(&folder).join(name)).unwrap_or_default();

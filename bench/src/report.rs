@@ -139,8 +139,8 @@ impl Report {
         // Writing into a `String` does not fail.
         let _ = writeln!(
             text,
-            "{processor}, {cores} cores, {memory_mib} MiB, Linux {kernel}; commit {}; {} connections; \
-             rounds of {} s",
+            "{processor}, {cores} cores, {memory_mib} MiB, Linux {kernel}; commit {}; \
+             {} connections; rounds of {} s",
             self.commit, self.connections, self.seconds_per_round
         );
         let _ = writeln!(
@@ -169,8 +169,8 @@ impl Report {
         if let Some(footprint) = &self.footprint {
             let _ = writeln!(
                 text,
-                "idle memory {:.1} MiB (target 30), binary {:.1} MB (target 40), cold start {:.0} ms \
-                 (target 100)",
+                "idle memory {:.1} MiB (target 30), binary {:.1} MB (target 40), \
+                 cold start {:.0} ms (target 100)",
                 footprint.idle_memory_mib, footprint.binary_mb, footprint.cold_start_ms
             );
         }
@@ -219,7 +219,8 @@ impl ContenderReport {
             count => format!(" (~{count} of {} rounds disturbed)", self.rounds.len()),
         };
         format!(
-            "{case:<15} {:<22} {per_second:>8.0} {:>6.2} {p50_ms:>7.2} {p99_ms:>7.2} {p999_ms:>7.2} \
+            "{case:<15} {:<22} {per_second:>8.0} {:>6.2} {p50_ms:>7.2} {p99_ms:>7.2} \
+             {p999_ms:>7.2} \
              {cpu_seconds_per_1000:>8.4} {peak_memory_mib:>6.0}  {verdict}{wrong}{disturbed}\n",
             self.name, self.ratio
         )

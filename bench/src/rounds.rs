@@ -19,6 +19,9 @@ pub struct Contender {
     pub drive: Drive,
 }
 
+/// Makes the requests of a round that are used up by it.
+pub type Refill = Box<dyn FnMut() -> Outcome<Box<dyn Source>>>;
+
 pub enum Drive {
     Http {
         address: SocketAddr,
@@ -26,7 +29,7 @@ pub enum Drive {
         pid: u32,
         source: Box<dyn Source>,
         /// Makes a new source before each round, outside of what is measured.
-        refill: Option<Box<dyn FnMut() -> Outcome<Box<dyn Source>>>>,
+        refill: Option<Refill>,
     },
     Pgbench {
         program: PathBuf,
@@ -168,7 +171,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let upper = values.len() / 2;
     let at = |index: usize| values.get(index).copied().unwrap_or_default();
-    if values.len() % 2 == 0 {
+    if values.len().is_multiple_of(2) {
         f64::midpoint(at(upper.saturating_sub(1)), at(upper))
     } else {
         at(upper)

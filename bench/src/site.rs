@@ -228,7 +228,7 @@ pub fn basic(id: &str, secret: &str) -> Arc<str> {
     format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))).into()
 }
 
-fn free_address() -> Outcome<SocketAddr> {
+pub fn free_address() -> Outcome<SocketAddr> {
     std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port on loopback: {error}"))

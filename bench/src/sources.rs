@@ -79,6 +79,9 @@ impl<F: Fn(&Answer<'_>) -> Option<String>> Source for Collect<F> {
     }
 }
 
+/// Of a client's credentials and a refresh token.
+type MakeRequest = Box<dyn Fn(&str, &str) -> Vec<u8>>;
+
 /// Refresh tokens of many grants. Each is used once; its successor queues up behind the others, so
 /// that no grant is refreshed twice at a time.
 pub struct Refresh {
@@ -86,7 +89,7 @@ pub struct Refresh {
     idle: VecDeque<(Arc<str>, String)>,
     /// By connection: whose answer is awaited.
     asked: Vec<Option<Arc<str>>>,
-    request: Box<dyn Fn(&str, &str) -> Vec<u8>>,
+    request: MakeRequest,
 }
 
 impl Refresh {

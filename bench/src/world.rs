@@ -66,10 +66,9 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
         };
         group.contenders.insert(0, base);
     }
-    let peers = if plan.with_peers {
-        Some(Peers::start(&plan.work, plan.supply.codes_per_round)?)
-    } else {
-        None
+    let peers = match plan.with_peers {
+        true => Some(Peers::start(&plan.work, plan.supply.codes_per_round, upstream_address)?),
+        false => None,
     };
     for group in &mut groups {
         let of_case = peers.as_ref().map(|peers| peers.contenders(group.case.name)).transpose()?;
