@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::clients::Places;
-use super::postgres::Cluster;
 use super::tools::Tools;
+use crate::postgres::Cluster;
 use crate::process::{Outcome, progress};
 
 /// Names a database that the developer brings; the set-up starts one when it is not there.
