@@ -19,8 +19,6 @@ use zeroize::Zeroizing;
 mod brand;
 mod dialect;
 mod dialect_schema;
-#[cfg(test)]
-mod dialect_tests;
 mod dialect_token;
 mod environment;
 mod issuer;
@@ -161,6 +159,7 @@ impl Config {
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
         dialects.refuse_covered(root, &resources);
+        dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
         let policy = Policy {
             issuer: issuer.text,

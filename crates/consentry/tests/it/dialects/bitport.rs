@@ -1,6 +1,5 @@
 //! Bitport's OAuth on the wire, as its clients know it. Each test holds one fact.
 
-use serde_json::Value;
 use testkit::{Browser, Demo, TestApp};
 
 use super::seen::{
@@ -294,7 +293,7 @@ async fn bitports_apps_have_numbers_for_ids() {
     let world = world().await;
     for app in world.demo.drive.json()["apps"].as_object().unwrap().values() {
         let id = app["client_id"].as_str().unwrap();
-        let is_bitports = app["dialect"] == Value::from("bitport");
+        let is_bitports = app["dialect"] == "bitport";
         assert!(!is_bitports || id.parse::<u32>().is_ok(), "{id}");
     }
 }
