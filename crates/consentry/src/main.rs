@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use consentry::cli::{Cli, Command, app, audit, check, init, keys, report, user};
+use consentry::cli::{Cli, Command, app, audit, check, import, init, keys, report, user};
 use consentry::config::Environment;
 use consentry::{demo, serve};
 
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &environment),
         Command::App(arguments) => app::run(&arguments, &environment),
         Command::User(arguments) => user::run(&arguments, &environment),
+        Command::Import(arguments) => import::run(&arguments, &environment),
         Command::Keys(arguments) => keys::run(&arguments, &environment),
         Command::Audit(arguments) => audit::run(&arguments, &environment),
     };

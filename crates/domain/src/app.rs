@@ -8,6 +8,7 @@ use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
+use crate::foreign_hash::ForeignHash;
 use crate::id::{AppId, CredentialId, UserId};
 use crate::time::Timestamp;
 
@@ -303,13 +304,22 @@ impl App {
 pub struct ClientSecret {
     pub id: CredentialId,
     pub app_id: AppId,
-    /// HMAC of the secret under the server's pepper ([`crate::keyring::Keyring::secret_mac`]).
-    pub mac: [u8; 32],
-    /// The last four characters, so that a person can tell secrets apart.
+    pub proof: SecretProof,
+    /// The last characters, so that a person can tell secrets apart. Empty while only a hash is
+    /// known.
     pub hint: String,
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+}
+
+/// What a secret that is shown is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretProof {
+    /// HMAC of the secret under the server's pepper ([`crate::keyring::Keyring::secret_mac`]).
+    Mac([u8; 32]),
+    /// What the app brought from another system. The first right secret replaces it by a MAC.
+    Foreign(ForeignHash),
 }
 
 /// More would be a sign of secrets that nobody removes.

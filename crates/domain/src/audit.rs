@@ -64,6 +64,8 @@ kinds! {
     TokenRevoked = "token.revoked",
     ServiceTokenIssued = "service_token.issued",
     AppCreated = "app.created",
+    /// It came from another system with its id and secret.
+    AppImported = "app.imported",
     AppChanged = "app.changed",
     AppApproved = "app.approved",
     AppRejected = "app.rejected",

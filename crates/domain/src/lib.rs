@@ -10,6 +10,7 @@ pub mod authorization;
 pub mod change;
 pub mod consent;
 pub mod entropy;
+pub mod foreign_hash;
 pub mod grant;
 pub mod id;
 pub mod issuance;

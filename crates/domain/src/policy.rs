@@ -179,6 +179,24 @@ pub struct IntrospectionCredentials {
     pub secret_mac: [u8; 32],
 }
 
+/// Which web pages may call an API from a browser (CORS, in the Fetch standard).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    pub origins: CorsOrigins,
+    /// Request headers that pages may send besides `Authorization` and `Content-Type`.
+    pub headers: Vec<String>,
+    /// Headers of the API's answers that pages may read.
+    pub expose: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Every page: calls carry a token or are refused, and never cookies.
+    Any,
+    /// `https://app.example`, as browsers write it.
+    Listed(Vec<String>),
+}
+
 /// An API behind the gateway.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -198,6 +216,11 @@ pub struct Resource {
     /// Both count per node.
     pub rate_per_app: Option<Rate>,
     pub rate_per_user: Option<Rate>,
+    /// `None`: the API itself sees to it.
+    pub cors: Option<Cors>,
+    /// Request headers that never reach the upstream, besides those that never do. A dash at the
+    /// end stands for every name that begins so.
+    pub drop_request_headers: Arc<[String]>,
 }
 
 #[derive(Clone, Debug)]

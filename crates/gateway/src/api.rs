@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::path::NormalPath;
 
+use crate::cors::Cors;
 use crate::identity::Identities;
 use crate::phase::limit::Limits;
 use crate::target::without_port;
@@ -44,6 +45,7 @@ pub(crate) struct Api {
     pub(crate) limits: Limits,
     pub(crate) upstream: Option<Target>,
     pub(crate) identities: Identities,
+    pub(crate) cors: Option<Cors>,
 }
 
 /// Where an API's calls go.
@@ -109,6 +111,7 @@ impl Api {
             metadata_url: metadata_url(&resource.identifier),
             limits: Limits::new(&resource, old.map(|old| &old.limits)),
             identities: Identities::default(),
+            cors: resource.cors.as_ref().map(Cors::new),
             upstream,
             resource,
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -82,16 +82,29 @@ where
     S::Error: Into<BoxError>,
     B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let began = Arc::new(AtomicBool::new(false));
+    let stage = Arc::new(Stage::default());
     let service = {
-        let began = Arc::clone(&began);
+        let stage = Arc::clone(&stage);
         service_fn(move |request| {
-            began.store(true, Ordering::Relaxed);
-            service.call(request)
+            stage.began.store(true, Ordering::Relaxed);
+            let (answering, stage) = (service.call(request), Arc::clone(&stage));
+            async move {
+                let answer = answering.await?;
+                // Before the client can know of it. Hyper reads no other request after this one.
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    stage.upgraded.store(true, Ordering::Release);
+                }
+                Ok::<_, S::Error>(answer)
+            }
         })
     };
-    let framing = Framing::default();
-    let io = Guarded { inner: io, framing, patience: limits.write_timeout, waiting: None };
+    let io = Guarded {
+        inner: io,
+        framing: Framing::default(),
+        stage: Arc::clone(&stage),
+        patience: limits.write_timeout,
+        waiting: None,
+    };
     let builder = limits.builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     // hyper's own timeout starts only when it knows which protocol it is.
@@ -107,7 +120,7 @@ where
             }
             () = first_head.as_mut(), if waits_for_first => {
                 waits_for_first = false;
-                if !began.load(Ordering::Relaxed) {
+                if !stage.began.load(Ordering::Relaxed) {
                     return Err("no request came in time".into());
                 }
             }
@@ -115,10 +128,20 @@ where
     }
 }
 
+/// How far a connection has come.
+#[derive(Default)]
+struct Stage {
+    /// A request was read.
+    began: AtomicBool,
+    /// One was answered with 101.
+    upgraded: AtomicBool,
+}
+
 /// Gives up when the other side takes nothing for too long, and looks at what it sends.
 struct Guarded<I> {
     inner: I,
     framing: Framing,
+    stage: Arc<Stage>,
     patience: Duration,
     /// Runs while a write waits. Kept for the next wait.
     waiting: Option<(Pin<Box<Sleep>>, bool)>,
@@ -152,10 +175,19 @@ impl<I: AsyncRead + Unpin> AsyncRead for Guarded<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(end) = self.framing.end_for(buf.remaining()) {
+            // What was sent behind a refused line is nobody's.
+            buf.put_slice(end);
+            return Poll::Ready(Ok(()));
+        }
+        if self.stage.upgraded.load(Ordering::Acquire) {
+            self.framing.upgraded();
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Some(read) = buf.filled_mut().get_mut(before..) {
-            self.framing.follow(read);
+            let passed = self.framing.follow(read);
+            buf.set_filled(before + passed);
         }
         polled
     }

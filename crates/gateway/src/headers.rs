@@ -5,9 +5,9 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE,
-    VIA, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -17,26 +17,70 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 /// Words that speak for a proxy in front of an upstream, or that make it read another method or
 /// path than the one that was matched (attacks G1, G2, G5). In canonical form; a dash at the end
 /// stands for every word that begins so.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 33] = [
     "consentry-",
+    // Who calls, as proxies that sign people in tell it.
+    "remote-",
+    "x-remote-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-webauth-",
+    "ssl-client-",
+    "x-ssl-client-",
+    // From where, to which host, how.
     "forwarded",
+    "x-forwarded",
     "x-forwarded-",
     "x-real-ip",
+    "client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-proxyuser-ip",
     "true-client-ip",
+    "cf-connecting-",
+    "fastly-client-ip",
+    "x-envoy-",
+    "x-host",
+    "x-scheme",
+    "front-end-https",
+    // CGI reads it as `HTTP_PROXY`, and many programs send their own calls there (httpoxy).
+    "proxy",
+    // Another method or path.
     "x-original-",
     "x-rewrite-url",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-http-path-override",
+    // Only the right spelling frames a body, and only ours passes on (attack G3).
+    "content-length",
+    "transfer-encoding",
+    "proxy-connection",
+];
+
+/// What an answer says to a proxy in front of us: fetch this file or address yourself.
+const TO_A_PROXY: [&str; 4] = ["x-accel-", "x-sendfile", "x-lighttpd-send-file", "x-reproxy-"];
+
+/// What an answer says about its whole origin, or makes a browser do, besides its own content.
+const ORIGIN_WIDE: [&str; 14] = [
+    "accept-ch",
+    "alt-svc",
+    "clear-site-data",
+    "critical-ch",
+    "nel",
+    "origin-agent-cluster",
+    "public-key-pins",
+    "public-key-pins-report-only",
+    "refresh",
+    "report-to",
+    "reporting-endpoints",
+    "service-worker-allowed",
+    "set-login",
+    "strict-transport-security",
 ];
 
 /// What a request said about its connection, read before it is removed.
@@ -49,7 +93,8 @@ pub(crate) struct Hop {
 }
 
 /// Makes a request's headers fit for the upstream; what is added comes after ([`add_forwarded`]).
-pub(crate) fn clean_request(headers: &mut HeaderMap) -> Hop {
+/// `dropped` are the operator's own, of the form of [`RESERVED`].
+pub(crate) fn clean_request(headers: &mut HeaderMap, dropped: &[String]) -> Hop {
     let hop = Hop {
         asks_websocket: has_token(headers, &CONNECTION, "upgrade")
             && has_token(headers, &UPGRADE, "websocket"),
@@ -60,7 +105,11 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) -> Hop {
     headers.remove(PROXY_AUTHORIZATION);
     headers.remove(EXPECT);
     headers.remove(HOST);
-    remove_reserved(headers);
+    remove_matching(headers, |name| {
+        // The one name of these words that is no forgery: hyper has read it, and it is true.
+        name != CONTENT_LENGTH.as_str()
+            && (is_one_of(name, RESERVED) || is_one_of(name, dropped.iter().map(String::as_str)))
+    });
     remove_our_cookies(headers);
     hop
 }
@@ -104,20 +153,21 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap, shares_origin: bool) {
     headers.remove(PROXY_AUTHENTICATE);
     // Attack G6: a cookie of the upstream would be a cookie of the pages.
     headers.remove(SET_COOKIE);
-    remove_matching(headers, |name| is_reserved_word(name, "consentry-"));
+    remove_matching(headers, |name| {
+        is_reserved_word(name, "consentry-") || is_one_of(name, TO_A_PROXY)
+    });
     if shares_origin {
         // Attack G7: whatever it is, it is no page and no script of ours.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-        headers.remove(CLEAR_SITE_DATA);
-        headers.remove(SERVICE_WORKER_ALLOWED);
-        headers.remove(STRICT_TRANSPORT_SECURITY);
+        remove_matching(headers, |name| ORIGIN_WIDE.contains(&name));
     }
 }
 
 /// Trailers may carry no more than headers may.
-pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap) {
-    clean_request(trailers);
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, dropped: &[String]) {
+    clean_request(trailers, dropped);
+    trailers.remove(CONTENT_LENGTH);
     trailers.remove(COOKIE);
 }
 
@@ -142,11 +192,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn remove_reserved(headers: &mut HeaderMap) {
-    remove_matching(headers, |name| RESERVED.iter().any(|word| is_reserved_word(name, word)));
+fn is_one_of<'a>(name: &str, words: impl IntoIterator<Item = &'a str>) -> bool {
+    words.into_iter().any(|word| is_reserved_word(name, word))
 }
 
-fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
+pub(crate) fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&str) -> bool) {
     // Allocates only when there is something to remove.
     let doomed: Vec<HeaderName> =
         headers.keys().filter(|name| matches(name.as_str())).cloned().collect();
@@ -250,18 +300,18 @@ mod tests {
             ("te", "gzip"),
             ("accept", "*/*"),
         ]);
-        assert_eq!(clean_request(&mut headers), Hop::default());
+        assert_eq!(clean_request(&mut headers, &[]), Hop::default());
         assert_eq!(names(&headers), ["accept"]);
     }
 
     #[test]
     fn an_upgrade_is_seen_only_when_connection_asks_for_it_g4() {
         let mut asked = map(&[("connection", "Upgrade"), ("upgrade", "WebSocket")]);
-        assert!(clean_request(&mut asked).asks_websocket);
+        assert!(clean_request(&mut asked, &[]).asks_websocket);
         let mut not_asked = map(&[("upgrade", "websocket")]);
-        assert!(!clean_request(&mut not_asked).asks_websocket);
+        assert!(!clean_request(&mut not_asked, &[]).asks_websocket);
         let mut h2c = map(&[("connection", "upgrade"), ("upgrade", "h2c")]);
-        assert!(!clean_request(&mut h2c).asks_websocket);
+        assert!(!clean_request(&mut h2c, &[]).asks_websocket);
         assert!(asked.is_empty() && not_asked.is_empty() && h2c.is_empty());
     }
 
@@ -271,10 +321,10 @@ mod tests {
             ("cookie", "a=1; __Host-cs-session-9f=secret; cs-visitor-9f=x"),
             ("cookie", "b=2;CS-session=y"),
         ]);
-        clean_request(&mut headers);
+        clean_request(&mut headers, &[]);
         assert_eq!(headers.get(COOKIE).unwrap(), "a=1; b=2");
         let mut only_ours = map(&[("cookie", "cs-session-9f=secret")]);
-        clean_request(&mut only_ours);
+        clean_request(&mut only_ours, &[]);
         assert!(only_ours.is_empty());
     }
 
@@ -291,13 +341,35 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_gives_no_orders_to_a_proxy_g7() {
+        let mut headers = map(&[
+            ("x-accel-redirect", "/secret"),
+            ("X-Accel-Buffering", "no"),
+            ("x-sendfile", "/etc/passwd"),
+            ("x_sendfile", "/etc/passwd"),
+            ("x-lighttpd-send-file", "/etc/passwd"),
+            ("etag", "1"),
+        ]);
+        clean_answer(&mut headers, false);
+        assert_eq!(names(&headers), ["etag"]);
+    }
+
+    #[test]
+    fn a_lookalike_of_a_framing_header_does_not_pass_g3() {
+        let mut headers = map(&[("content-length", "1"), ("content_length", "2")]);
+        clean_request(&mut headers, &[]);
+        assert_eq!(names(&headers), ["content-length"]);
+    }
+
+    #[test]
     fn an_answer_on_the_pages_origin_is_sandboxed_g7() {
         let mut headers = map(&[
             ("content-security-policy", "default-src *"),
             ("x-content-type-options", "other"),
-            ("clear-site-data", "\"*\""),
-            ("service-worker-allowed", "/"),
         ]);
+        for name in ORIGIN_WIDE {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
         clean_answer(&mut headers, true);
         assert_eq!(headers.get(X_CONTENT_TYPE_OPTIONS).unwrap(), "nosniff");
         assert!(headers.get_all(CONTENT_SECURITY_POLICY).iter().any(|csp| csp == "sandbox"));
@@ -308,8 +380,13 @@ mod tests {
         #[test]
         fn no_spelling_of_a_reserved_word_passes_g5(
             word in proptest::sample::select(vec![
-                "consentry-subject", "consentry-scopes", "x-forwarded-for", "x-real-ip",
-                "x-http-method-override", "x-original-url", "x-rewrite-url", "forwarded",
+                "consentry-subject", "consentry-scopes", "x-forwarded-for", "x-forwarded",
+                "x-real-ip", "x-http-method-override", "x-original-url", "x-rewrite-url",
+                "forwarded", "remote-user", "x-remote-user", "x-auth-request-email",
+                "x-authenticated-userid", "cf-connecting-ip", "true-client-ip", "client-ip",
+                "fastly-client-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip",
+                "x-envoy-external-address", "x-host", "x-scheme", "front-end-https", "proxy",
+                "transfer-encoding", "x-operators-own", "x-team-name",
             ]),
             signs in proptest::collection::vec(
                 proptest::sample::select(vec!['-', '_', '.', '!', '~']), 8),
@@ -322,7 +399,8 @@ mod tests {
                 _ => letter,
             }).collect();
             let mut headers = map(&[(&name, "forged"), (&name, "twice"), ("accept", "*/*")]);
-            clean_request(&mut headers);
+            let dropped = ["x-operators-own".to_owned(), "x-team-".to_owned()];
+            clean_request(&mut headers, &dropped);
             prop_assert_eq!(names(&headers), vec!["accept"]);
         }
     }

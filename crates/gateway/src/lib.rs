@@ -6,6 +6,7 @@
 mod api;
 mod body;
 mod connection;
+mod cors;
 mod error;
 mod forward_auth;
 mod framing;
@@ -23,4 +24,4 @@ pub use body::{Body, BodyError};
 pub use connection::{ConnectionLimits, serve_connection};
 pub use forward_auth::ForwardAuthStyle;
 pub use pass::Gateway;
-pub use target::{TargetError, host_of};
+pub use target::{TargetError, host_of, without_port};

@@ -8,6 +8,7 @@ use domain::authority::Authority;
 use domain::entropy::{Entropy, random_bytes};
 use domain::policy::Policy;
 use domain::time::Clock;
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{Api, Apis, METADATA_PATH};
 use crate::body::Body;
+use crate::cors;
 use crate::error::GatewayError;
 use crate::headers::REQUEST_ID;
 use crate::jwt_cache::JwtCache;
@@ -24,7 +26,7 @@ use crate::phase::authenticate::{Caller, authenticate};
 use crate::phase::authorize::authorize;
 use crate::phase::forward::{Call, forward};
 use crate::phase::limit::limit;
-use crate::phase::matching::{Matched, match_route};
+use crate::phase::matching::{Matched, match_route, methods_of};
 use crate::target::host_of;
 
 /// Guards every API of one provider. Cheap to clone.
@@ -93,6 +95,7 @@ impl<A: Authority> Gateway<A> {
         let found = host_of(&parts).map_err(GatewayError::from).and_then(|host| {
             find_forwarded(&apis, host, uri.path()).ok_or(GatewayError::UnknownRoute)
         });
+        let origin = parts.headers.get(ORIGIN).cloned();
         let (api, answer) = match found {
             Ok(api) => (Some(api), self.pass(api, parts, body, client, &request_id).await),
             Err(error) => (None, Err(error)),
@@ -102,6 +105,10 @@ impl<A: Authority> Gateway<A> {
             error.respond(api.map(Arc::as_ref))
         });
         response.headers_mut().insert(REQUEST_ID, request_id);
+        // Refusals too: a browser shows a page nothing of an answer without.
+        if let Some(cors) = api.and_then(|api| api.cors.as_ref()) {
+            cors.write(origin.as_ref(), response.headers_mut());
+        }
         response
     }
 
@@ -116,6 +123,12 @@ impl<A: Authority> Gateway<A> {
     ) -> Result<Response<Body>, GatewayError> {
         let gateway = &self.0;
         let (headers, query) = (&parts.headers, parts.uri.query());
+        // Without a token, always: so it is answered before anybody asks for one.
+        if let Some(cors) = &api.cors
+            && cors::is_preflight(&parts.method, headers)
+        {
+            return Ok(cors.preflight(&methods_of(api, parts.uri.path())?));
+        }
         let matched = match_route(api, &parts.method, parts.uri.path())?;
         let caller = authenticate(gateway, &matched, headers, query, client).await?;
         let (caller, route) = (caller.as_ref(), matched.route);

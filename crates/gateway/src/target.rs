@@ -47,7 +47,7 @@ pub fn host_of(parts: &Parts) -> Result<&str, TargetError> {
 }
 
 /// The host without its port. `[::1]:80` gives `[::1]`.
-pub(crate) fn without_port(host: &str) -> &str {
+pub fn without_port(host: &str) -> &str {
     let end = match host.rfind(']') {
         Some(bracket) => bracket + 1,
         None => host.find(':').unwrap_or(host.len()),

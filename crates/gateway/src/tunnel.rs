@@ -29,6 +29,7 @@ pub(crate) fn open<A: Authority>(
     target: &Target,
     client: OnUpgrade,
     mut answer: Response<Incoming>,
+    shares_origin: bool,
     watched: Option<Watched<A>>,
 ) -> Result<Response<Body>, GatewayError> {
     if !headers::is_websocket(answer.headers()) {
@@ -61,7 +62,7 @@ pub(crate) fn open<A: Authority>(
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = parts.headers;
-    headers::clean_answer(response.headers_mut(), false);
+    headers::clean_answer(response.headers_mut(), shares_origin);
     headers::add_websocket(response.headers_mut());
     Ok(response)
 }

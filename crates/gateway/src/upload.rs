@@ -21,6 +21,8 @@ struct Reading {
     inner: Incoming,
     left: u64,
     progress: Arc<Progress>,
+    /// What must not come in trailers either.
+    dropped: Arc<[String]>,
 }
 
 /// The request could not be read to its end; [`Progress::fault`] says why.
@@ -56,8 +58,12 @@ impl Upload {
         Self(None)
     }
 
-    /// `bytes_max` is the largest body that passes.
-    pub(crate) fn new(body: Incoming, bytes_max: u64) -> (Self, Option<Arc<Progress>>) {
+    /// `bytes_max` is the largest body that passes, `dropped` are the operator's reserved headers.
+    pub(crate) fn new(
+        body: Incoming,
+        bytes_max: u64,
+        dropped: &Arc<[String]>,
+    ) -> (Self, Option<Arc<Progress>>) {
         if http_body::Body::is_end_stream(&body) {
             return (Self::empty(), None);
         }
@@ -67,7 +73,12 @@ impl Upload {
             last: AtomicU64::new(0),
             stage: AtomicU8::new(TAKING),
         });
-        let reading = Reading { inner: body, left: bytes_max, progress: Arc::clone(&progress) };
+        let reading = Reading {
+            inner: body,
+            left: bytes_max,
+            progress: Arc::clone(&progress),
+            dropped: Arc::clone(dropped),
+        };
         (Self(Some(reading)), Some(progress))
     }
 }
@@ -131,7 +142,7 @@ impl http_body::Body for Upload {
             reading.left = left;
         }
         if let Some(trailers) = frame.trailers_mut() {
-            headers::clean_request_trailers(trailers);
+            headers::clean_request_trailers(trailers, &reading.dropped);
         }
         let done = http_body::Body::is_end_stream(&reading.inner);
         reading.progress.note(if done { DONE } else { TAKING });

@@ -282,6 +282,11 @@ impl<T> RouteTable<T> {
         self.find(path).map(|routes| &routes.pattern)
     }
 
+    /// The methods that a path has; none when no route fits it.
+    pub fn methods(&self, path: &NormalPath) -> Vec<Method> {
+        self.find(path).map(Routes::methods).unwrap_or_default()
+    }
+
     fn find(&self, path: &NormalPath) -> Option<&Routes<T>> {
         let mut segments: Vec<&str> = path.segments().collect();
         let found = self.root.find(&segments).found()?;
@@ -356,12 +361,16 @@ impl<T> Routes<T> {
         {
             return Lookup::Found(route);
         }
-        let mut allowed: Vec<Method> =
+        Lookup::MethodNotAllowed(self.methods())
+    }
+
+    fn methods(&self) -> Vec<Method> {
+        let mut methods: Vec<Method> =
             self.by_method.iter().map(|(method, _)| method.clone()).collect();
         if self.of(&Method::GET).is_some() && self.of(&Method::HEAD).is_none() {
-            allowed.push(Method::HEAD);
+            methods.push(Method::HEAD);
         }
-        Lookup::MethodNotAllowed(allowed)
+        methods
     }
 
     fn of(&self, method: &Method) -> Option<&T> {

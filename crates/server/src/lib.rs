@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod display;
 pub mod error;
 pub mod flash;
+pub mod foreign_hash;
 pub mod form;
 pub mod headers;
 pub mod oauth;

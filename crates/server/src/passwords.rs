@@ -67,7 +67,11 @@ impl Passwords {
         self.run(move || verify(&password, &hash)).await.unwrap_or(false) && known
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// Run `work` when it is its turn. `None`: it broke off.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         tokio::task::spawn_blocking(move || {
             let result = work();

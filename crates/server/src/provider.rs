@@ -12,6 +12,7 @@ use store::Store;
 
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
+use crate::foreign_hash::ForeignHashes;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
 
@@ -26,6 +27,7 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
     pub paces: Paces,
 }
@@ -44,8 +46,18 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
         let ProviderParts { policy, store, pages, clock, entropy } = parts;
-        let paces = Paces::default();
-        Arc::new(Self { policy, store, pages, clock, entropy, passwords, cookies, paces })
+        let (paces, foreign_hashes) = (Paces::default(), ForeignHashes::default());
+        Arc::new(Self {
+            policy,
+            store,
+            pages,
+            clock,
+            entropy,
+            passwords,
+            foreign_hashes,
+            cookies,
+            paces,
+        })
     }
 
     pub fn now(&self) -> Timestamp {

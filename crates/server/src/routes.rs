@@ -2,6 +2,7 @@
 //! screen.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
@@ -80,6 +81,7 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}", get(apps::show))
         .route("/apps/{id}/details", post(changes::details))
         .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
+        .route("/apps/{id}/addresses", post(changes::addresses))
         .route("/apps/{id}/scopes", post(changes::request_scopes))
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))
@@ -105,6 +107,11 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/apps/{client_id}", get(control::apps::show))
         .route("/apps/{client_id}/suspend", post(control::apps::suspend))
         .route("/apps/{client_id}/resume", post(control::apps::resume))
+        .route(
+            "/import/apps",
+            post(control::import::import)
+                .layer(DefaultBodyLimit::max(control::import::BODY_BYTES_MAX)),
+        )
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/users/{email}/unblock", post(control::users::unblock))

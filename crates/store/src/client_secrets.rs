@@ -1,20 +1,26 @@
 //! Table `client_secrets`.
 
-use domain::app::ClientSecret;
+use domain::app::{ClientSecret, SecretProof};
+use domain::foreign_hash::ForeignHash;
 use domain::id::{AppId, CredentialId};
 use domain::time::Timestamp;
 
-use crate::value::Row;
+use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
 
 pub async fn insert(tx: &mut Tx<'_>, secret: &ClientSecret) -> Result<(), DbError> {
+    let (mac, foreign): (&[u8], _) = match &secret.proof {
+        SecretProof::Mac(mac) => (mac, None),
+        SecretProof::Foreign(hash) => (&[], Some(hash.as_text())),
+    };
     tx.execute(
-        "INSERT INTO client_secrets (id, app_id, mac, hint, created_at, last_used_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO client_secrets (id, app_id, mac, foreign_hash, hint, created_at, \
+         last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         bind![
             secret.id,
             secret.app_id,
-            &secret.mac,
+            mac,
+            foreign,
             &secret.hint,
             secret.created_at,
             secret.last_used_at,
@@ -29,7 +35,7 @@ pub async fn insert(tx: &mut Tx<'_>, secret: &ClientSecret) -> Result<(), DbErro
 pub async fn list_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<ClientSecret>, DbError> {
     let rows = tx
         .query_all(
-            "SELECT id, app_id, mac, hint, created_at, last_used_at, expires_at \
+            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at \
              FROM client_secrets WHERE app_id = $1 ORDER BY created_at, id",
             bind![app],
         )
@@ -43,6 +49,26 @@ pub async fn touch(tx: &mut Tx<'_>, id: CredentialId, now: Timestamp) -> Result<
     Ok(())
 }
 
+/// The secret behind the hash `from` was shown: keep its MAC instead, once. `false`: that has
+/// happened already.
+pub async fn upgrade(
+    tx: &mut Tx<'_>,
+    id: CredentialId,
+    from: &ForeignHash,
+    mac: &[u8; 32],
+    hint: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let upgraded = tx
+        .execute(
+            "UPDATE client_secrets SET mac = $3, foreign_hash = NULL, hint = $4, \
+             last_used_at = $5 WHERE id = $1 AND foreign_hash = $2",
+            bind![id, from.as_text(), mac, hint, now],
+        )
+        .await?;
+    Ok(upgraded == 1)
+}
+
 /// `false`: there is no such secret.
 pub async fn delete(tx: &mut Tx<'_>, id: CredentialId) -> Result<bool, DbError> {
     let deleted = tx.execute("DELETE FROM client_secrets WHERE id = $1", bind![id]).await?;
@@ -53,10 +79,18 @@ fn read(mut row: Row) -> Result<ClientSecret, DbError> {
     Ok(ClientSecret {
         id: row.take()?,
         app_id: row.take()?,
-        mac: row.take()?,
+        proof: read_proof(&mut row)?,
         hint: row.take()?,
         created_at: row.take()?,
         last_used_at: row.take()?,
         expires_at: row.take()?,
     })
+}
+
+fn read_proof(row: &mut Row) -> Result<SecretProof, DbError> {
+    let (mac, foreign): (Vec<u8>, Option<String>) = (row.take()?, row.take()?);
+    match foreign {
+        Some(text) => Ok(SecretProof::Foreign(ForeignHash::from_text(text))),
+        None => mac.try_into().map(SecretProof::Mac).map_err(|_| unreadable("client secret")),
+    }
 }

@@ -2,7 +2,7 @@
 //! sees it as an [`Authority`].
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::access::LiveRows;
@@ -15,7 +15,7 @@ use domain::keyring::{Keyring, MasterKey};
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
 use crate::live::{Live, Tuning};

@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::time::Clock;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 
 use crate::live::{Event, Live, Tuning};

@@ -4,10 +4,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::authority::Unverifiable;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 #[derive(Debug)]
 pub(crate) struct Lease {

@@ -27,6 +27,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0002_also_standard.sql"),
         postgres: include_str!("../migrations/postgres/0002_also_standard.sql"),
     },
+    Migration {
+        version: 3,
+        name: "imported_secrets",
+        sqlite: include_str!("../migrations/sqlite/0003_imported_secrets.sql"),
+        postgres: include_str!("../migrations/postgres/0003_imported_secrets.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

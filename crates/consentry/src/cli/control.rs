@@ -5,9 +5,11 @@ use axum::body::{Body, to_bytes};
 use axum::{Extension, Router};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::{ConfigArgs, Failure};
@@ -19,7 +21,7 @@ use crate::system::own_uid;
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 pub(super) enum Control {
-    Server(UnixStream),
+    Server(SendRequest<Body>, JoinHandle<()>),
     Here(Box<Instance>, Router),
 }
 
@@ -30,7 +32,11 @@ impl Control {
     ) -> Result<Self, Failure> {
         let config = Config::load(&arguments.config, environment)?;
         if let Ok(stream) = UnixStream::connect(control_socket::path(&config.data_dir)).await {
-            return Ok(Self::Server(stream));
+            let (sender, connection) =
+                handshake(TokioIo::new(stream)).await.map_err(|error| no_answer(&error))?;
+            // Errors reach whoever sends.
+            let driver = tokio::spawn(async { _ = connection.await });
+            return Ok(Self::Server(sender, driver));
         }
         let instance = Instance::open(&config).await?;
         let operator = control_socket::operator(own_uid().ok());
@@ -38,15 +44,26 @@ impl Control {
         Ok(Self::Here(Box::new(instance), router))
     }
 
-    /// The JSON of the answer; a refusal becomes a [`Failure`] with its message.
+    /// The one request of a command. The JSON of the answer; a refusal becomes a [`Failure`] with
+    /// its message.
     pub(super) async fn call(
-        self,
+        mut self,
         method: Method,
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, Failure> {
-        let failed =
-            |what: &str, error: &dyn std::fmt::Display| Failure::Failed(format!("{what}: {error}"));
+        let answer = self.send(method, path, body).await;
+        self.close().await;
+        answer
+    }
+
+    /// As [`Control::call`], for one request of several.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
         let text = body.map(|body| body.to_string()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
@@ -54,31 +71,17 @@ impl Control {
             .header(HOST, "consentry")
             .header(CONTENT_TYPE, "application/json")
             .body(Body::from(text))
-            .map_err(|error| failed("the request cannot be made", &error))?;
+            .map_err(|error| Failure::Failed(format!("the request cannot be made: {error}")))?;
         let (status, bytes) = match self {
-            Self::Server(stream) => {
-                let (mut sender, connection) =
-                    hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                        .await
-                        .map_err(|error| failed("the server does not answer", &error))?;
-                let driver = tokio::spawn(connection);
-                let answer = sender
-                    .send_request(request)
-                    .await
-                    .map_err(|error| failed("the server does not answer", &error))?;
-                let read = read(answer.map(Body::new)).await?;
-                driver.abort();
-                read
+            Self::Server(sender, _) => {
+                sender.ready().await.map_err(|error| no_answer(&error))?;
+                let answer = sender.send_request(request).await;
+                read(answer.map_err(|error| no_answer(&error))?.map(Body::new)).await?
             }
-            Self::Here(instance, router) => {
-                let answer = match router.oneshot(request).await {
-                    Ok(answer) => answer,
-                    Err(never) => match never {},
-                };
-                let read = read(answer).await?;
-                instance.close().await;
-                read
-            }
+            Self::Here(_, router) => match router.clone().oneshot(request).await {
+                Ok(answer) => read(answer).await?,
+                Err(never) => match never {},
+            },
         };
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.is_success() {
@@ -87,6 +90,17 @@ impl Control {
         let message = value.get("message").and_then(Value::as_str);
         Err(Failure::Failed(message.map_or_else(|| format!("refused: {status}"), str::to_owned)))
     }
+
+    pub(super) async fn close(self) {
+        match self {
+            Self::Server(_, driver) => driver.abort(),
+            Self::Here(instance, _) => instance.close().await,
+        }
+    }
+}
+
+fn no_answer(error: &hyper::Error) -> Failure {
+    Failure::Failed(format!("the server does not answer: {error}"))
 }
 
 async fn read(answer: Response<Body>) -> Result<(StatusCode, Vec<u8>), Failure> {

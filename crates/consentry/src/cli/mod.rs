@@ -13,6 +13,7 @@ pub mod app;
 pub mod audit;
 pub mod check;
 mod control;
+pub mod import;
 pub mod init;
 pub mod keys;
 mod output;
@@ -40,6 +41,8 @@ pub enum Command {
     App(app::AppArgs),
     /// Create, list, block and unblock users
     User(user::UserArgs),
+    /// Bring apps here from another system, with their ids and secrets
+    Import(import::ImportArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
     /// Export and verify the audit trail

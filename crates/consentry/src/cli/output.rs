@@ -41,8 +41,12 @@ pub(super) fn record(fields: &[(&str, String)]) -> String {
     lines.join("\n")
 }
 
-/// A member of an answer as a person reads it. Control characters would let an app's name play
-/// tricks on the terminal.
+/// Without control characters, which would let an app's name play tricks on the terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A member of an answer as a person reads it.
 pub(super) fn field(value: &Value, name: &str) -> String {
     let text = match value.get(name) {
         None | Some(Value::Null) => String::new(),
@@ -56,7 +60,7 @@ pub(super) fn field(value: &Value, name: &str) -> String {
         }
         Some(other) => other.to_string(),
     };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain(&text)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 mod brand;
+mod cors;
 mod dialect;
 mod dialect_schema;
 mod dialect_token;
@@ -41,6 +42,8 @@ pub use environment::{Environment, LOG};
 pub use listen::Listen;
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
+
+pub(crate) use problem::nearest;
 
 use dialect::Dialects;
 use problem::line_and_column;

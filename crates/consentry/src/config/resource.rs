@@ -19,7 +19,7 @@ use super::issuer::Issuer;
 use super::quantity;
 use super::reader::{Section, Spot};
 use super::scope::Scopes;
-use super::{ClearCredentials, ReadFile, route, secret};
+use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
 pub(super) const OUR_SEGMENTS: [&str; 9] =
@@ -95,6 +95,8 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
     let rate = |name| rates.parsed(name, quantity::rate).map(|at| at.value);
     let credentials = secret::introspection(&section.section("introspection"), surroundings.read);
     let envelope = envelope(section, surroundings.dialects);
+    let cors = cors::read(&section.section("cors"));
+    let drop_request_headers = drop_request_headers(section);
     let routes = route::read_all(section, surroundings, &path_prefix);
     let resource = Resource {
         identifier: identifier?,
@@ -111,6 +113,8 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
         routes,
         rate_per_app: rate("per_app"),
         rate_per_user: rate("per_user"),
+        cors,
+        drop_request_headers,
     };
     Some(Placed { resource, credentials, host: effective_host, spot })
 }
@@ -143,6 +147,23 @@ fn upstream_url(text: &str) -> Result<String, String> {
         return Err("Write http://HOST:PORT, with a path behind it if the API needs one.".into());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn drop_request_headers(section: &Section<'_>) -> Arc<[String]> {
+    let texts = section.texts("drop_request_headers").unwrap_or_default().into_iter();
+    let names = texts.filter_map(|at| section.meaning("drop_request_headers", at, dropped_name));
+    names.map(|at| at.value).collect()
+}
+
+/// In the form in which the gateway compares: an upstream may not tell `_` from `-`.
+fn dropped_name(text: &str) -> Result<String, &'static str> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !text.starts_with(|first: char| first.is_ascii_alphanumeric()) || !text.bytes().all(is_name)
+    {
+        return Err("Write the name of a header, such as X-Team. X-Team- stands for every one \
+                    that begins so.");
+    }
+    Ok(text.to_ascii_lowercase().replace('_', "-"))
 }
 
 fn host(text: &str) -> Result<String, &'static str> {

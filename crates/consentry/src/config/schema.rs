@@ -267,7 +267,47 @@ static RESOURCE: Shape = Shape {
             "How refusals are written: `problem+json` (RFC 9457), `bitport`, `whitebit`, or a \
              table of your own (below).",
         ),
+        key(
+            "cors",
+            Kind::Section(&CORS),
+            "left to the API",
+            "Which web pages may call the API from a browser. The gateway answers preflights, and \
+             its word replaces the API's own.",
+        ),
+        key(
+            "drop_request_headers",
+            Kind::Texts,
+            "`[]`",
+            "Request headers that never reach the API, in any spelling, besides [those that never \
+             do](proxies.md#headers-that-callers-cannot-send). `x-team-` stands for every one that \
+             begins so.",
+        ),
         key("route", Kind::Sections(&ROUTE), "", "One route of the API. Unlisted ones are 404."),
+    ],
+};
+
+static CORS: Shape = Shape {
+    keys: &[
+        key(
+            "origins",
+            Kind::Texts,
+            REQUIRED,
+            "Where the pages are: `[\"https://app.example.com\"]`, or `[\"*\"]` for every page. \
+             Calls carry a token and never cookies, so `*` gives nothing to a page that has no \
+             token.",
+        ),
+        key(
+            "headers",
+            Kind::Texts,
+            "`[]`",
+            "Request headers that pages may send besides `Authorization` and `Content-Type`.",
+        ),
+        key(
+            "expose",
+            Kind::Texts,
+            "`[]`",
+            "Headers of the API's answers that pages may read besides those of the gateway.",
+        ),
     ],
 };
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::policy::{RouteAccess, ScopeKind, TokenFormat};
+use domain::policy::{CorsOrigins, RouteAccess, ScopeKind, TokenFormat};
 use http::Method;
 use protocol::path::NormalPath;
 use protocol::route::Lookup;
@@ -40,6 +40,7 @@ tier = "high"
 [[resource]]
 path_prefix = "/api"
 token_format = "jwt-es256"
+drop_request_headers = ["X_Team", "x-group-"]
 envelope = "whitebit"
 openapi = "api.yaml"
 [resource.upstream]
@@ -50,6 +51,9 @@ per_app = "100/1m"
 [resource.introspection]
 id = "api"
 secret = "a secret of many characters"
+[resource.cors]
+origins = ["https://app.example", "http://localhost:5173"]
+headers = ["Idempotency-Key"]
 [[resource.route]]
 method = "GET"
 path = "/api/orders"
@@ -126,6 +130,11 @@ fn a_right_file_means_what_it_says() {
     assert!(matches!(resource.token_format, TokenFormat::Jwt(_)));
     let upstream = resource.upstream.as_ref().unwrap();
     assert_eq!((upstream.url.as_str(), upstream.body_max), ("http://127.0.0.1:9000", 1024));
+    assert_eq!(*resource.drop_request_headers, ["x-team", "x-group-"]);
+    let cors = resource.cors.as_ref().unwrap();
+    let origins = ["https://app.example", "http://localhost:5173"].map(str::to_owned).to_vec();
+    assert_eq!(cors.origins, CorsOrigins::Listed(origins));
+    assert_eq!((cors.headers.concat(), cors.expose.len()), ("Idempotency-Key".to_owned(), 0));
     assert_eq!(config.introspection["https://auth.example.com/api"].id, "api");
 }
 
@@ -263,6 +272,34 @@ template = "{"
 }
 
 #[test]
+fn wrong_origins_and_names_of_headers_are_told_with_their_place() {
+    let wrong = RIGHT
+        .replace("\"X_Team\", \"x-group-\"", "\"X Team\", \"x-team-*\"")
+        .replace("\"https://app.example\", ", "\"https://App.example/\", \"null\", ")
+        .replace("\"Idempotency-Key\"]", "\"a b\"]\nexpos = []");
+    insta::assert_snapshot!(parse(&wrong).unwrap_err(), @r#"
+    etc/consentry.toml:25:25: `drop_request_headers` cannot be `X Team`
+        Write the name of a header, such as X-Team. X-Team- stands for every one that begins so.
+    etc/consentry.toml:25:35: `drop_request_headers` cannot be `x-team-*`
+        Write the name of a header, such as X-Team. X-Team- stands for every one that begins so.
+    etc/consentry.toml:37:12: `origins` cannot be `https://App.example/`
+        Write https://app.example.
+    etc/consentry.toml:37:36: `origins` cannot be `null`
+        Write scheme, host and port, such as https://app.example.com.
+    etc/consentry.toml:38:12: `headers` cannot be `a b`
+        Write the name of a header, such as Idempotency-Key.
+    etc/consentry.toml:39:1: `expos` is not a key of [resource.cors]
+        Did you mean `expose`?
+    "#);
+    let every = "\"http://localhost:5173\", \"*\"";
+    let error = parse(&RIGHT.replace("\"http://localhost:5173\"", every)).unwrap_err();
+    assert!(error.contains("`*` is every origin already"), "{error}");
+    let none = RIGHT.replace("\"https://app.example\", \"http://localhost:5173\"", "");
+    let error = parse(&none).unwrap_err();
+    assert!(error.contains("`cors` names no origin"), "{error}");
+}
+
+#[test]
 fn a_broken_file_is_told_where_it_breaks() {
     let error = parse("issuer = \"https://a.example\"\n[listen\n").unwrap_err();
     assert!(error.starts_with("etc/consentry.toml:2:"), "{error}");
@@ -273,7 +310,7 @@ fn one_path_cannot_belong_to_two_apis() {
     let second = "[[resource]]\nidentifier = \"urn:two\"\npath_prefix = \"/api/orders\"\n";
     let error = parse(&format!("{RIGHT}{second}")).unwrap_err();
     insta::assert_snapshot!(error, @r#"
-    etc/consentry.toml:46:15: the APIs `Example` and `Example` both claim paths under auth.example.com/api/orders
+    etc/consentry.toml:50:15: the APIs `Example` and `Example` both claim paths under auth.example.com/api/orders
         Choose prefixes of which none contains another.
     "#);
     let elsewhere = format!("{second}host = \"api.example.com\"\n");
@@ -285,7 +322,7 @@ fn the_same_route_twice_is_a_mistake_whatever_its_parameters_are_called() {
     let twin =
         "[[resource.route]]\nmethod = \"PUT\"\npath = \"/api/orders/{order}\"\nscopes = []\n";
     insta::assert_snapshot!(parse(&format!("{RIGHT}{twin}")).unwrap_err(), @r#"
-    etc/consentry.toml:46:8: PUT /api/orders/{order} is declared twice
+    etc/consentry.toml:50:8: PUT /api/orders/{order} is declared twice
         Remove one of them.
     "#);
 }

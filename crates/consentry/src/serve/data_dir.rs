@@ -89,7 +89,8 @@ fn refused(data_dir: &Path) -> Failure {
     let shown = data_dir.display();
     Failure::Failed(format!(
         "other users of this machine can look into the data directory {shown}, and it is not this \
-         user's alone to close. Let its owner run `chmod 700 {shown}`, or choose another `data_dir`."
+         user's alone to close. Let its owner run `chmod 700 {shown}`, or choose another \
+         `data_dir`."
     ))
 }
 

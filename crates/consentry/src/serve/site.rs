@@ -7,17 +7,28 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use gateway::{Gateway, host_of};
-use http::header::CONTENT_TYPE;
+use gateway::{Gateway, host_of, without_port};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use serde_json::json;
 use server::ClientAddress;
 use store::Store;
 use tower::ServiceExt as _;
 
 /// Pages and OAuth answers are quick; whoever sends a form slower than this is not sending one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Names of this machine. Nobody outside can make a browser believe that it is one of them.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// Whose a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Pages,
+    Api,
+    Nobody,
+}
 
 pub(super) struct Site {
     pub(super) pages: Router,
@@ -46,24 +57,46 @@ impl Site {
         let request = Request::from_parts(parts, body);
         let host = match host {
             Ok(host) => host,
-            Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+            Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
         };
         let path = request.uri().path();
         if self.gateway.owns(&host, path) {
             return self.gateway.handle(request, client).await.map(Body::new);
         }
-        if self.is_api_host(&host) && !path.starts_with("/.well-known/") {
-            return plain(StatusCode::NOT_FOUND, "no API answers under this path");
+        match self.owner_of(&host) {
+            Owner::Pages => self.answer_page(request, client).await,
+            // What RFC 9728 wants to find there.
+            Owner::Api if path.starts_with("/.well-known/") => {
+                self.answer_page(request, client).await
+            }
+            Owner::Api => problem(StatusCode::NOT_FOUND, "no API answers under this path"),
+            Owner::Nobody => problem(StatusCode::MISDIRECTED_REQUEST, &self.misdirected()),
         }
-        self.answer_page(request, client).await
     }
 
-    /// A host of an API only serves that API, and what RFC 9728 wants to find there: an API's
-    /// origin must not show sign-in pages.
-    fn is_api_host(&self, host: &str) -> bool {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        !name.eq_ignore_ascii_case(&self.host)
-            && self.api_hosts.iter().any(|api| name.eq_ignore_ascii_case(api))
+    /// An API's own origin must not show sign-in pages, and neither must a name that somebody else
+    /// has pointed here. Ports may differ: a proxy in front has another one.
+    fn owner_of(&self, host: &str) -> Owner {
+        let name = without_port(host);
+        let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let is_loopback = LOOPBACK_NAMES.contains(&self.host.as_str());
+        if is_one_of(&[&self.host]) || is_loopback && is_one_of(&LOOPBACK_NAMES) {
+            Owner::Pages
+        } else if self.api_hosts.iter().any(|api| is_one_of(&[api])) {
+            Owner::Api
+        } else {
+            Owner::Nobody
+        }
+    }
+
+    /// For the operator, who meets it when a proxy does not pass `Host` on.
+    fn misdirected(&self) -> String {
+        format!(
+            "this server answers as {}, which the Host of this request does not name. A proxy in \
+             front must pass Host on unchanged; if the name is meant, correct `issuer` (or the \
+             `host` of a [[resource]]) in the config.",
+            self.host
+        )
     }
 
     async fn answer_page(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
@@ -73,16 +106,24 @@ impl Site {
         match tokio::time::timeout(ANSWER_TIMEOUT, answering).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
-            Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+            Err(_) => problem(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
         }
     }
 }
 
-pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{text}\n")));
+/// RFC 9457, as the gateway's refusals that are of no API.
+fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -104,8 +145,8 @@ fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAdd
     client
 }
 
-/// Does a neighbour say that it speaks for somebody, and is not believed? From a public address that
-/// is an everyday lie; from here it is most likely a proxy that the config does not know.
+/// Does a neighbour say that it speaks for somebody, and is not believed? From a public address
+/// that is an everyday lie; from here it is most likely a proxy that the config does not know.
 fn is_unheard_proxy(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> bool {
     let peer = peer.to_canonical();
     let is_near = match peer {

@@ -21,8 +21,10 @@ mod browser;
 mod clients;
 mod dialects;
 mod durability;
+mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod practice;
 mod refresh;
 mod revocation;
 mod served;

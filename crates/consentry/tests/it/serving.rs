@@ -151,6 +151,9 @@ async fn init_makes_what_serve_needs_and_never_overwrites() {
     std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
     let init =
         ["init", "new", "--admin-email", "a@example.com", "--admin-password-file", "password"];
+    let asked = run(folder.path(), &init[..4]).await;
+    assert_eq!(asked.status.code(), Some(2), "no terminal to ask on");
+    assert!(stderr(&asked).contains("--admin-password-file"), "{}", stderr(&asked));
     let made = run(folder.path(), &init).await;
     assert!(made.status.success(), "{}", stderr(&made));
     let key = std::fs::read(folder.path().join("new/master.key")).unwrap();
@@ -300,6 +303,70 @@ async fn a_stop_lets_a_running_call_end_and_takes_no_new_one() {
     assert_eq!(answer.text().await.unwrap(), "done");
     assert!(world.server.wait().await.success());
     assert!(!world.site.path("data/control.sock").exists(), "it tidies up after itself");
+}
+
+/// GET over a connection of its own, with this `Host`.
+async fn get_as(site: &Site, host: &str, path: &str) -> reqwest::Response {
+    let url = format!("http://127.0.0.1:{}{path}", site.port);
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    client.get(url).header("host", host).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_host_that_is_nobodys_is_refused_with_what_to_check_m2() {
+    let site = Site::new("http://127.0.0.1:1");
+    site.change_config(
+        "path_prefix = \"/api\"",
+        "path_prefix = \"/api\"\nhost = \"api.example.com\"",
+    );
+    let _server = site.serve().await;
+    for host in ["evil.example", "localhost.evil.example", "10.0.0.1:80", "[::2]", "xlocalhost"] {
+        for path in ["/sign-in", "/oauth/token", "/.well-known/oauth-authorization-server"] {
+            let refused = get_as(&site, host, path).await;
+            assert_eq!(refused.status(), StatusCode::MISDIRECTED_REQUEST, "{host}{path}");
+            assert_eq!(refused.headers()["content-type"], "application/problem+json");
+            let body: Value = refused.json().await.unwrap();
+            assert_eq!(body["status"], 421, "{body}");
+            let detail = body["detail"].as_str().unwrap();
+            assert!(detail.contains("`issuer`"), "what to check: {detail}");
+            assert!(!detail.contains(host), "what a header says is not repeated: {detail}");
+        }
+    }
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1:443", "[::1]", "[::1]:8400"] {
+        assert_eq!(get_as(&site, host, "/sign-in").await.status(), StatusCode::OK, "{host}");
+    }
+    let metadata = "/.well-known/oauth-protected-resource/api";
+    assert_eq!(get_as(&site, "api.example.com:1", metadata).await.status(), StatusCode::OK);
+    for (host, status) in [("api.example.com", 404), ("a,b", 400)] {
+        let refused = get_as(&site, host, "/sign-in").await;
+        assert_eq!(refused.status(), status, "{host}");
+        assert_eq!(refused.headers()["content-type"], "application/problem+json", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_on_another_origin_calls_the_apis_of_the_demo() {
+    let demo = Demo::start(BINARY).await;
+    let paths =
+        [(&demo.exchange, "/api/v4/trade-account/balance", "POST"), (&demo.drive, "/v2/me", "GET")];
+    for (provider, path, method) in paths {
+        let url = format!("{}{path}", provider.issuer);
+        let from_page =
+            |method| Client::new().request(method, &url).header("origin", "http://localhost:5173");
+        let asked = from_page(reqwest::Method::OPTIONS)
+            .header("access-control-request-method", method)
+            .header("access-control-request-headers", "authorization");
+        let allowed = asked.send().await.unwrap();
+        assert_eq!(allowed.status(), StatusCode::NO_CONTENT);
+        assert_eq!(allowed.headers()["access-control-allow-origin"], "*");
+        let methods = allowed.headers()["access-control-allow-methods"].to_str().unwrap();
+        assert!(methods.split(", ").any(|allowed| allowed == method), "{methods}");
+        let refused = from_page(method.parse().unwrap()).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(refused.headers()["access-control-allow-origin"], "*");
+        let readable = refused.headers()["access-control-expose-headers"].to_str().unwrap();
+        assert!(readable.contains("WWW-Authenticate"), "{readable}");
+    }
 }
 
 #[tokio::test]

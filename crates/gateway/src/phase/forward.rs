@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::api::Target;
+use crate::api::{Api, Target};
 use crate::body::{Body, WATCH_AFTER, Watch};
+use crate::cors;
 use crate::error::GatewayError;
 use crate::headers::{self, Hop, REQUEST_ID};
 use crate::pass::Inner;
@@ -61,14 +62,16 @@ pub(crate) async fn forward<A: Authority>(
         rows: caller.rows.clone(),
         ends: Ends::WithItself,
     });
-    let answer = exchange(target, head, body, watched.as_ref()).await?;
+    let upload = Upload::new(body, bytes_max, &api.resource.drop_request_headers);
+    let answer = exchange(target, head, upload, watched.as_ref()).await?;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(client_upgrade) = client_upgrade.filter(|_| hop.asks_websocket) else {
             return Err(GatewayError::BadAnswer("an upgrade that nobody asked for".to_owned()));
         };
-        return tunnel::open(gateway, target, client_upgrade, answer, watched);
+        let shares_origin = api.shares_origin;
+        return tunnel::open(gateway, target, client_upgrade, answer, shares_origin, watched);
     }
-    Ok(answer_of(answer, target, api.shares_origin, watched))
+    Ok(answer_of(answer, target, api, watched))
 }
 
 /// The request's head as the upstream gets it.
@@ -83,7 +86,7 @@ fn head_for<A: Authority>(
     let host = headers.remove(HOST).or_else(|| {
         uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
     });
-    let hop = headers::clean_request(&mut headers);
+    let hop = headers::clean_request(&mut headers, &api.resource.drop_request_headers);
     headers::add_forwarded(&mut headers, call.client, host, &api.scheme);
     headers.insert(HOST, target.host.clone());
     headers.insert(REQUEST_ID, call.request_id.clone());
@@ -114,10 +117,9 @@ fn head_for<A: Authority>(
 async fn exchange<A: Authority>(
     target: &Target,
     head: Request<()>,
-    body: Incoming,
+    (upload, progress): (Upload, Option<Arc<Progress>>),
     watched: Option<&Watched<A>>,
 ) -> Result<Response<Incoming>, GatewayError> {
-    let (upload, progress) = Upload::new(body, target.declared.body_max);
     let is_safe = matches!(*head.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let spare = (is_safe && progress.is_none()).then(|| head.clone());
     let request = head.map(|()| upload);
@@ -240,13 +242,16 @@ fn failure_of(error: &hyper_util::client::legacy::Error, progress: Option<&Progr
 fn answer_of<A: Authority>(
     answer: Response<Incoming>,
     target: &Target,
-    shares_origin: bool,
+    api: &Api,
     watched: Option<Watched<A>>,
 ) -> Response<Body> {
     let (parts, body) = answer.into_parts();
     let mut headers = parts.headers;
     let ends = if is_event_stream(&headers) { Ends::WithToken } else { Ends::WithItself };
-    headers::clean_answer(&mut headers, shares_origin);
+    headers::clean_answer(&mut headers, api.shares_origin);
+    if api.cors.is_some() {
+        cors::remove_theirs(&mut headers);
+    }
     let body = match http_body::Body::is_end_stream(&body) {
         true => Body::empty(),
         false => {

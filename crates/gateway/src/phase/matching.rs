@@ -30,3 +30,9 @@ pub(crate) fn match_route<'a>(
         Lookup::NotFound => Err(GatewayError::UnknownRoute),
     }
 }
+
+/// The methods that a path has.
+pub(crate) fn methods_of(api: &Api, raw_path: &str) -> Result<Vec<Method>, GatewayError> {
+    let methods = api.resource.routes.methods(&NormalPath::parse(raw_path)?);
+    if methods.is_empty() { Err(GatewayError::UnknownRoute) } else { Ok(methods) }
+}

@@ -49,6 +49,22 @@ async fn trailers_pass_but_forged_ones_do_not_g5() {
 }
 
 #[tokio::test]
+async fn headers_that_the_operator_reserves_never_reach_the_upstream_g5() {
+    let upstream = Echo::start().await;
+    let world = World::with_resource(upstream.address, |resource| {
+        resource.drop_request_headers = ["x-team".to_owned(), "x-acme-".to_owned()].into();
+    })
+    .await;
+    let more = "Connection: close\r\nTransfer-Encoding: chunked\r\nX_Team: forged\r\n\
+                X-Acme-Role: forged\r\nX-Teams: passes\r\nTrailer: x-team, x-acme-b\r\n";
+    let chunked = world.head("POST /api/v4/orders/1", more)
+        + "3\r\nabc\r\n0\r\nX-Team: forged\r\nX-Acme-B: forged\r\n\r\n";
+    let answer = world.raw(&chunked).await;
+    assert!(answer.contains("passes"), "{answer}");
+    assert!(!answer.contains("forged"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_and_during_sending_g11() {
     let upstream = Echo::start().await;
     let world = World::new(upstream.address).await;

@@ -74,6 +74,16 @@ async fn tokens_with_other_scopes_have_other_assertions() {
 }
 
 #[tokio::test]
+async fn lookalikes_of_framing_headers_never_reach_the_upstream_g3() {
+    let world = World::new(Echo::start().await.address).await;
+    let more = "Content-Length: 2\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\n\
+                Connection: close\r\n";
+    let answer = world.raw(&(world.head("POST /api/v4/orders/1", more) + "ab")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(!answer.contains("content_length") && !answer.contains("transfer_enc"), "{answer}");
+}
+
+#[tokio::test]
 async fn forged_identity_headers_never_reach_the_upstream_g5() {
     let world = World::new(Echo::start().await.address).await;
     let names = [

@@ -9,6 +9,7 @@
 
 mod authentication;
 mod authority;
+mod cors;
 mod forward_auth;
 mod forwarding;
 mod identity;

@@ -45,9 +45,7 @@ async fn two_framings_are_found_behind_earlier_requests_too_g3() {
         + "5;note=\"a\"\r\nab\r\nc\r\n0\r\nTrailer: x\r\n\r\n";
     let none = world.head("GET /api/v4/orders", "");
     let answer = world.raw(&(none + &length + &chunked + &bad)).await;
-    let statuses: Vec<_> =
-        answer.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.get(..3)).collect();
-    assert_eq!(statuses, ["200", "200", "200", "400"], "{answer}");
+    assert_eq!(statuses(&answer), ["200", "200", "200", "400"], "{answer}");
     assert_eq!(upstream.calls(), 3);
 }
 
@@ -90,6 +88,98 @@ async fn unclear_lengths_and_bad_chunks_are_refused_g3() {
     for chunks in ["zz\r\nabc\r\n", "-1\r\n", "3\r\nabcd\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"] {
         let head = world.head("POST /api/v4/orders/1", "Transfer-Encoding: chunked\r\n");
         is_refused(&world, &(head + chunks + SMUGGLED)).await;
+    }
+}
+
+/// The statuses of all answers.
+fn statuses(answer: &str) -> Vec<&str> {
+    answer.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.get(..3)).collect()
+}
+
+#[tokio::test]
+async fn an_upgrade_that_did_not_happen_opens_no_way_for_two_framings_g3() {
+    let upstream = Echo::start().await;
+    let world = World::new(upstream.address).await;
+    let two = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+    let bad = world.head("POST /api/v4/orders/1", two) + "0\r\n\r\n" + SMUGGLED;
+    for asked in ["websocket", "h2c", "HTTP/2.0", "TLS/1.0", ""] {
+        let asked = format!("Connection: upgrade\r\nUpgrade: {asked}\r\n");
+        let first = world.head("GET /api/v4/orders", &asked);
+        let second =
+            world.head("POST /api/v4/orders/1", &format!("Content-Length: 2\r\n{asked}")) + "ab";
+        let answer = world.raw(&(first + &second + &bad)).await;
+        assert_eq!(statuses(&answer), ["200", "200", "400"], "{asked}: {answer}");
+    }
+    let connect = format!("CONNECT {HOST} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let answer = world.raw(&(connect + &bad)).await;
+    assert_eq!(statuses(&answer).last(), Some(&"400"), "{answer}");
+    assert_eq!(statuses(&answer).len(), 2, "{answer}");
+}
+
+#[tokio::test]
+async fn what_hyper_takes_and_a_proxy_may_read_otherwise_is_refused_g3() {
+    let upstream = Echo::start().await;
+    let world = World::new(upstream.address).await;
+    let (blanks, zeros) = (" ".repeat(64), "0".repeat(64));
+    let heads = [
+        format!("Content-Length:{blanks}5\r\n"),
+        format!("Content-Length: {zeros}5\r\n"),
+        format!("Content-Length: 5{blanks}\r\n"),
+        format!("Transfer-Encoding:{blanks}chunked\r\n"),
+        "Content-Length:\r\n".to_owned(),
+        "Content-Length: 18446744073709551616\r\n".to_owned(),
+        "Content-Length: 5\r\ncontent-length: 5\r\n".to_owned(),
+        "Content-Length: 5\r\nX: 1\r\nContent-Length: 05\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n".to_owned(),
+        "Transfer-Encoding: chunked, chunked\r\n".to_owned(),
+        "Transfer-Encoding: gzip, chunked\r\n".to_owned(),
+        "Transfer-Encoding: identity,chunked\r\n".to_owned(),
+        "Transfer-Encoding: ,chunked\r\n".to_owned(),
+        "Transfer-Encoding: xchunked\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+        "X: 1\nTransfer-Encoding: chunked\r\n".to_owned(),
+        "Transfer-Encoding: chunked\nX: 1\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\n\n".to_owned(),
+        "Expect: 100-continue\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+    ];
+    for head in heads {
+        let head = world.head("POST /api/v4/orders/1", &head);
+        is_refused(&world, &format!("{head}0\r\n\r\n{SMUGGLED}")).await;
+    }
+    for start in ["\n", "\r\n\n", "PRI * HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\nHost: a\r\n\r\n"] {
+        let two = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+        let bad = world.head("POST /api/v4/orders/1", two);
+        is_refused(&world, &format!("{start}{bad}0\r\n\r\n{SMUGGLED}")).await;
+    }
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_chunked_body_ends_where_everybody_sees_its_end_g3() {
+    let upstream = Echo::start().await;
+    let world = World::new(upstream.address).await;
+    let zeros = "0".repeat(80);
+    // Each hides the length of a body from one reader, so that what follows is its next request.
+    let bodies = [
+        format!("{zeros}5\r\nX\r\n\r\n\r\n0\r\n\r\n"),
+        format!("{zeros}\r\n\r\n"),
+        "0\r\nX: a\n\nPOST / HTTP/1.1\nContent-Length: 99999\n\n\r\n\r\n".to_owned(),
+        "0\r\nX: a\n\r\n\r\n".to_owned(),
+        "0\r\n \r\nPOST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n".to_owned(),
+        "0\r\n\n".to_owned(),
+        "1\na\r\n0\r\n\r\n".to_owned(),
+        "1;x=\n\r\na\r\n0\r\n\r\n".to_owned(),
+        "1\r\na\n0\r\n\r\n".to_owned(),
+        "1\r\nab\r\n0\r\n\r\n".to_owned(),
+        "1 1\r\na\r\n0\r\n\r\n".to_owned(),
+        "0x1\r\na\r\n0\r\n\r\n".to_owned(),
+        "+1\r\na\r\n0\r\n\r\n".to_owned(),
+        "\r\n1\r\na\r\n0\r\n\r\n".to_owned(),
+    ];
+    for body in bodies {
+        let head = world.head("POST /api/v4/orders/1", "Transfer-Encoding: chunked\r\n");
+        let two = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+        let bad = world.head("POST /api/v4/orders/1", two);
+        is_refused(&world, &format!("{head}{body}{bad}0\r\n\r\n{SMUGGLED}")).await;
     }
 }
 

@@ -119,6 +119,23 @@ async fn closing_the_streams_ends_websockets() {
 }
 
 #[tokio::test]
+async fn what_passes_through_a_tunnel_is_not_read_as_http() {
+    const LINES: &str = "A\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut upstream = Manual::start().await;
+    let world = World::new(upstream.address).await;
+    let mut client = world.connect().await;
+    let asked = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+    client.send(&world.head("GET /api/v4/stream", asked)).await;
+    let mut peer = upstream.accept().await;
+    peer.head().await;
+    let agreed = "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    peer.send(&format!("HTTP/1.1 101 Switching Protocols\r\n{agreed}")).await;
+    client.until("\r\n\r\n").await;
+    client.send(LINES).await;
+    assert_eq!(peer.head().await, LINES.to_lowercase());
+}
+
+#[tokio::test]
 async fn an_upgrade_that_was_not_asked_for_does_not_happen_g4() {
     let world = World::new(Echo::start().await.address).await;
     let not_asked = "Upgrade: websocket\r\nConnection: close\r\n";

@@ -277,6 +277,8 @@ fn resource(
         routes: routes(path_prefix),
         rate_per_app: None,
         rate_per_user: None,
+        cors: None,
+        drop_request_headers: [].into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signing in with a password. Attempts are counted before they are looked at, and given back when
-//! the password was right; a wrong password, an unknown address and a blocked account look and take the same
-//! (attack X2). The session is always a new one (attack S1).
+//! the password was right; a wrong password, an unknown address and a blocked account look and take
+//! the same (attack X2). The session is always a new one (attack S1).
 
 use std::net::IpAddr;
 

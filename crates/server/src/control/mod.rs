@@ -5,6 +5,7 @@ pub mod apps;
 pub mod audit;
 pub mod error;
 pub mod health;
+pub mod import;
 pub mod keys;
 pub mod operator;
 pub mod users;

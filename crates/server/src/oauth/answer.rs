@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use protocol::error::OAuthError;
 use store::DbError;
 
-/// After how long a client may try again when the database was away.
+/// After how long a client may try again when the database was away, or when too many wait.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Why an app gets no tokens: its own mistake, or our trouble.
@@ -21,6 +21,8 @@ pub enum TokenError {
     OAuth(#[from] OAuthError),
     #[error(transparent)]
     Db(#[from] DbError),
+    #[error("too many requests wait for the check of a secret")]
+    Busy,
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -35,6 +37,10 @@ impl TokenError {
             }
             Self::Db(error) if error.is_transient() => {
                 tracing::error!(%error, "token request failed");
+                OAuthError::temporarily_unavailable(RETRY_AFTER_SECONDS)
+            }
+            Self::Busy => {
+                tracing::warn!(error = %self, "token request refused");
                 OAuthError::temporarily_unavailable(RETRY_AFTER_SECONDS)
             }
             Self::Db(_) | Self::Internal(_) => {

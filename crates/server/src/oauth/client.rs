@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use domain::app::{App, ClientSecret};
+use domain::app::{App, ClientSecret, SecretProof};
 use domain::id::CredentialId;
 use domain::keyring::Keyring;
 use domain::throttle::{PER_CLIENT, ThrottleOutcome, ThrottleState};
@@ -20,6 +20,7 @@ use store::{DbError, apps, client_secrets, throttles};
 use crate::address::ClientAddress;
 use crate::form::{self, FormError};
 use crate::oauth::answer::{TokenError, Unauthenticated};
+use crate::oauth::first_use::FirstUse;
 use crate::provider::{Provider, Shared};
 
 /// `last_used_at` of a secret is written when it is older than this: not a write per call.
@@ -150,12 +151,23 @@ impl AuthenticatedClient {
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
             return Err(OAuthError::slow_down(seconds).into());
         }
-        let proven = found.app.as_ref().and_then(|app| {
+        let admitted = found.app.as_ref().filter(|app| app.is_live() && app.speaks(dialect));
+        let known = found.app.as_ref().and_then(|app| {
             prove(&provider.keyring(), presented.candidates(), app, &found.secrets, now)
-                .filter(|_| app.is_live() && app.speaks(dialect))
+                .filter(|_| admitted.is_some())
         });
+        // Slow, and counts and notes by itself.
+        let first_use = admitted
+            .filter(|_| known.is_none())
+            .and_then(|app| FirstUse::of(app, presented.candidates(), &found.secrets, now));
+        let proven = match &first_use {
+            Some(first_use) => first_use.prove(provider, &found.throttle_key).await?.map(Some),
+            None => known,
+        };
         let (Some(credential), Some(app)) = (proven, found.app.clone()) else {
-            found.count_failure(provider, now).await?;
+            if first_use.is_none() {
+                found.count_failure(provider, now).await?;
+            }
             return Err(OAuthError::invalid_client().into());
         };
         if !app.admits(address) {
@@ -165,7 +177,9 @@ impl AuthenticatedClient {
             )
             .into());
         }
-        found.note_success(provider, credential, now).await;
+        if first_use.is_none() {
+            found.note_success(provider, credential, now).await;
+        }
         Ok(Self { app, credential, address })
     }
 }
@@ -173,7 +187,7 @@ impl AuthenticatedClient {
 /// `Some` when one reading of what was presented is right: with the secret that matched, or without
 /// one for a public app, which has none to show.
 #[expect(clippy::option_option, reason = "the outer one is the decision")]
-fn prove(
+pub(super) fn prove(
     keyring: &Keyring,
     candidates: &[Candidate],
     app: &App,
@@ -188,7 +202,10 @@ fn prove(
             (Some(shown), true) => {
                 // Every secret is compared, whichever matches (attack X2).
                 for secret in secrets.iter().filter(|secret| secret.is_live(now)) {
-                    if keyring.secret_matches(shown.expose().as_bytes(), &secret.mac) {
+                    // A hash from elsewhere is none of this fast path: see `first_use`.
+                    if let SecretProof::Mac(mac) = &secret.proof
+                        && keyring.secret_matches(shown.expose().as_bytes(), mac)
+                    {
                         proven = Some(Some(secret.id));
                     }
                 }

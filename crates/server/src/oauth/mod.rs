@@ -17,5 +17,6 @@ pub mod token;
 
 mod consent_page;
 mod deliver;
+mod first_use;
 mod mint;
 mod open;

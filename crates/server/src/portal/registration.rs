@@ -1,7 +1,7 @@
 //! How an app comes into being, from a page, the command line or the demo. Pure.
 
 use domain::app::{
-    App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret,
+    App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
 };
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::id::{AppId, CredentialId};
@@ -123,16 +123,21 @@ pub fn secret_row(
     entropy: &dyn Entropy,
     now: Timestamp,
 ) -> ClientSecret {
-    let skipped = text.chars().count().saturating_sub(HINT_LENGTH);
     ClientSecret {
         id: CredentialId::random(entropy),
         app_id: app,
-        mac: keyring.secret_mac(text.as_bytes()),
-        hint: text.chars().skip(skipped).collect(),
+        proof: SecretProof::Mac(keyring.secret_mac(text.as_bytes())),
+        hint: secret_hint(text),
         created_at: now,
         last_used_at: None,
         expires_at: None,
     }
+}
+
+/// What people see of a secret. Of a short one, which came from elsewhere, at most a quarter.
+pub fn secret_hint(text: &str) -> String {
+    let length = text.chars().count();
+    text.chars().skip(length - HINT_LENGTH.min(length / 4)).collect()
 }
 
 /// Whether one more secret fits. Expired ones still count: they are in the list until removed.

@@ -24,7 +24,7 @@ async fn http_basic_is_read_in_its_three_encodings() {
     app.write(async move |tx: &mut Tx<'_>| {
         let mut stored = store::client_secrets::list_of_app(tx, id).await?.remove(0);
         stored.id = domain::id::CredentialId::from_bytes([9; 16]);
-        stored.mac = mac;
+        stored.proof = domain::app::SecretProof::Mac(mac);
         store::client_secrets::insert(tx, &stored).await
     })
     .await;

@@ -1,6 +1,8 @@
 //! The app and the policy that tests start from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
 use domain::id::AppId;
@@ -9,6 +11,7 @@ use domain::policy::{
     ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::user::User;
+use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::route::RouteTable;
@@ -76,6 +79,8 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         routes: RouteTable::new(),
         rate_per_app: None,
         rate_per_user: None,
+        cors: None,
+        drop_request_headers: [].into(),
     };
     Policy {
         issuer: ISSUER.to_owned(),
@@ -92,6 +97,30 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
-        dialects: Vec::new(),
+        dialects: vec![Arc::new(dialect("bitport"))],
+    }
+}
+
+/// One that only has a name and an address for users.
+fn dialect(name: &str) -> Dialect {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    Dialect {
+        name: name.to_owned(),
+        title: name.to_owned(),
+        relaxed: Relaxed::default(),
+        lifetimes: DialectLifetimes {
+            access_token: DAY,
+            refresh_token: None,
+            idle: DAY,
+            grant: DAY,
+        },
+        authorize: AuthorizeEndpoint {
+            path: format!("/{name}/authorize"),
+            parameters: Vec::new(),
+            scope_separator: ' ',
+        },
+        tokens: Vec::new(),
+        pages: Vec::new(),
+        envelope: None,
     }
 }

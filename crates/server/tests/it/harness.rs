@@ -10,7 +10,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use domain::app::{App, AppKind, ClientSecret};
+use domain::app::{App, AppKind, ClientSecret, SecretProof};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
@@ -148,7 +148,7 @@ impl TestApp {
         let stored_secret = secret.as_ref().map(|secret| ClientSecret {
             id: CredentialId::random(&*self.entropy),
             app_id: app.id,
-            mac: self.provider.keyring().secret_mac(secret.as_bytes()),
+            proof: SecretProof::Mac(self.provider.keyring().secret_mac(secret.as_bytes())),
             hint: "test".to_owned(),
             created_at: self.provider.now(),
             last_used_at: None,

@@ -20,6 +20,7 @@ mod control;
 mod dialects;
 mod discovery;
 mod fixtures;
+mod import;
 mod introspect;
 mod my_apps;
 mod refresh;

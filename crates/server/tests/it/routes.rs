@@ -39,7 +39,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 48] = [
+const CASES: [(&str, &str, Stranger, User); 49] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -75,6 +75,7 @@ const CASES: [(&str, &str, Stranger, User); 48] = [
     ("GET", "/apps/{id}", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/details", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/redirect-uris", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/addresses", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/scopes", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/scopes/remove", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/lifetimes", Stranger::SignIn, User::Forbidden),

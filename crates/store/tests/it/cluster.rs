@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::access::{AccessRefusal, grant_scopes};
 use domain::authority::Authority as _;
@@ -18,6 +18,7 @@ use store::{Db, DbError, Store, Tuning, Tx, changes, grants, nodes};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
 use crate::support::{Case, NOW, TestClock, entropy, open_store, open_tuned, rotated};

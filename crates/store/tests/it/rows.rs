@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret};
+use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret, SecretProof};
 use domain::consent::Consent;
+use domain::foreign_hash::ForeignHash;
 use domain::id::{AppId, CredentialId, SessionId, TokenId};
 use domain::session::Session;
 use domain::throttle::ThrottleState;
@@ -158,7 +159,7 @@ on_both! {
             id: CredentialId::from_bytes([0; 16]),
             created_at: LATER,
             expires_at: None,
-            mac: [0xff; 32],
+            proof: SecretProof::Mac([0xff; 32]),
             ..old.clone()
         };
         let (a, b) = (new.clone(), old.clone());
@@ -173,6 +174,39 @@ on_both! {
             (client_secrets::delete(tx, old.id).await?, client_secrets::delete(tx, old.id).await?)
         });
         assert_eq!(removed, (true, false));
+    }
+
+    async fn a_hash_of_another_system_gives_way_to_a_mac_exactly_once(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 21).await;
+        let app = case.app.id;
+        let hash = |text: &str| ForeignHash::from_text(text.to_owned());
+        let (first, other) = (hash("$2b$12$abc/DEF."), hash("$2b$12$abc/DEF"));
+        let old = ClientSecret {
+            proof: SecretProof::Foreign(first.clone()),
+            hint: String::new(),
+            ..secret(app)
+        };
+        let (inserted, id) = (old.clone(), old.id);
+        let (listed, done) = tx!(db, async move |tx| {
+            client_secrets::insert(tx, &inserted).await?;
+            let listed = client_secrets::list_of_app(tx, app).await?;
+            let mut done = Vec::new();
+            for (from, mac) in [(&other, [1; 32]), (&first, [2; 32]), (&first, [3; 32])] {
+                done.push(client_secrets::upgrade(tx, id, from, &mac, "wxyz", LATER).await?);
+            }
+            (listed, done)
+        });
+        same(&listed, &vec![old.clone()]);
+        assert_eq!(listed[0].proof, old.proof, "the whole text comes back");
+        assert_eq!(done, [false, true, false]);
+        let upgraded = ClientSecret {
+            proof: SecretProof::Mac([2; 32]),
+            hint: "wxyz".to_owned(),
+            last_used_at: Some(LATER),
+            ..old
+        };
+        same(&tx!(db, async move |tx| { client_secrets::list_of_app(tx, app).await? }), &vec![upgraded]);
     }
 
     async fn a_consent_is_one_row_that_changes(database: TestDb) {
@@ -323,7 +357,7 @@ fn secret(app_id: AppId) -> ClientSecret {
     ClientSecret {
         id: CredentialId::from_bytes([8; 16]),
         app_id,
-        mac: [1; 32],
+        proof: SecretProof::Mac([1; 32]),
         hint: "abcd".to_owned(),
         created_at: NOW,
         last_used_at: None,

@@ -1,7 +1,17 @@
 //! The two schemas are the same schema.
 
-const SQLITE: &str = include_str!("../../migrations/sqlite/0001_initial.sql");
-const POSTGRES: &str = include_str!("../../migrations/postgres/0001_initial.sql");
+macro_rules! migrations {
+    ($($name:literal),* $(,)?) => {
+        [$((
+            include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        )),*]
+    };
+}
+
+/// Each in the words of SQLite and of PostgreSQL.
+const MIGRATIONS: [(&str, &str); 3] =
+    migrations!["0001_initial", "0002_also_standard", "0003_imported_secrets"];
 
 /// The PostgreSQL schema in SQLite's words.
 fn translated(postgres: &str) -> String {
@@ -18,12 +28,15 @@ fn translated(postgres: &str) -> String {
 
 #[test]
 fn both_databases_have_the_same_tables() {
-    assert_eq!(translated(POSTGRES), SQLITE);
+    for (sqlite, postgres) in MIGRATIONS {
+        assert_eq!(translated(postgres), sqlite);
+    }
 }
 
 #[test]
 fn every_text_of_postgresql_is_compared_byte_by_byte() {
-    let texts = POSTGRES.lines().filter(|line| line.contains(" TEXT"));
+    let lines = MIGRATIONS.iter().flat_map(|(_, postgres)| postgres.lines());
+    let texts = lines.filter(|line| line.contains(" TEXT"));
     for line in texts.filter(|line| !line.starts_with("--")) {
         assert!(line.contains("TEXT COLLATE \"C\""), "{line}");
     }
