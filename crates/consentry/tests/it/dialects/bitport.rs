@@ -260,6 +260,21 @@ async fn bitports_api_answers_an_unknown_method_with_200_and_code_404() {
 }
 
 #[tokio::test]
+async fn bitports_api_answers_what_the_user_left_out_in_its_envelope_with_403() {
+    let world = world().await;
+    let form = world.user.open(&world.shortest_url()).await.form("consent");
+    let scopes: Vec<String> = form.values("scope").into_iter().map(str::to_owned).collect();
+    let form = scopes.iter().fold(form, |form, scope| form.without("scope", scope));
+    let page = world.user.submit(&form.set("decision", "allow")).await;
+    let code = page.callback_parameter("code").unwrap();
+    let token = world.redeem(&code, &world.secret()).await.at("/access_token");
+    let answer = call(&world.app, "GET", "/v2/me", &format!("Bearer {token}")).await;
+    let (head, body) = answer.text.split_once("\n\n").unwrap();
+    assert!(head.starts_with("HTTP 403\n") && head.contains("insufficient_scope"), "{head}");
+    insta::assert_snapshot!(body, @r#"{"status":"error","data":null,"errors":[{"message":"the access token lacks permissions: account.read","code":403}]}"#);
+}
+
+#[tokio::test]
 async fn a_ten_year_token_of_bitport_that_the_user_revokes_is_refused_on_the_next_call() {
     let world = world().await;
     let token = world.token().await;

@@ -303,6 +303,19 @@ async fn whitebits_api_answers_every_401_with_unauthorized() {
 }
 
 #[tokio::test]
+async fn whitebits_api_answers_a_missing_scope_in_its_envelope_with_403() {
+    let world = world().await;
+    let form = world.user.open(&world.url(&[])).await.form("consent").set("decision", "allow");
+    let page = world.user.submit(&form.without("scope", "users.balances.read")).await;
+    let code = page.callback_parameter("code").unwrap();
+    let token = world.post(TOKEN, &[("code", &*code)]).await.at("/data/access_token");
+    let answer = call(&world.app, "POST", BALANCE, &format!("Bearer {token}")).await;
+    let (head, body) = answer.text.split_once("\n\n").unwrap();
+    assert!(head.starts_with("HTTP 403\n") && head.contains("users.balances.read"), "{head}");
+    insta::assert_snapshot!(body, @r#"{"data":{"message":["the access token lacks permissions: users.balances.read"]}}"#);
+}
+
+#[tokio::test]
 async fn whitebits_api_takes_bearer_in_any_case() {
     let world = world().await;
     let token = world.tokens().await.at("/data/access_token");
