@@ -210,7 +210,7 @@ async fn bitport_has_no_token_for_get() {
     let answer = call(&world.app, "GET", TOKEN, "").await;
     insta::assert_snapshot!(answer.text, @r"
     HTTP 405
-    allow: POST
+    allow: POST,OPTIONS
     cache-control: no-store
     ");
 }
