@@ -6,6 +6,7 @@ pub mod answer;
 pub mod authorize;
 pub mod client;
 pub mod consent;
+pub mod failures;
 pub mod grants;
 pub mod introspect;
 pub mod jwks;
