@@ -12,6 +12,7 @@ use domain::policy::Policy;
 
 use crate::actor::Visitor;
 use crate::address::ClientAddress;
+use crate::oauth::token::preflight;
 use crate::provider::Shared;
 
 mod authorize;
@@ -44,7 +45,7 @@ pub fn routes(policy: &Policy) -> Router<Shared> {
                     None => http::StatusCode::NOT_FOUND.into_response(),
                 }
             };
-            router = router.route(&endpoint.path, post(issue));
+            router = router.route(&endpoint.path, post(issue).options(preflight));
         }
         for page in &dialect.pages {
             let to = page.to.clone();

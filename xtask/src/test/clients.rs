@@ -53,8 +53,8 @@ impl Places {
         Ok(folder)
     }
 
-    /// The compiled client in the folder `name`: `xoauth2` uses `golang.org/x/oauth2`, `bitport` has
-    /// the habits of a public client. Go keeps its own cache.
+    /// The compiled client in the folder `name`: `xoauth2` uses `golang.org/x/oauth2`, `bitport`
+    /// has the habits of a public client. Go keeps its own cache.
     pub fn go_client(&self, tools: &Tools, name: &str) -> Outcome<PathBuf> {
         let program = self.installed.join(name);
         let mut build = Command::new(&tools.go);

@@ -19,6 +19,7 @@ use super::dialect_token::token;
 use super::problem::nearest;
 use super::reader::{At, Document, Section, Spot};
 use super::resource::{OUR_SEGMENTS, written_envelope};
+use super::scope::Scopes;
 use super::{ReadFile, quantity, read_text, syntax_problem};
 
 /// The dialects that every Consentry has.
@@ -108,6 +109,23 @@ impl Dialects {
                     let to_do = "The endpoint would hide the route: remove the route.";
                     root.document.problem(&spot, what, to_do);
                 }
+            }
+        }
+    }
+
+    /// RFC 6749 §3.3 allows almost everything in the name of a scope, a dialect's separator too.
+    pub(super) fn refuse_ambiguous_scopes(&self, root: &Section<'_>, scopes: &Scopes) {
+        let spot = root.spot_of("dialects");
+        for dialect in &self.served {
+            let of_answers = dialect.tokens.iter().map(|endpoint| endpoint.answer.scope_separator);
+            let separators: Vec<char> =
+                of_answers.chain([dialect.authorize.scope_separator]).collect();
+            for name in scopes.keys().filter(|name| name.as_str().contains(&separators[..])) {
+                let what = format!(
+                    "the dialect `{}` separates scopes by a character of `{name}`",
+                    dialect.name
+                );
+                root.document.problem(&spot, what, "Call the scope something else.");
             }
         }
     }
@@ -272,7 +290,7 @@ pub(super) fn separator(section: &Section<'_>) -> char {
     let parse = |text: &str| {
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
-            // RFC 6749 §3.3: what a scope name cannot hold, or programs that split by it would fail.
+            // RFC 6749 §3.3 allows most of them in names, see `refuse_ambiguous_scopes`.
             (Some(one @ (' ' | ',' | ';' | '|' | '+')), None) => Ok(one),
             _ => Err("It is one of: space, `,`, `;`, `|`, `+`."),
         }

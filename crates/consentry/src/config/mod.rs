@@ -20,8 +20,6 @@ mod brand;
 mod cors;
 mod dialect;
 mod dialect_schema;
-#[cfg(test)]
-mod dialect_tests;
 mod dialect_token;
 mod environment;
 mod issuer;
@@ -164,6 +162,7 @@ impl Config {
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
         dialects.refuse_covered(root, &resources);
+        dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
         let policy = Policy {
             issuer: issuer.text,

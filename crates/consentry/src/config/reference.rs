@@ -18,7 +18,8 @@ pub fn markdown() -> String {
 /// `docs/operator/dialect-files.md`.
 pub fn dialect_markdown() -> String {
     let mut out = String::from(include_str!("dialect_reference_head.md"));
-    section(&mut out, &DIALECT, "Top level", "", None);
+    let text = "[Add a dialect](../dev/adding-a-dialect.md) builds such a file step by step.";
+    section(&mut out, &DIALECT, "Top level", text, None);
     out.push_str("\n## What can be relaxed\n\n");
     out.push_str("| word in `relax` | what does not hold any more |\n|---|---|\n");
     for (word, text) in RELAXABLE {

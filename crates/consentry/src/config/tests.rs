@@ -12,6 +12,8 @@ use protocol::scope::ScopeSet;
 
 use super::*;
 
+mod dialects;
+
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 const RIGHT: &str = r##"

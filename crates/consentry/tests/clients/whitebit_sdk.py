@@ -57,8 +57,15 @@ def main():
     missing_field = refusal(lambda: sdk.authentication.get_access_token(**app, code=""))
     first = sdk.authentication.get_access_token(**app, code=code).data
     token[0] = first.access_token
-    spot = sdk.account_endpoints.get_spot_account_balance(request={})
-    main_balance = sdk.account_endpoints.get_main_account_balance(request={"key": "value"})
+    account = sdk.account_endpoints
+    reads = {
+        "spot": account.get_spot_account_balance(request={}),
+        "main": account.get_main_account_balance(request={"key": "value"}),
+        "transactions": account.get_account_transactions(request={"limit": 10, "offset": 0}),
+        "converts": account.get_currency_conversions(request={"limit": 10, "offset": 0}),
+        "orders": account.get_orders_history(request={"limit": 10, "offset": 0}),
+        "deals": account.get_executed_deals(request={"limit": 10, "offset": 0}),
+    }
 
     second = sdk.authentication.refresh_token(**app, token=first.refresh_token).data
     token[0] = second.access_token
@@ -74,9 +81,7 @@ def main():
             "token_type": second.token_type,
             "scope": second.scope,
             "rotated": second.refresh_token != first.refresh_token,
-            "spot": spot,
-            "main": main_balance,
-            "spot_after_refresh": after,
+            "reads": {**reads, "spot_after_refresh": after},
             "wrong_code": wrong_code,
             "missing_field": missing_field,
             "wrong_refresh_token": wrong,

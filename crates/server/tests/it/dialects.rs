@@ -30,6 +30,9 @@ const LASTING: &str = "lasting";
 /// Minutes, and one refresh a second, as WhiteBIT's are.
 const HASTY: &str = "hasty";
 
+/// Minutes, and then the user is needed again.
+const BRIEF: &str = "brief";
+
 fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
     let mut tokens = vec![endpoint(name, GrantType::AuthorizationCode, None)];
     if lifetimes.refresh_token.is_some() {
@@ -111,7 +114,14 @@ async fn start() -> TestApp {
         idle: DAY,
         grant: 2 * DAY,
     };
-    let dialects = vec![Arc::new(dialect(LASTING, lasting)), Arc::new(dialect(HASTY, hasty))];
+    let brief = DialectLifetimes {
+        access_token: 300 * SECOND,
+        refresh_token: None,
+        idle: 365 * DAY,
+        grant: 30 * DAY,
+    };
+    let all = [(LASTING, lasting), (HASTY, hasty), (BRIEF, brief)];
+    let dialects = all.map(|(name, lifetimes)| Arc::new(dialect(name, lifetimes))).to_vec();
     TestApp::start_with(move |policy| policy.dialects = dialects).await
 }
 
@@ -378,4 +388,24 @@ async fn b1_tokens_of_an_app_that_left_its_dialect_are_inactive_to_everyone() {
     app.change_policy(|policy| policy.dialects.clear());
     assert!(!is_accepted(&app, &tokens).await);
     assert_eq!(is_active().await, false);
+}
+
+#[tokio::test]
+async fn the_consent_page_says_how_long_access_lasts_in_each_dialect() {
+    let app = start().await;
+    let user = app.add_user("alice", &[]).await;
+    let browser = app.signed_in(&user).await;
+    let away = "<strong>Works while you are away</strong>";
+    for (name, lasts, works_while_away) in [
+        (LASTING, "10 years at most, and ends by itself after 365 days without use", true),
+        (HASTY, "2 days at most, and ends by itself after 10 minutes without use", true),
+        (BRIEF, "5 minutes at most.", false),
+    ] {
+        let client = add_app(&app, name, name).await;
+        let query = encode(&[("client_id", &client.app.client_id)]);
+        let page = browser.get(&format!("/{name}/ask?{query}")).await.text();
+        let said = format!("Access lasts until you take it back, {lasts}");
+        assert!(page.contains(&said), "{name}: {page}");
+        assert_eq!(page.contains(away), works_while_away, "{name}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A dialect that was written without any Rust: the file in `docs/dev/adding-a-dialect.md`, from
 //! sign-in to a refreshed token.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Browser, TestApp};
 
@@ -106,6 +107,18 @@ async fn a_dialect_that_only_a_page_of_the_docs_describes_works_from_sign_in_to_
     let bearer = format!("Bearer {}", second.at("/key/text"));
     assert_eq!(call(&app, "GET", "/api/items", &bearer).await.status, 200);
     assert_acmes_words(&app, &browser).await;
+    assert_open_to_browsers(&app).await;
+}
+
+/// What a browser asks before an app of another origin may send JSON.
+async fn assert_open_to_browsers(app: &TestApp) {
+    let request = app.client.request(Method::OPTIONS, format!("{}/connect/keys", app.issuer));
+    let request = request.header("origin", "https://umbrella.example");
+    let asked = request.header("access-control-request-method", "POST").send().await.unwrap();
+    assert_eq!(asked.status(), 204);
+    let header = |name: &str| asked.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("access-control-allow-origin"), "*");
+    assert!(header("access-control-allow-headers").contains("content-type"));
 }
 
 /// Refusals of its endpoints and of its API, and the address that developers know.

@@ -1,6 +1,5 @@
 //! Bitport's OAuth on the wire, as its clients know it. Each test holds one fact.
 
-use serde_json::Value;
 use testkit::{Browser, Demo, TestApp};
 
 use super::seen::{
@@ -211,7 +210,7 @@ async fn bitport_has_no_token_for_get() {
     let answer = call(&world.app, "GET", TOKEN, "").await;
     insta::assert_snapshot!(answer.text, @r"
     HTTP 405
-    allow: POST
+    allow: POST,OPTIONS
     cache-control: no-store
     ");
 }
@@ -261,6 +260,21 @@ async fn bitports_api_answers_an_unknown_method_with_200_and_code_404() {
 }
 
 #[tokio::test]
+async fn bitports_api_answers_what_the_user_left_out_in_its_envelope_with_403() {
+    let world = world().await;
+    let form = world.user.open(&world.shortest_url()).await.form("consent");
+    let scopes: Vec<String> = form.values("scope").into_iter().map(str::to_owned).collect();
+    let form = scopes.iter().fold(form, |form, scope| form.without("scope", scope));
+    let page = world.user.submit(&form.set("decision", "allow")).await;
+    let code = page.callback_parameter("code").unwrap();
+    let token = world.redeem(&code, &world.secret()).await.at("/access_token");
+    let answer = call(&world.app, "GET", "/v2/me", &format!("Bearer {token}")).await;
+    let (head, body) = answer.text.split_once("\n\n").unwrap();
+    assert!(head.starts_with("HTTP 403\n") && head.contains("insufficient_scope"), "{head}");
+    insta::assert_snapshot!(body, @r#"{"status":"error","data":null,"errors":[{"message":"the access token lacks permissions: account.read","code":403}]}"#);
+}
+
+#[tokio::test]
 async fn a_ten_year_token_of_bitport_that_the_user_revokes_is_refused_on_the_next_call() {
     let world = world().await;
     let token = world.token().await;
@@ -294,7 +308,7 @@ async fn bitports_apps_have_numbers_for_ids() {
     let world = world().await;
     for app in world.demo.drive.json()["apps"].as_object().unwrap().values() {
         let id = app["client_id"].as_str().unwrap();
-        let is_bitports = app["dialect"] == Value::from("bitport");
+        let is_bitports = app["dialect"] == "bitport";
         assert!(!is_bitports || id.parse::<u32>().is_ok(), "{id}");
     }
 }

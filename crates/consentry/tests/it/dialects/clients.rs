@@ -190,7 +190,10 @@ async fn the_published_sdk_of_whitebit_works_with_nothing_but_its_base_url_chang
     assert!(found["scope"].as_str().unwrap().contains("general,"), "{found}");
     assert_eq!(found["rotated"], true, "{found}");
     for balance in ["spot", "main", "spot_after_refresh"] {
-        assert!(found[balance]["USDT"].is_object(), "{balance}: {found}");
+        assert!(found["reads"][balance]["USDT"].is_object(), "{balance}: {found}");
+    }
+    for read in ["transactions", "converts", "orders", "deals"] {
+        assert!(found["reads"][read].is_object(), "{read}: {found}");
     }
     // Each as the exception that the SDK has for it.
     assert_eq!(found["wrong_code"], "UnauthorizedError", "{found}");

@@ -23,7 +23,7 @@ const NOT_AUTHORISED: &str = r#"{"data":{"message":["Invalid request"]}}"#;
 
 /// A user and an app that was registered at WhiteBIT.
 struct World {
-    _demo: Demo,
+    demo: Demo,
     user: Browser,
     app: TestApp,
 }
@@ -32,7 +32,15 @@ async fn world() -> World {
     let demo = Demo::start(BINARY).await;
     let user = demo.exchange.signed_in("alice").await;
     let app = demo.exchange.app("whitebit-partner");
-    World { _demo: demo, user, app }
+    World { demo, user, app }
+}
+
+/// Of the partner app, in order.
+pub(super) fn registered_scopes(demo: &Demo) -> Vec<String> {
+    let scopes = demo.exchange.json()["apps"]["whitebit-partner"]["scopes"].as_array().unwrap();
+    let mut scopes: Vec<_> = scopes.iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+    scopes.sort_unstable();
+    scopes
 }
 
 impl World {
@@ -57,20 +65,19 @@ impl World {
         post(&self.app, path, &own.iter().chain(more).copied().collect::<Vec<_>>()).await
     }
 
+    /// The answer to every good request: all that the app is registered for.
+    fn granted(&self) -> String {
+        let scopes = registered_scopes(&self.demo).join(",");
+        format!(
+            "HTTP 200\n{JSON}{{\"data\":{{\"access_token\":\"ACCESS\",\"expires_in\":300,\
+             \"refresh_token\":\"REFRESH\",\"scope\":\"{scopes}\",\"token_type\":\"Bearer\"}}}}"
+        )
+    }
+
     async fn tokens(&self) -> Seen {
         let code = self.code().await;
         self.post(TOKEN, &[("code", &*code)]).await
     }
-}
-
-const SCOPES: &str = "balances.read,general,orders.create,orders.delete,orders.read,\
-                      users.balances.read,users.deals.read,users.orders.read";
-
-fn granted() -> String {
-    format!(
-        "HTTP 200\n{JSON}{{\"data\":{{\"access_token\":\"ACCESS\",\"expires_in\":300,\
-         \"refresh_token\":\"REFRESH\",\"scope\":\"{SCOPES}\",\"token_type\":\"Bearer\"}}}}"
-    )
 }
 
 #[tokio::test]
@@ -113,12 +120,13 @@ async fn whitebit_grants_the_scopes_of_the_registration_whatever_is_asked() {
     let world = world().await;
     let url = world.url(&[("scope", "general"), ("response_type", "token")]);
     let code = code_of(&world.app, &world.user, &url).await;
-    assert_eq!(world.post(TOKEN, &[("code", &*code)]).await.text, granted());
+    assert_eq!(world.post(TOKEN, &[("code", &*code)]).await.text, world.granted());
 }
 
 #[tokio::test]
 async fn whitebit_answers_tokens_in_data_with_commas_between_scopes() {
-    assert_eq!(world().await.tokens().await.text, granted());
+    let world = world().await;
+    assert_eq!(world.tokens().await.text, world.granted());
 }
 
 #[tokio::test]
@@ -133,7 +141,7 @@ async fn whitebit_takes_json_under_the_content_type_of_a_form_and_as_json() {
         let request = world.app.client.post(format!("{}{TOKEN}", world.app.issuer));
         let request = request.header("content-type", content_type).body(body.to_string());
         let first = seen(request).await;
-        assert_eq!(first.text, granted(), "{content_type}");
+        assert_eq!(first.text, world.granted(), "{content_type}");
         if content_type == "application/json" {
             continue;
         }
@@ -144,7 +152,7 @@ async fn whitebit_takes_json_under_the_content_type_of_a_form_and_as_json() {
         });
         let request = world.app.client.post(format!("{}{REFRESH}", world.app.issuer));
         let request = request.header("content-type", content_type).body(body.to_string());
-        assert_eq!(seen(request).await.text, granted());
+        assert_eq!(seen(request).await.text, world.granted());
     }
 }
 
@@ -169,7 +177,7 @@ async fn whitebit_answers_a_wrong_and_a_used_code_with_401_and_invalid_request()
     let refused = format!("HTTP 401\n{JSON}{NOT_AUTHORISED}");
     assert_eq!(world.post(TOKEN, &[("code", "nonsense")]).await.text, refused);
     let code = world.code().await;
-    assert_eq!(world.post(TOKEN, &[("code", &*code)]).await.text, granted());
+    assert_eq!(world.post(TOKEN, &[("code", &*code)]).await.text, world.granted());
     assert_eq!(world.post(TOKEN, &[("code", &*code)]).await.text, refused);
 }
 
@@ -195,7 +203,7 @@ async fn whitebits_refresh_token_rotates() {
     let world = world().await;
     let first = world.tokens().await.at("/data/refresh_token");
     let answer = world.post(REFRESH, &[("token", &*first)]).await;
-    assert_eq!(answer.text, granted());
+    assert_eq!(answer.text, world.granted());
     assert_ne!(answer.at("/data/refresh_token"), first);
     let token = answer.at("/data/access_token");
     let balance = call(&world.app, "POST", BALANCE, &format!("Bearer {token}")).await;
@@ -217,7 +225,10 @@ async fn whitebit_takes_one_refresh_a_second_and_says_when_the_next() {
     let token = world.tokens().await.at("/data/refresh_token");
     let field = [("token", &*token)];
     let answers = join_all((0..4).map(|_| world.post(REFRESH, &field))).await;
-    assert!(answers.iter().any(|answer| answer.text == granted()), "the first one is admitted");
+    assert!(
+        answers.iter().any(|answer| answer.text == world.granted()),
+        "the first one is admitted"
+    );
     let too_many = answers.iter().find(|answer| answer.status == 429).expect("four at once");
     insta::assert_snapshot!(too_many.text, @r#"
     HTTP 429
@@ -243,7 +254,7 @@ async fn whitebits_key_flow_takes_s256_and_an_exact_redirect_uri() {
     let without = world.post(TOKEN, &[("code", &*code)]).await;
     assert_eq!(without.status, 401, "attack P1: {}", without.text);
     let with = world.post(TOKEN, &[("code", &*code), ("code_verifier", VERIFIER)]).await;
-    assert_eq!(with.text, granted());
+    assert_eq!(with.text, world.granted());
     let other = format!("{}/", world.app.redirect_uri);
     let page = world.user.open(&world.url(&[("redirect_uri", &*other)])).await;
     assert_eq!((page.status.as_u16(), page.left_to), (400, None));
@@ -289,6 +300,19 @@ async fn whitebits_api_answers_every_401_with_unauthorized() {
         assert!(head.starts_with("HTTP 401\n"), "{header}: {head}");
         assert_eq!(body, r#"{"data":{"message":["Unauthorized."]}}"#, "{header}");
     }
+}
+
+#[tokio::test]
+async fn whitebits_api_answers_a_missing_scope_in_its_envelope_with_403() {
+    let world = world().await;
+    let form = world.user.open(&world.url(&[])).await.form("consent").set("decision", "allow");
+    let page = world.user.submit(&form.without("scope", "users.balances.read")).await;
+    let code = page.callback_parameter("code").unwrap();
+    let token = world.post(TOKEN, &[("code", &*code)]).await.at("/data/access_token");
+    let answer = call(&world.app, "POST", BALANCE, &format!("Bearer {token}")).await;
+    let (head, body) = answer.text.split_once("\n\n").unwrap();
+    assert!(head.starts_with("HTTP 403\n") && head.contains("users.balances.read"), "{head}");
+    insta::assert_snapshot!(body, @r#"{"data":{"message":["the access token lacks permissions: users.balances.read"]}}"#);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Config, Environment};
+use super::super::{Config, Environment};
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -312,6 +312,17 @@ fn a_separator_that_scopes_could_contain_is_told() {
     insta::assert_snapshot!(told("path = \"/v1/ask\"", "path = \"/v1/ask\"\nscope_separator = \"a\""), @r#"
     etc/olden.toml:9:19: `scope_separator` cannot be `a`
         It is one of: space, `,`, `;`, `|`, `+`.
+    "#);
+}
+
+#[test]
+fn a_scope_that_a_dialect_would_take_for_two_is_told() {
+    let scope = "[[scope]]\nname = \"items,read\"\ntext = \"see your items\"\n";
+    let comma = OLDEN.replace("[token.answer]", "[token.answer]\nscope_separator = \",\"");
+    assert!(parse(&format!("{CONFIG}{scope}"), OLDEN).is_ok());
+    insta::assert_snapshot!(parse(&format!("{CONFIG}{scope}"), &comma).unwrap_err(), @r#"
+    etc/consentry.toml:2:12: the dialect `olden` separates scopes by a character of `items,read`
+        Call the scope something else.
     "#);
 }
 
