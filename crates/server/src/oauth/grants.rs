@@ -113,8 +113,8 @@ struct Redemption {
 type Redeemed = Result<Grant, CodeRefusal>;
 
 impl Redemption {
-    /// The rows that the code names may be cached: what was taken back meanwhile shows in the token,
-    /// whose consent and epoch are looked at on every use.
+    /// The rows that the code names may be cached: what was taken back meanwhile shows in the
+    /// token, whose consent and epoch are looked at on every use.
     async fn run(self, provider: &Provider) -> Result<Redeemed, DbError> {
         let code = &self.code;
         let rows = provider.store.code_rows(code.app_id, code.user_id, code.consent_id).await?;

@@ -9,6 +9,7 @@
 )]
 #![expect(unreachable_pub, reason = "the harness is one module of one binary")]
 
+mod app_settings;
 mod forms;
 mod harness;
 

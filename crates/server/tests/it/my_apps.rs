@@ -13,7 +13,7 @@ use store::Tx;
 use crate::forms::{assert_done, find_app, live_scope, submit};
 use crate::harness::{Answer, Browser, Client, TestApp, Tokens};
 
-const ASKS: [(&str, &str); 6] = [
+pub(crate) const ASKS: [(&str, &str); 6] = [
     ("name", "Night Trader"),
     ("kind", "web"),
     ("redirect_uris", "https://night.example/cb\r\nhttps://night.example/cb2"),
@@ -23,22 +23,22 @@ const ASKS: [(&str, &str); 6] = [
 ];
 
 /// The form with fields replaced.
-fn with<'a>(change: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn with<'a>(change: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let kept = ASKS.into_iter().filter(|(name, _)| !change.iter().any(|(n, _)| n == name));
     kept.chain(change.iter().copied()).collect()
 }
 
-async fn developer(app: &TestApp) -> User {
+pub(crate) async fn developer(app: &TestApp) -> User {
     app.add_user("devi", &[Role::Developer]).await
 }
 
-async fn apps_of(app: &TestApp, user: &User) -> Vec<App> {
+pub(crate) async fn apps_of(app: &TestApp, user: &User) -> Vec<App> {
     let id = user.id;
     app.write(async move |tx: &mut Tx<'_>| store::apps::list_of_owner(tx, id).await).await
 }
 
 /// Register an app through its form.
-async fn register(app: &TestApp, browser: &Browser<'_>, user: &User) -> (App, Answer) {
+pub(crate) async fn register(app: &TestApp, browser: &Browser<'_>, user: &User) -> (App, Answer) {
     let answer = submit(browser, "/apps/new", &ASKS).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     (apps_of(app, user).await.remove(0), answer)
@@ -218,7 +218,7 @@ async fn removing_a_secret_ends_it_and_what_the_app_got_for_itself_with_it() {
 }
 
 /// The developer of `bot`, its browser, and the app as alice connected it.
-async fn live_app(app: &TestApp) -> (Browser<'_>, Client, Tokens) {
+pub(crate) async fn live_app(app: &TestApp) -> (Browser<'_>, Client, Tokens) {
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
     let alice = app.add_user("alice", &[]).await;
     let tokens = client.tokens(app, &alice).await;
@@ -272,51 +272,6 @@ async fn new_redirect_uris_go_back_to_review_and_the_same_ones_do_not() {
     assert!(find_app(&app, client.app.id).await.unwrap().is_live());
     submit(&browser, &path, &[("redirect_uris", "https://evil.example/cb")]).await;
     assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
-}
-
-#[tokio::test]
-async fn a_list_of_addresses_holds_from_the_next_request_and_needs_no_review() {
-    let app = TestApp::start().await;
-    let (browser, client, tokens) = live_app(&app).await;
-    let path = format!("/apps/{}", client.app.id);
-    let bad = submit(&browser, &format!("{path}/addresses"), &[("addresses", "office")]).await;
-    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(bad.text().contains("Line 1, office: write an address"), "{}", bad.text());
-    let lines = "\n198.51.100.9/24 \n203.0.113.7\n203.0.113.7\n";
-    let saved = submit(&browser, &format!("{path}/addresses"), &[("addresses", lines)]).await;
-    assert_done(&saved, &format!("{path}?done=app-saved"));
-    let page = browser.get(&path).await.text();
-    assert!(page.contains("198.51.100.0/24\n203.0.113.7</textarea>"), "{page}");
-    assert!(find_app(&app, client.app.id).await.unwrap().is_live());
-    let refused = client.refresh(&app, &tokens.refresh, &[]).await;
-    assert_eq!(refused.error(), "unauthorized_client");
-    submit(&browser, &format!("{path}/addresses"), &[("addresses", "")]).await;
-    assert_eq!(client.refresh(&app, &tokens.refresh, &[]).await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn b1_an_app_speaks_a_dialect_only_if_its_developer_chose_one_that_there_is() {
-    let app = TestApp::start().await;
-    let dev = developer(&app).await;
-    let browser = app.signed_in(&dev).await;
-    let page = browser.get("/apps/new?wire=bitport").await.text();
-    assert!(page.contains(r#"value="bitport" checked"#), "{page}");
-    for (wire, kind) in [("bitprot", "web"), ("bitport", "native")] {
-        let refused = submit(&browser, "/apps/new", &with(&[("wire", wire), ("kind", kind)])).await;
-        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wire} {kind}");
-        assert!(refused.text().contains(r#"id="wire-error""#));
-    }
-    register(&app, &browser, &dev).await;
-    let answer = submit(&browser, "/apps/new", &with(&[("wire", "bitport")])).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let made = apps_of(&app, &dev).await;
-    let speaks = |app: &App| (app.speaks(None), app.speaks(Some("bitport")));
-    let mut spoken: Vec<_> = made.iter().map(speaks).collect();
-    spoken.sort_unstable();
-    assert_eq!(spoken, [(true, false), (true, true)]);
-    let of_dialect = made.iter().find(|app| app.dialect.is_some()).unwrap();
-    let page = browser.get(&format!("/apps/{}", of_dialect.id)).await.text();
-    assert!(page.contains("/oauth/authorize") && page.contains("/bitport/authorize"), "{page}");
 }
 
 #[tokio::test]
