@@ -3,6 +3,8 @@
 
 use aws_lc_rs::digest;
 use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest, Prompt};
+use protocol::dialect::Relaxed;
+use protocol::redirect_uri::DestinationKind;
 use protocol::scope::ScopeSet;
 
 use crate::app::App;
@@ -21,8 +23,18 @@ pub struct Visit<'a> {
     /// When the request first came in.
     pub started_at: Timestamp,
     pub sign_in: SignInAsked,
-    /// The dialect of the endpoint it came to; `None`: the standard.
+    pub wire: Wire<'a>,
+}
+
+/// The wire format of the endpoint it came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wire<'a> {
+    /// `None`: the standard.
     pub dialect: Option<&'a str>,
+    pub relaxed: Relaxed,
+    /// The user has let the app in through this very dialect, and that grant stands. What was
+    /// told of another format, its lifetimes above all, is no consent to this one.
+    pub has_grant: bool,
 }
 
 /// Whether this request has sent the user to the sign-in page.
@@ -101,6 +113,15 @@ impl Visit<'_> {
         if !self.app.kind.is_confidential() {
             return None;
         }
+        if self.wire.dialect.is_some() && !self.wire.has_grant {
+            return None;
+        }
+        // With its port free, a loopback address is whoever listens there, and the secret of an
+        // app that runs on users' devices is no secret (RFC 8252 §8.6).
+        let is_on_the_web = self.request.redirect_uri.destination().kind == DestinationKind::Https;
+        if self.wire.relaxed.loopback_port && !is_on_the_web {
+            return None;
+        }
         // `select_account` is answered by the page, which shows the account and how to switch.
         let prompts = &self.request.prompts;
         if prompts.contains(Prompt::Consent) || prompts.contains(Prompt::SelectAccount) {
@@ -142,7 +163,7 @@ impl Visit<'_> {
             scopes: given.scopes,
             resources: given.resources,
             mode: Mode::Live,
-            dialect: self.dialect.map(str::to_owned),
+            dialect: self.wire.dialect.map(str::to_owned),
             redirect_uri_hash: redirect_uri_hash(self.request.redirect_uri.as_str()),
             redirect_uri_given: self.request.redirect_uri_was_sent,
             challenge: self.request.code_challenge.map(|challenge| challenge.to_string()),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
-use domain::authorization::{Given, NextStep, SignInAsked, Visit};
+use domain::authorization::{Given, NextStep, SignInAsked, Visit, Wire};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, LIVE_GRANTS_PER_APP_AND_USER_MAX, RefreshState};
@@ -125,7 +125,8 @@ fn next(
 ) -> NextStep {
     let app = app(kind);
     let request = request(&app, more);
-    let visit = Visit { app: &app, request: &request, started_at: at(100), sign_in, dialect: None };
+    let visit =
+        Visit { app: &app, request: &request, started_at: at(100), sign_in, wire: Wire::default() };
     visit.next_step(auth_time.map(session).as_ref(), consent, at(100))
 }
 
@@ -223,8 +224,13 @@ fn max_age_asks_an_old_sign_in_again_and_accepts_the_new_one() {
 fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
     let app = app(AppKind::Web);
     let request = request(&app, "");
-    let visit =
-        Visit { app: &app, request: &request, started_at: at(0), sign_in: START, dialect: None };
+    let visit = Visit {
+        app: &app,
+        request: &request,
+        started_at: at(0),
+        sign_in: START,
+        wire: Wire::default(),
+    };
     assert_eq!(visit.allowed(&scopes("trade extra withdraw")), scopes("read trade"));
     assert_eq!(visit.allowed(&ScopeSet::default()), scopes("read"));
 }
@@ -232,7 +238,8 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
 fn code(app: &App) -> AuthorizationCode {
     let more = format!("redirect_uri={CALLBACK}");
     let request = request(app, &more);
-    let visit = Visit { app, request: &request, started_at: at(0), sign_in: START, dialect: None };
+    let visit =
+        Visit { app, request: &request, started_at: at(0), sign_in: START, wire: Wire::default() };
     let ids = (CodeId::from_bytes([5; 16]), GrantId::from_bytes([6; 16]));
     let given = Given { scopes: scopes("read trade"), resources: vec!["https://api".to_owned()] };
     let consent = consent("read trade", "read trade");
@@ -388,4 +395,25 @@ fn the_longest_unused_grants_make_room_for_a_new_one() {
     let full: Vec<_> = (0..count).map(used).collect();
     assert_eq!(evictions(&full), [GrantId::from_bytes([count - 1; 16])]);
     assert!(evictions(&full[1..]).is_empty());
+}
+
+#[test]
+fn s4_b1_a_consent_to_one_wire_format_is_none_to_a_looser_one() {
+    let app = app(AppKind::Web);
+    let (request, consent) = (request(&app, ""), consent("read trade", "read trade"));
+    let step = |request: &AuthorizeRequest, wire| {
+        let visit = Visit { app: &app, request, started_at: at(0), sign_in: START, wire };
+        visit.next_step(Some(&session(at(0))), Some(&consent), at(1))
+    };
+    let old = Wire { dialect: Some("old"), relaxed: Relaxed::default(), has_grant: false };
+    assert_eq!(step(&request, old), NextStep::Consent);
+    let known = Wire { has_grant: true, ..old };
+    assert_eq!(step(&request, known), NextStep::Code(scopes("read trade")));
+    let on_the_device = AuthorizeRequest {
+        redirect_uri: RedirectUri::register(RedirectPolicy::Web, "http://127.0.0.1:9/cb").unwrap(),
+        ..request
+    };
+    let loose = Wire { relaxed: Relaxed { loopback_port: true, ..Relaxed::default() }, ..known };
+    assert_eq!(step(&on_the_device, known), NextStep::Code(scopes("read trade")));
+    assert_eq!(step(&on_the_device, loose), NextStep::Consent);
 }

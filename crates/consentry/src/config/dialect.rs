@@ -270,7 +270,27 @@ pub(super) fn parameters(names: &Section<'_>, defaults: Option<&Section<'_>>) ->
             default,
         })
     };
-    names.names().filter_map(one).collect()
+    let parameters: Vec<Parameter> = names.names().filter_map(one).collect();
+    refuse_shared_names(names, &parameters);
+    parameters
+}
+
+/// One value cannot mean two things: a secret must not become an id.
+fn refuse_shared_names(names: &Section<'_>, parameters: &[Parameter]) {
+    for (index, parameter) in parameters.iter().enumerate() {
+        let Some(name) = &parameter.name else { continue };
+        let is_same = |other: &&Parameter| other.name.as_ref() == Some(name);
+        if let Some(other) = parameters.iter().take(index).find(is_same) {
+            names.document.problem(
+                &names.spot_of(&parameter.standard),
+                format!(
+                    "`{}` and `{}` are both called `{name}`",
+                    other.standard, parameter.standard
+                ),
+                "Give each a name of its own.",
+            );
+        }
+    }
 }
 
 pub(super) fn require_names(section: &Section<'_>, parameters: &[Parameter], standards: &[&str]) {
@@ -301,8 +321,11 @@ pub(super) fn separator(section: &Section<'_>) -> char {
 fn page(section: &Section<'_>) -> Option<PageAlias> {
     let (from, to) = (path(section, "from"), section.required("to"));
     let ours = |text: &str| {
-        let first = text.strip_prefix('/').and_then(|rest| rest.split('/').next());
-        match first.is_some_and(|segment| OUR_SEGMENTS.contains(&segment)) {
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        let first = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
+        // `//host` would be another site.
+        let is_ours = first.is_some_and(|segment| OUR_SEGMENTS.contains(&segment));
+        match is_ours && NormalPath::parse(path).is_ok_and(|normal| normal.as_str() == path) {
             true => Ok(text.to_owned()),
             false => Err("It is a page of Consentry, such as /apps or /apps/new."),
         }

@@ -202,8 +202,13 @@ fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Template<P>, At<St
 fn status(section: &Section<'_>) -> Option<StatusCode> {
     let parse = |text: &str| {
         let status = text.parse().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
-        let sendable = status.filter(|status| (200..600).contains(&status.as_u16()));
-        sendable.ok_or("It is an HTTP status from 200 to 599.")
+        // With a body, and no redirect: a 3xx here is an error to most clients.
+        let is_sendable = |status: &StatusCode| match status.as_u16() {
+            204 | 205 => false,
+            200..300 | 400..600 => true,
+            _ => false,
+        };
+        status.filter(is_sendable).ok_or("It is an HTTP status of an answer: 200, 4xx or 5xx.")
     };
     section.parsed("status", parse).map(|at| at.value)
 }

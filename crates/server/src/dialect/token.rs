@@ -8,11 +8,12 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use protocol::client_auth::PresentedClient;
-use protocol::dialect::{Dialect, RenderedAnswer, TokenEndpoint, Tokens};
+use protocol::dialect::{Dialect, Failure, RenderedAnswer, TokenEndpoint, Tokens};
 use protocol::error::OAuthError;
 use protocol::params::{BYTES_MAX, Params};
 use protocol::token::TokenRequest;
 
+use crate::address::network_of;
 use crate::oauth::answer::{self, TokenError};
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::grants::{self, IssuedTokens};
@@ -70,15 +71,28 @@ impl Call<'_> {
         let headers = if self.endpoint.takes_basic { headers } else { &none };
         let presented =
             PresentedClient::decode(headers, query, &self.params).map_err(OAuthError::from)?;
-        let key = self.failure_key(&presented);
+        let (of_client, of_request) = self.failure_keys(&presented);
         let now = self.provider.now();
-        if let Some(rate) = self.endpoint.rate_of_failures {
-            self.provider.paces.check(&key, rate, now).map_err(slow_down)?;
-        }
+        let Some(rate) = self.endpoint.rate_of_failures else {
+            return self.issue_to(&presented).await;
+        };
+        self.provider.paces.check(&of_client, rate, now).map_err(slow_down)?;
+        self.provider.paces.check(&of_request, rate, now).map_err(slow_down)?;
         let issued = self.issue_to(&presented).await;
-        if let (Err(TokenError::OAuth(_)), Some(rate)) = (&issued, self.endpoint.rate_of_failures) {
+        let failed = match &issued {
+            Err(TokenError::OAuth(error)) => Some(Failure::of(error)),
+            _ => None,
+        };
+        // Who shows the right secret is slowed for repeating what was refused, and for nothing
+        // else: junk that strangers send to an app's callback must not keep its users out.
+        let key = match failed {
+            Some(Failure::InvalidClient) => Some(&of_client),
+            Some(Failure::SlowDown) | None => None,
+            Some(_) => Some(&of_request),
+        };
+        if let Some(key) = key {
             // The refusal stands whether or not the next one will be looked at.
-            let _ = self.provider.paces.admit(&key, rate, now);
+            let _ = self.provider.paces.admit(key, rate, now);
         }
         issued
     }
@@ -101,11 +115,18 @@ impl Call<'_> {
         grants::issue(provider, &client, request, dialect).await
     }
 
-    fn failure_key(&self, presented: &PresentedClient) -> String {
+    /// What failures count under: the client and where it calls from, and besides what it asks for.
+    fn failure_keys(&self, presented: &PresentedClient) -> (String, String) {
         let named = presented.candidates().first().map_or("", |one| one.client_id.as_str());
         // Longer than any registered id; made-up ones must not fill the memory (attack X2).
         let named: String = named.chars().take(NAMED_MAX).collect();
-        format!("failures of {named} from {} {}", self.address, self.endpoint.path)
+        let network = network_of(self.address, 32, 64);
+        let of_client = format!("failures of {named} from {network} {}", self.endpoint.path);
+        let asked = self.params.iter().map(|(name, value)| format!("{name}={value}\n"));
+        let asked: String = asked.collect();
+        let asked = self.provider.keyring().derive_id("failed request", asked.as_bytes());
+        let of_request = format!("{of_client} {}", u128::from_be_bytes(asked));
+        (of_client, of_request)
     }
 }
 

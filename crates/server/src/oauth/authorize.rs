@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
-use domain::authorization::{Given, NextStep, Visit};
+use domain::authorization::{Given, NextStep, Visit, Wire};
 use domain::consent::Consent;
 use domain::policy::Policy;
 use domain::seal::Purpose;
@@ -163,9 +163,14 @@ async fn step(
     let sign_in = pending.sign_in_asked().ok_or(PageError::RequestOver)?;
     let (started_at, dialect) = (pending.started_at, pending.dialect.clone());
     let dialect = dialect.as_deref();
-    let visit = Visit { app, request: &request, started_at, sign_in, dialect };
     let session = visitor.signed_in.as_ref().map(|user| &user.session);
     let consent = find_consent(provider, session, app).await?;
+    let wire = Wire {
+        dialect,
+        relaxed: provider.policy().relaxed(dialect),
+        has_grant: has_grant(provider, dialect, consent.as_ref()).await?,
+    };
+    let visit = Visit { app, request: &request, started_at, sign_in, wire };
     match visit.next_step(session, consent.as_ref(), provider.now()) {
         NextStep::SignIn => {
             let refused_session = session.map(|session| session.id);
@@ -198,6 +203,21 @@ async fn find_consent(
     let read =
         async move |tx: &mut Tx<'_>| Ok::<_, PageError>(consents::find_of(tx, user, app).await?);
     provider.store.db.read(read).await
+}
+
+/// Whether `consent` stands behind a live grant that was made in this dialect.
+async fn has_grant(
+    provider: &Provider,
+    dialect: Option<&str>,
+    consent: Option<&Consent>,
+) -> Result<bool, PageError> {
+    let (Some(dialect), Some(consent)) = (dialect, consent) else { return Ok(false) };
+    let (id, now) = (consent.id, provider.now());
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, PageError>(grants::list_live_of_consent(tx, id, now).await?)
+    };
+    let live = provider.store.db.read(read).await?;
+    Ok(live.iter().any(|grant| grant.dialect.as_deref() == Some(dialect)))
 }
 
 /// A request whose grant exists is over: going back in the browser must not yield a code whose use

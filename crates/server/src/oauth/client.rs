@@ -18,7 +18,7 @@ use protocol::error::OAuthError;
 use protocol::params::Params;
 use store::{DbError, client_secrets, throttles};
 
-use crate::address::ClientAddress;
+use crate::address::{ClientAddress, network_of};
 use crate::form::{self, FormError};
 use crate::oauth::answer::{TokenError, Unauthenticated};
 use crate::oauth::failures::Seen;
@@ -242,7 +242,7 @@ impl Found {
         }
         // One row for all names that nobody has: made-up names must not fill the table.
         let name = client.as_ref().map_or("unknown", |client| client.app.client_id.as_str());
-        let throttle_key = format!("client {name} from {address}");
+        let throttle_key = format!("client {name} from {}", network_of(address, 32, 64));
         let throttle = match provider.seen_failures.of(&throttle_key) {
             Seen::None => None,
             Seen::State(state) => Some(state),

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::authorization::{SignInAsked, Visit};
+use domain::authorization::{SignInAsked, Visit, Wire};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
@@ -48,7 +48,7 @@ pub async fn decide(
         request: &request,
         started_at: pending.started_at,
         sign_in: SignInAsked::NotYet,
-        dialect: pending.dialect.as_deref(),
+        wire: Wire { dialect: pending.dialect.as_deref(), ..Wire::default() },
     };
     let allowed = match decision.scopes(&request.scopes) {
         Ok(Some(ticked)) => visit.allowed(&ticked),

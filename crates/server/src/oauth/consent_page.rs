@@ -30,7 +30,7 @@ pub(super) fn show(
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
     let (app, session) = (visit.app, user.session.id);
-    let lifetimes = policy.lifetimes_for(app, visit.dialect);
+    let lifetimes = policy.lifetimes_for(app, visit.wire.dialect);
     let target = form_target(&visit.request.redirect_uri);
     let pending = Pending { form_target: target.clone(), ..pending };
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });

@@ -67,7 +67,9 @@ pub(super) fn tokens(
     let policy = provider.policy();
     let wish = policy.lifetimes_for(app, grant.dialect.as_deref()).access_token;
     // A token that outlives its grant would promise what it cannot keep.
-    let expires_in = wish.min(grant.expires_at.since(now));
+    // Up to the second: a grant that was made just now has its whole life before it.
+    let left = grant.expires_at.since(now).as_millis().div_ceil(1000);
+    let expires_in = wish.min(Duration::from_secs(u64::try_from(left).unwrap_or(u64::MAX)));
     let token = AccessToken {
         grant_id: grant.id,
         token_id: TokenId::random(&*provider.entropy),

@@ -211,6 +211,10 @@ pub fn offered_dialects(policy: &Policy) -> Vec<DialectChoice> {
     policy.dialects.iter().map(choice).collect()
 }
 
+/// Why an app of another kind than `web` cannot speak a dialect, for files and commands.
+pub const DIALECT_NEEDS_SECRET: &str =
+    "an app of a dialect proves itself by a secret: its kind is web, on users' devices too";
+
 fn check_wire(
     wire: &str,
     kind: AppKind,
@@ -226,7 +230,8 @@ fn check_wire(
         (Some(_), AppKind::Web) => None,
         // The standard has PKCE for apps without a secret; dialects rely on the secret.
         (Some(choice), _) => Some(format!(
-            "An app of the {} format keeps a secret: choose “Web app”, or OAuth 2.1.",
+            "An app of the {} format proves itself by a secret, on users’ devices too: choose “Web \
+             app”, or OAuth 2.1, which has PKCE for apps without one.",
             choice.title
         )),
     };

@@ -93,6 +93,26 @@ async fn x2_guessing_secrets_is_slowed_down_for_one_address_and_not_for_others()
 }
 
 #[tokio::test]
+async fn x2_the_addresses_of_one_ipv6_host_count_together() {
+    let (app, _, client) = start(AppKind::Web).await;
+    let ask = async |host: u16, secret: &str| {
+        let fields =
+            [("grant_type", "client_credentials"), ("client_id", "bot"), ("client_secret", secret)];
+        let address = format!("2001:db8:1:{host}::{host}").parse().unwrap();
+        app.send_from(address, form_request("/oauth/token", &[], &fields)).await.status
+    };
+    for guess in 0..20 {
+        let address = format!("2001:db8:1:1::{guess}").parse().unwrap();
+        let fields =
+            [("grant_type", "client_credentials"), ("client_id", "bot"), ("client_secret", "x")];
+        app.send_from(address, form_request("/oauth/token", &[], &fields)).await;
+    }
+    let right = client.secret.as_deref().unwrap();
+    assert_eq!(ask(1, right).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(ask(2, right).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_secret_that_expired_is_no_secret() {
     let (app, _, client) = start(AppKind::Web).await;
     let (id, now) = (client.app.id, app.provider.now());

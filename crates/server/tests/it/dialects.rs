@@ -45,7 +45,8 @@ fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
         relaxed: Relaxed { pkce: true, redirect_uri_repeat: true, ..Relaxed::default() },
         lifetimes,
         authorize: AuthorizeEndpoint {
-            path: format!("/{name}/ask"),
+            // A colon is nothing special in a path, whatever routers made of it.
+            path: format!("/{name}/:ask"),
             parameters: vec![
                 parameter("client_id", Some("client_id"), None),
                 parameter("response_type", None, Some("code")),
@@ -106,7 +107,7 @@ async fn start() -> TestApp {
         access_token: 3650 * DAY,
         refresh_token: None,
         idle: 365 * DAY,
-        grant: 3651 * DAY,
+        grant: 3650 * DAY,
     };
     let hasty = DialectLifetimes {
         access_token: 300 * SECOND,
@@ -147,7 +148,7 @@ impl Client {
     async fn code_in_dialect(&self, app: &TestApp, user: &User) -> String {
         let browser = app.signed_in(user).await;
         let query = encode(&[("client_id", &self.app.client_id)]);
-        let mut answer = browser.get(&format!("/{}/ask?{query}", self.dialect())).await;
+        let mut answer = browser.get(&format!("/{}/:ask?{query}", self.dialect())).await;
         if answer.status == StatusCode::OK {
             let all = ["balances.read", "orders.read", "orders.create"];
             answer = browser.decide(&answer, "allow", &all).await;
@@ -352,6 +353,40 @@ async fn x2_after_some_failures_nothing_of_that_client_is_looked_at_for_a_while(
     app.clock.advance(Duration::from_secs(wait));
     let fresh = client.code_in_dialect(&app, &user).await;
     Tokens::of(&client.redeem_in_dialect(&app, &fresh).await);
+}
+
+#[tokio::test]
+async fn x2_junk_codes_from_strangers_keep_no_user_of_an_app_out() {
+    let (app, user, client) = start_with_app(HASTY).await;
+    let code = client.code_in_dialect(&app, &user).await;
+    for number in 0..40 {
+        let refused = client.redeem_in_dialect(&app, &format!("junk{number}")).await;
+        assert_eq!(refused.error(), "invalid_grant");
+    }
+    Tokens::of(&client.redeem_in_dialect(&app, &code).await);
+    // A client that repeats what was refused is told to wait.
+    for _ in 0..5 {
+        client.redeem_in_dialect(&app, "junk").await;
+    }
+    assert_eq!(client.redeem_in_dialect(&app, "junk").await.error(), "slow_down");
+}
+
+#[tokio::test]
+async fn s4_b1_a_consent_to_the_standard_does_not_let_a_dialect_in_unseen() {
+    let (app, user, mut client) = start_with_app(LASTING).await;
+    client.app.also_standard = true;
+    app.save_dialect(client.app.clone()).await;
+    let browser = app.signed_in(&user).await;
+    browser.authorize(&client).await;
+    let again = browser.get(&client.authorize_path(&[])).await;
+    assert!(again.redirected("code").is_some(), "remembered where it was given");
+    let ask = format!("/{LASTING}/:ask?{}", encode(&[("client_id", &client.app.client_id)]));
+    let page = browser.get(&ask).await;
+    assert_eq!(page.status, StatusCode::OK, "the user sees what ten years mean");
+    let answer = browser.decide(&page, "allow", &["balances.read"]).await;
+    Tokens::of(&client.redeem_in_dialect(&app, &answer.redirected("code").unwrap()).await);
+    let again = browser.get(&ask).await;
+    assert!(again.redirected("code").is_some(), "remembered where it was given, here too");
 }
 
 #[tokio::test]

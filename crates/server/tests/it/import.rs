@@ -234,7 +234,7 @@ async fn x2_guesses_at_a_foreign_hash_are_counted_before_they_are_checked() {
     let app = start().await;
     import(&app, &service("moved", &json!({ "client_secret_hash": BCRYPT }))).await;
     let count = async || {
-        let key = "client moved from 127.0.0.1";
+        let key = "client moved from 127.0.0.1/32";
         let find = async move |tx: &mut Tx<'_>| store::throttles::find(tx, key).await;
         app.write(find).await.map(|state| state.attempts)
     };
@@ -338,7 +338,11 @@ async fn an_app_that_is_there_with_another_content_is_left_alone_and_the_differe
             json!({ "homepage": "https://a.example/", "terms_url": "https://a.example/t" }),
             "homepage, terms_url",
         ),
-        (json!({ "addresses": "10.0.0.0/8", "dialect": "bitport" }), "addresses, dialect"),
+        (json!({ "addresses": "10.0.0.0/8" }), "addresses"),
+        (
+            json!({ "kind": "web", "redirect_uris": "https://a.example/cb", "dialect": "bitport" }),
+            "kind, redirect_uris, dialect",
+        ),
         (json!({ "privacy_url": "https://a.example/p" }), "privacy_url"),
     ] {
         let mut entry = service("moved", &json!({ "client_secret": "the secret" }));
@@ -433,6 +437,7 @@ async fn what_an_app_may_do_is_refused_with_field_and_reason() {
         ),
         (json!({ "dialect": "bitprot" }), "dialect: bitprot is not among the `dialects`"),
         (json!({ "also_standard": "true" }), "also_standard: an app without a dialect"),
+        (json!({ "dialect": "bitport" }), "dialect: an app of a dialect proves itself by a"),
         (json!({ "dialect": "bitport", "also_standard": "yes" }), "also_standard: write true or"),
     ];
     assert_refused(&start().await, &cases).await;
@@ -490,6 +495,8 @@ async fn b1_an_app_that_was_imported_for_a_dialect_does_not_speak_the_standard()
     ] {
         let mut entry = service(id, &given);
         entry["dialect"] = json!("bitport");
+        entry["kind"] = json!("web");
+        entry["redirect_uris"] = json!("https://a.example/cb");
         assert_eq!(import(&app, &entry).await, "imported");
         assert_eq!(ask(&app, id, shown).await.error(), "invalid_client");
     }

@@ -330,7 +330,7 @@ fn a_scope_that_a_dialect_would_take_for_two_is_told() {
 fn a_status_that_cannot_be_sent_is_told() {
     insta::assert_snapshot!(told("status = 403", "status = 99"), @r#"
     etc/olden.toml:27:10: `status` cannot be `99`
-        It is an HTTP status from 200 to 599.
+        It is an HTTP status of an answer: 200, 4xx or 5xx.
     "#);
 }
 

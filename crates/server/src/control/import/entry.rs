@@ -120,7 +120,7 @@ pub(super) fn check(entry: &Value, policy: &Policy) -> Result<Entry, Vec<String>
     }
     let kind = reader.kind();
     let requested = reader.scopes(policy);
-    let dialect = reader.dialect(policy);
+    let dialect = reader.dialect(policy, kind);
     let entry = Entry {
         client_id: reader.client_id(),
         owner: reader.owner(),
@@ -346,8 +346,11 @@ impl<'e> Reader<'e> {
         networks
     }
 
-    fn dialect(&mut self, policy: &Policy) -> Option<String> {
+    fn dialect(&mut self, policy: &Policy, kind: AppKind) -> Option<String> {
         let name = self.text("dialect")?.trim();
+        if kind != AppKind::Web {
+            self.refuse("dialect", form::DIALECT_NEEDS_SECRET);
+        }
         if policy.dialect(name).is_none() {
             self.refuse("dialect", format!("{name} is not among the `dialects` of the config"));
         }
@@ -355,9 +358,12 @@ impl<'e> Reader<'e> {
     }
 
     fn also_standard(&mut self, has_dialect: bool) -> bool {
-        let is_true = match self.text("also_standard").map(str::trim) {
-            None | Some("false") => false,
-            Some("true") => true,
+        let is_true = match self.fields.get("also_standard") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(value)) => *value,
+            // As CSV says it.
+            Some(Value::String(text)) if text.trim() == "true" => true,
+            Some(Value::String(text)) if matches!(text.trim(), "" | "false") => false,
             Some(_) => {
                 self.refuse("also_standard", "write true or false");
                 false
