@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
 use crate::live::{Live, Tuning};
+use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
@@ -182,6 +183,25 @@ impl Store {
     /// Whether this node may accept tokens, and if not, why.
     pub fn ready(&self) -> Result<(), Unverifiable> {
         self.shared.live.lease.check()
+    }
+
+    /// Whether this machine's clock agrees with the database's, and if not, what to do.
+    pub fn clock_agrees(&self) -> Result<(), DbError> {
+        self.shared.live.cluster.as_ref().map_or(Ok(()), |cluster| cluster.check_clock())
+    }
+
+    /// What there is to measure.
+    pub fn stats(&self) -> Stats {
+        let live = &self.shared.live;
+        Stats {
+            commits: self.db.commits(),
+            writer: self.db.writer_stats(),
+            pool: self.db.pool_stats(),
+            caches: live.cache_stats(),
+            lease: live.lease_stats(),
+            usage_batch: lock(&self.shared.usage).len(),
+            watched_calls: live.watched_calls(),
+        }
     }
 
     fn now(&self) -> Timestamp {
