@@ -15,6 +15,7 @@ use protocol::scope::ScopeSet;
 
 use crate::api::Api;
 use crate::body::Body;
+use crate::facts::Refused;
 use crate::phase::limit::Limited;
 use crate::target::TargetError;
 use crate::watch::Cut;
@@ -73,6 +74,8 @@ pub(crate) enum GatewayError {
 
     #[error("the access cannot be verified right now, try again")]
     Unverifiable(#[from] Unverifiable),
+    #[error("too many calls wait for this API, try again")]
+    Busy,
     #[error("the gateway could not handle this call")]
     Internal(&'static str),
 
@@ -114,11 +117,38 @@ impl GatewayError {
             Self::ClientStalled => RefusalKind::RequestTimeout,
             Self::Cut(Cut::Ended) => RefusalKind::InvalidToken,
             Self::Cut(Cut::Unverifiable | Cut::ShuttingDown) => RefusalKind::Unavailable,
-            Self::Unverifiable(_) => RefusalKind::Unavailable,
+            Self::Unverifiable(_) | Self::Busy => RefusalKind::Unavailable,
             Self::Internal(_) => RefusalKind::Internal,
             Self::Unreachable(_) | Self::BadAnswer(_) => RefusalKind::UpstreamUnavailable,
             Self::AnswerTimeout(_) => RefusalKind::UpstreamTimeout,
         }
+    }
+
+    /// For counting: few words, and none that a caller can choose.
+    pub(crate) fn refused(&self) -> Refused {
+        let (phase, reason) = match self {
+            Self::Target(_) => ("match", "host"),
+            Self::AmbiguousPath(_) => ("match", "path"),
+            Self::UnknownRoute => ("match", "unknown_route"),
+            Self::MethodNotAllowed(_) => ("match", "method"),
+            Self::TokenMissing => ("authenticate", "token_missing"),
+            Self::TokenMisplaced => ("authenticate", "token_misplaced"),
+            Self::TokenRefused(_) => ("authenticate", "token_refused"),
+            Self::AddressNotAllowed => ("authenticate", "address"),
+            Self::Unverifiable(_) => ("authenticate", "unverifiable"),
+            Self::InsufficientScope(_) => ("authorize", "scope"),
+            Self::RateLimited(_) => ("limit", "rate"),
+            Self::BodyTooLarge(_) => ("forward", "body_too_large"),
+            Self::BodyBroken => ("forward", "body_broken"),
+            Self::ClientStalled => ("forward", "client_stalled"),
+            Self::Cut(_) => ("forward", "cut"),
+            Self::Busy => ("forward", "busy"),
+            Self::Internal(_) => ("forward", "internal"),
+            Self::Unreachable(_) => ("forward", "unreachable"),
+            Self::BadAnswer(_) => ("forward", "bad_answer"),
+            Self::AnswerTimeout(_) => ("forward", "answer_timeout"),
+        };
+        Refused { phase, reason }
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -196,7 +226,7 @@ impl GatewayError {
                 headers.insert(RETRY_AFTER, limited.retry_after_seconds.into());
                 limited.allowance.write(&mut headers);
             }
-            Self::Unverifiable(_) => {
+            Self::Unverifiable(_) | Self::Busy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
