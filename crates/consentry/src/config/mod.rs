@@ -34,6 +34,7 @@ mod route;
 pub mod schema;
 mod scope;
 mod secret;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub use environment::{Environment, LOG};
 pub use listen::Listen;
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
+pub use telemetry::{Otlp, Telemetry};
 
 use dialect::Dialects;
 use problem::line_and_column;
@@ -51,6 +53,7 @@ use reader::{Document, Section, Spot};
 pub struct Config {
     pub file: PathBuf,
     pub listen: Listen,
+    pub telemetry: Telemetry,
     pub data_dir: PathBuf,
     /// `sqlite:PATH` with an absolute or resolved path, or `postgres://…`.
     pub database_url: String,
@@ -149,6 +152,7 @@ impl Config {
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
+        let telemetry = telemetry::read(&root.section("telemetry"));
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),
@@ -171,6 +175,7 @@ impl Config {
         Some(Self {
             file: root.document.file.to_owned(),
             listen: listen?,
+            telemetry,
             data_dir,
             database_url: database_url?,
             master_key: master_key?,

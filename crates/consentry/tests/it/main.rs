@@ -22,6 +22,8 @@ mod clients;
 mod durability;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod observed;
+mod overload;
 mod refresh;
 mod revocation;
 mod served;
