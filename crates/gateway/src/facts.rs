@@ -11,7 +11,8 @@ use http::HeaderValue;
 use crate::api::Api;
 use crate::phase::authenticate::Caller;
 
-/// The id of a request, given by the listener in its extensions. The answer and the upstream get it.
+/// The id of a request, given by the listener in its extensions. The answer and the upstream get
+/// it too.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub HeaderValue);
 

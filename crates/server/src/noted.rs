@@ -1,10 +1,12 @@
-//! What a request turned out to be about, for whoever logs and counts it: the listener. Handlers note
-//! it where they learn it; nothing here is a secret.
+//! What a request turned out to be about, for whoever logs and counts it: the listener. Handlers
+//! note it where they learn it; nothing here is a secret.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::MatchedPath;
+use axum::extract::{FromRequestParts, MatchedPath};
 use domain::id::{AppId, GrantId};
+use http::request::Parts;
 
 /// Travels in the extensions of a request; its copies share what was noted.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,14 @@ impl Noted {
 
     pub(crate) fn grant(&self) -> Option<GrantId> {
         self.0.1.get().copied()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Noted {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 

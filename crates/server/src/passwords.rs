@@ -13,8 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// NIST SP 800-63B §5.1.1.2.
 pub const PASSWORD_CHARACTERS_MIN: usize = 8;
-/// Passwords that wait for their turn. Whoever comes later is told to come back: at 30 ms each, more
-/// would wait for longer than people do.
+/// Passwords that wait for their turn. Whoever comes later is told to come back: at 30 ms each,
+/// more would wait for longer than people do.
 const WAITING_MAX: usize = 64;
 
 pub struct Passwords {

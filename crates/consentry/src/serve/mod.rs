@@ -12,6 +12,7 @@ mod instance;
 mod internal;
 mod jobs;
 mod listener;
+mod log_writer;
 pub mod logging;
 mod observe;
 mod running;
@@ -26,7 +27,7 @@ pub use running::{Running, Sockets};
 pub use signal::StopSignal;
 
 pub fn run(arguments: &ConfigArgs, environment: &Environment) -> Result<(), Failure> {
-    logging::start(environment, "info")?;
+    let _log = logging::start(environment, "info")?;
     let config = Config::load(&arguments.config, environment)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");

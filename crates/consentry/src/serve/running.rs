@@ -52,6 +52,38 @@ impl From<BindError> for Failure {
     }
 }
 
+fn accept_public(
+    accepting: &Accepting,
+    listeners: Vec<TcpListener>,
+    site: &Arc<Site>,
+    listen: &Listen,
+) -> Vec<Arc<Connections>> {
+    let accept = |listener| {
+        let (site, proxies) = (Arc::clone(site), listen.trusted_proxies.clone());
+        let places = Connections::new(listen.connections_max, proxies);
+        accepting.spawn(listener, Arc::clone(&places), move |request, peer| {
+            let site = Arc::clone(&site);
+            async move { site.answer(request, peer).await }
+        });
+        places
+    };
+    listeners.into_iter().map(accept).collect()
+}
+
+/// With places of its own: a probe is answered however full the others are.
+fn accept_internal(
+    accepting: &Accepting,
+    listener: TcpListener,
+    internal: Arc<Internal>,
+    listen: &Listen,
+) {
+    let places = Connections::new(INTERNAL_CONNECTIONS_MAX, listen.forward_auth_peers.clone());
+    accepting.spawn(listener, places, move |request, peer| {
+        let internal = Arc::clone(&internal);
+        async move { internal.answer(request, peer).await }
+    });
+}
+
 pub struct Running {
     instance: Instance,
     accepting: Accepting,
@@ -83,7 +115,6 @@ impl Running {
         let listen = &config.listen;
         let tokens = Arc::new(Gate::new("tokens", listen.tokens_in_service));
         let people = Arc::new(Gate::new("pages", listen.pages_in_service));
-        let mut connections = Vec::new();
         let site = Arc::new(Site {
             pages: server::router(instance.provider.clone()),
             gateway: instance.gateway.clone(),
@@ -96,15 +127,7 @@ impl Running {
             people: Arc::clone(&people),
             api_hosts: policy.resources.iter().filter_map(|api| api.host.clone()).collect(),
         });
-        for listener in sockets.public {
-            let site = Arc::clone(&site);
-            let places = Connections::new(listen.connections_max, listen.trusted_proxies.clone());
-            connections.push(Arc::clone(&places));
-            accepting.spawn(listener, places, move |request, peer| {
-                let site = Arc::clone(&site);
-                async move { site.answer(request, peer).await }
-            });
-        }
+        let connections = accept_public(&accepting, sockets.public, &site, listen);
         if let Some(listener) = sockets.internal {
             let metrics = Metrics::of(Watched {
                 provider: instance.provider.clone(),
@@ -121,13 +144,7 @@ impl Running {
                 gateway: instance.gateway.clone(),
                 forward_auth_peers: config.listen.forward_auth_peers.clone(),
             });
-            // Places of their own: a probe is answered however full the others are.
-            let trusted = listen.forward_auth_peers.clone();
-            let places = Connections::new(INTERNAL_CONNECTIONS_MAX, trusted);
-            accepting.spawn(listener, places, move |request, peer| {
-                let internal = Arc::clone(&internal);
-                async move { internal.answer(request, peer).await }
-            });
+            accept_internal(&accepting, listener, internal, listen);
         }
         let socket = control_socket::bind(&config.data_dir).map_err(|error| {
             let path = control_socket::path(&config.data_dir);

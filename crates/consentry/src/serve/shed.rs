@@ -1,5 +1,5 @@
-//! Which requests of the pages' side count together, what a request has sent before it takes a place,
-//! and how one that finds none is sent away.
+//! Which requests of the pages' side count together, what a request has sent before it takes a
+//! place, and how one that finds none is sent away.
 
 use axum::body::{Body, Bytes};
 use domain::policy::Policy;
@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use protocol::params::BYTES_MAX;
+use server::Answered;
 
 /// What apps call, as against what people look at.
 pub(super) fn is_token_endpoint(policy: &Policy, method: &Method, path: &str) -> bool {
@@ -54,6 +55,8 @@ pub(super) fn busy(is_app: bool) -> Response<Body> {
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let cause = Some("too busy".to_owned());
+    response.extensions_mut().insert(Answered { route: None, app: None, grant: None, cause });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -104,9 +104,10 @@ fn assert_told_nowhere(secrets: &Secrets, place: &str, text: &str) {
 
 fn lines_of(site: &Site) -> Vec<Value> {
     let log = fs::read_to_string(site.path("stderr")).unwrap();
-    let lines =
-        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")));
-    lines.collect()
+    // Behind the last end of a line is one that is being written.
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    whole.lines().map(parse).collect()
 }
 
 async fn internal(site: &Site, path: &str) -> String {
@@ -115,17 +116,21 @@ async fn internal(site: &Site, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_request_is_one_line_in_the_log_and_no_secret_is_in_any() {
+async fn x3_every_request_is_one_line_in_the_log_and_no_secret_is_in_any() {
     let upstream = Upstream::start().await;
     let site = Site::new(&upstream.url);
-    let _server = site.serve().await;
+    let mut server = site.serve().await;
     let secrets = live(&site).await;
-    assert_told_nowhere(&secrets, "the log", &fs::read_to_string(site.path("stderr")).unwrap());
     assert_told_nowhere(&secrets, "the metrics", &internal(&site, "/metrics").await);
 
+    // Lines are written beside the requests: the last one is there when the server has ended.
+    server.signal("TERM").await;
+    server.wait().await;
+    assert_told_nowhere(&secrets, "the log", &fs::read_to_string(site.path("stderr")).unwrap());
     let lines = lines_of(&site);
     let requests: Vec<_> =
         lines.iter().filter(|line| line["target"] == "consentry::request").collect();
+    assert!(lines.iter().any(|line| line["message"] == "stopped"));
     let of =
         |route: &str| requests.iter().filter(|line| line["route"] == route).collect::<Vec<_>>();
     let tokens = of("/oauth/token");
@@ -276,7 +281,7 @@ fn spans_of(document: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_trace_goes_through_to_the_upstream_and_to_the_collector_without_secrets() {
+async fn x3_a_trace_goes_through_to_the_upstream_and_to_the_collector_without_secrets() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     let (url, mut bodies) = collector().await;
     let upstream = Upstream::start().await;

@@ -11,7 +11,7 @@ fn one_at_a_time(resource: &mut Resource) {
 }
 
 #[tokio::test]
-async fn calls_for_an_upstream_that_has_too_many_already_are_refused_at_once() {
+async fn calls_for_an_upstream_that_has_too_many_already_are_refused_at_once_g11() {
     let mut upstream = Manual::start().await;
     let world = World::with_resource(upstream.address, one_at_a_time).await;
     let token = world.token("orders.read");
@@ -37,7 +37,7 @@ async fn calls_for_an_upstream_that_has_too_many_already_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_slowly_keeps_nobody_from_the_upstream() {
+async fn a_client_that_sends_slowly_keeps_nobody_from_the_upstream_g11() {
     let world = World::with_resource(Echo::start().await.address, one_at_a_time).await;
     let mut slow = world.connect().await;
     let head = world.head("POST /api/v4/orders/1", "Content-Length: 100\r\n");

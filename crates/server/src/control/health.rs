@@ -1,5 +1,5 @@
-//! Liveness and readiness. Not ready says which part is not and why, for the person who looks at the
-//! probe.
+//! Liveness and readiness. Not ready says which part is not and why, for the person who looks at
+//! the probe.
 
 use axum::Json;
 use axum::extract::State;

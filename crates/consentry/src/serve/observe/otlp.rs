@@ -142,6 +142,7 @@ const STATUS_ERROR: u8 = 2;
 fn spans_of(span: &Span) -> impl Iterator<Item = Value> {
     let Context { trace_id, parent, span: own, upstream_span, .. } = &span.context;
     let (began, ended) = (nanos(span.began_at), nanos(span.began_at) + span.took.as_nanos());
+    let told = span.attributes.iter().map(|(name, value)| (*name, value.as_str()));
     let mut request = json!({
         "traceId": hex(trace_id),
         "spanId": hex(own),
@@ -149,7 +150,7 @@ fn spans_of(span: &Span) -> impl Iterator<Item = Value> {
         "kind": KIND_SERVER,
         "startTimeUnixNano": began.to_string(),
         "endTimeUnixNano": ended.to_string(),
-        "attributes": attributes(span.attributes.iter().map(|(name, value)| (*name, value.as_str()))),
+        "attributes": attributes(told),
         "status": if span.status >= 500 { json!({ "code": STATUS_ERROR }) } else { json!({}) },
     });
     if let (Some(parent), Some(request)) = (parent, request.as_object_mut()) {
