@@ -2,13 +2,18 @@
 //! place, and how one that finds none is sent away.
 
 use axum::body::{Body, Bytes};
+use axum::response::{Html, IntoResponse as _};
 use domain::policy::Policy;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use protocol::error::OAuthError;
 use protocol::params::BYTES_MAX;
 use server::Answered;
+use server::oauth::answer::TokenError;
 
 /// What apps call, as against what people look at.
 pub(super) fn is_token_endpoint(policy: &Policy, method: &Method, path: &str) -> bool {
@@ -39,27 +44,52 @@ pub(super) async fn read_body(mut body: Incoming) -> Option<Body> {
     Some(Body::from(Bytes::from(whole)))
 }
 
-/// RFC 6749 §5.2 has no word for it; RFC 6749 §4.1.2.1 has, for the other endpoint.
-const TO_AN_APP: &str =
-    r#"{"error":"temporarily_unavailable","error_description":"too many requests, try again"}"#;
 const TO_A_PERSON: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
     <title>Too many people at once</title><h1>Too many people at once</h1>\
     <p>More people than we can serve want something right now. Nothing was changed. \
     Wait a few seconds and reload this page.";
 
-/// 503, made without asking anything of what is busy.
+/// 503, made without asking anything of what is busy. Apps get it as the token endpoint says it
+/// when the database is away.
 pub(super) fn busy(is_app: bool) -> Response<Body> {
-    let (content_type, body) = match is_app {
-        true => ("application/json", TO_AN_APP),
-        false => ("text/html; charset=utf-8", TO_A_PERSON),
+    const HEADERS: [(HeaderName, &str); 3] = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let mut response = match is_app {
+        true => TokenError::from(OAuthError::temporarily_unavailable(1)).into_response(),
+        false => {
+            let retry_after = [(RETRY_AFTER, "5")];
+            (StatusCode::SERVICE_UNAVAILABLE, retry_after, Html(TO_A_PERSON)).into_response()
+        }
     };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     let cause = Some("too busy".to_owned());
     response.extensions_mut().insert(Answered { route: None, app: None, grant: None, cause });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(RETRY_AFTER, HeaderValue::from_static(if is_app { "1" } else { "5" }));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+
+    use super::*;
+
+    #[test]
+    fn apps_and_people_are_told_when_to_come_back_in_their_own_words() {
+        let (app, person) = (busy(true), busy(false));
+        for (answer, seconds, content_type) in
+            [(app, "1", "application/json"), (person, "5", "text/html; charset=utf-8")]
+        {
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers()[RETRY_AFTER], seconds);
+            assert_eq!(answer.headers()[CONTENT_TYPE], content_type);
+            assert_eq!(answer.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        }
+        let allows = busy(true).headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert!(allows, "apps in browsers read it too");
+    }
 }

@@ -110,18 +110,13 @@ fn lines_of(site: &Site) -> Vec<Value> {
     whole.lines().map(parse).collect()
 }
 
-async fn internal(site: &Site, path: &str) -> String {
-    let url = format!("http://127.0.0.1:{}{path}", site.internal);
-    Client::new().get(url).send().await.unwrap().text().await.unwrap()
-}
-
 #[tokio::test]
 async fn x3_every_request_is_one_line_in_the_log_and_no_secret_is_in_any() {
     let upstream = Upstream::start().await;
     let site = Site::new(&upstream.url);
     let mut server = site.serve().await;
     let secrets = live(&site).await;
-    assert_told_nowhere(&secrets, "the metrics", &internal(&site, "/metrics").await);
+    assert_told_nowhere(&secrets, "the metrics", &site.internal("/metrics").await);
 
     // Lines are written beside the requests: the last one is there when the server has ended.
     server.signal("TERM").await;
@@ -205,7 +200,7 @@ async fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
     let site = Site::new(&upstream.url);
     let _server = site.serve().await;
     live(&site).await;
-    let page = internal(&site, "/metrics").await;
+    let page = site.internal("/metrics").await;
     let known = samples(&page);
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator");
     let dashboard = fs::read_to_string(format!("{folder}/grafana-dashboard.json")).unwrap();
@@ -228,7 +223,7 @@ async fn requests_are_counted_by_what_they_are_and_never_by_their_path() {
     let site = Site::new(&upstream.url);
     let _server = site.serve().await;
     live(&site).await;
-    let page = internal(&site, "/metrics").await;
+    let page = site.internal("/metrics").await;
     for line in [
         r#"consentry_http_requests_total{endpoint="/oauth/token",method="POST",status="2xx"} 2"#,
         r#"consentry_http_requests_total{endpoint="unmatched",method="GET",status="4xx"} 1"#,

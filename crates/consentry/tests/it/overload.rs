@@ -84,8 +84,7 @@ async fn two_thousand_slow_clients_and_a_silent_upstream_hold_up_nobody_g11() {
     };
     // Far below what any of the slow ones would be waited for.
     timeout(Duration::from_secs(15), served).await.expect("others are served in time");
-    let metrics = format!("http://127.0.0.1:{}/metrics", site.internal);
-    let page = Client::new().get(metrics).send().await.unwrap().text().await.unwrap();
+    let page = site.internal("/metrics").await;
     let open = page.lines().find_map(|line| line.strip_prefix("consentry_connections_open "));
     let open: f64 = open.unwrap().parse().unwrap();
     assert!(open >= SLOW as f64, "only {open} are open");

@@ -161,6 +161,13 @@ impl Site {
         asked.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
+    /// What the internal listener answers.
+    pub async fn internal(&self, path: &str) -> String {
+        let url = format!("http://127.0.0.1:{}{path}", self.internal);
+        let asked = Client::new().get(url).timeout(PATIENCE).send().await;
+        asked.unwrap().text().await.unwrap()
+    }
+
     /// A browser in which `email` is signed in.
     pub async fn signed_in(&self, email: &str) -> Browser {
         let browser = Browser::new(&self.issuer);
