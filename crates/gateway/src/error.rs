@@ -171,14 +171,16 @@ impl GatewayError {
         }
     }
 
-    /// Written once per refused call. Says nothing of the token and nothing of the query.
-    pub(crate) fn log(&self, api: Option<&Resource>, method: &Method, path: &str) {
+    /// Written for calls that fail, with what only the log may know. Says nothing that was sent: a
+    /// path can hold a secret too. The listener's line with the same id says which route it was.
+    pub(crate) fn log(&self, api: Option<&Resource>, request_id: &HeaderValue) {
         let (api, cause) = (api.map_or("", |api| api.name.as_str()), self.cause());
+        let request_id = request_id.to_str().unwrap_or_default();
         match self.source() {
-            Source::Client => tracing::debug!(api, %method, path, %cause, "call refused"),
+            Source::Client => tracing::debug!(request_id, api, %cause, "call refused"),
             source => {
                 let source = source.as_str();
-                tracing::warn!(source, api, %method, path, %cause, "call failed");
+                tracing::warn!(request_id, source, api, %cause, "call failed");
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::authority::Authority;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use protocol::path::Ambiguous;
 
@@ -106,7 +106,9 @@ impl<A: Authority> Gateway<A> {
         let given = parts.extensions.remove::<RequestId>().map(|id| id.0);
         let request_id = given.unwrap_or_else(|| self.new_request_id());
         let mut response = match style.original(&parts, peer) {
-            Ok(original) => self.judge(style, &original, &parts.headers, &mut facts).await,
+            Ok(original) => {
+                self.judge(style, &original, &parts.headers, (&request_id, &mut facts)).await
+            }
             Err(error) => {
                 facts.refused = Some(error.refused());
                 refusal(&error, style, None)
@@ -123,7 +125,7 @@ impl<A: Authority> Gateway<A> {
         style: ForwardAuthStyle,
         original: &Original,
         headers: &HeaderMap,
-        facts: &mut Facts,
+        (request_id, facts): (&HeaderValue, &mut Facts),
     ) -> Response<Body> {
         let Original { method, host, path_and_query, client } = original;
         let (path, query) = match path_and_query.split_once('?') {
@@ -163,7 +165,7 @@ impl<A: Authority> Gateway<A> {
         match judged.await {
             Ok(response) => response,
             Err(error) => {
-                error.log(Some(&api.resource), method, path);
+                error.log(Some(&api.resource), request_id);
                 facts.refused = Some(error.refused());
                 refusal(&error, style, Some(api))
             }

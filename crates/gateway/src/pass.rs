@@ -93,13 +93,12 @@ impl<A: Authority> Gateway<A> {
     /// Answers one call. `client` is who sent it, found through trusted proxies only.
     pub async fn handle(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let given = parts.extensions.remove::<RequestId>().map(|id| id.0);
         let request_id = given.unwrap_or_else(|| self.new_request_id());
         let mut facts = Facts::default();
         let apis = self.0.apis();
         let found = host_of(&parts).map_err(GatewayError::from).and_then(|host| {
-            find_forwarded(&apis, host, uri.path()).ok_or(GatewayError::UnknownRoute)
+            find_forwarded(&apis, host, parts.uri.path()).ok_or(GatewayError::UnknownRoute)
         });
         let origin = parts.headers.get(ORIGIN).cloned();
         let (api, answer) = match found {
@@ -111,7 +110,7 @@ impl<A: Authority> Gateway<A> {
             Err(error) => (None, Err(error)),
         };
         let mut response = answer.unwrap_or_else(|error| {
-            error.log(api.map(|api| &api.resource), &method, uri.path());
+            error.log(api.map(|api| &api.resource), &request_id);
             facts.refused = Some(error.refused());
             error.respond(api.map(Arc::as_ref))
         });

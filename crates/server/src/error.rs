@@ -198,13 +198,12 @@ pub async fn render(State(provider): State<Shared>, mut request: Request, next: 
     let noted = Noted::default();
     request.extensions_mut().insert(noted.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
     let mut cause = response.extensions_mut().remove::<Cause>().map(|cause| cause.0);
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         match &error {
             PageError::Internal(_) | PageError::Unavailable(_) => {
-                tracing::error!(request_id = %id, %method, path, %error, "page failed");
+                tracing::error!(request_id = %id, %error, "page failed");
             }
             _ => cause = Some(error.to_string()),
         }

@@ -55,7 +55,7 @@ impl Internal {
         let headers = request.headers_mut();
         let begun = self.observer.begin(&method, headers, peer.ip(), is_trusted, id);
         let mut answer = self.gateway.forward_auth(request, peer.ip(), peers).await.map(Body::new);
-        self.observer.answered(begun, &mut answer);
+        begun.answered(&mut answer);
         answer
     }
 }

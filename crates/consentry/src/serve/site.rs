@@ -73,7 +73,7 @@ impl Site {
         let method = request.method().clone();
         let begun = self.observer.begin(&method, request.headers_mut(), client, is_trusted, id);
         let mut response = self.route(request, client).await;
-        self.observer.answered(begun, &mut response);
+        begun.answered(&mut response);
         response
     }
 

@@ -239,6 +239,25 @@ async fn requests_are_counted_by_what_they_are_and_never_by_their_path() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_before_the_answer_is_told_too() {
+    let upstream = Upstream::start().await;
+    let site = Site::new(&upstream.url);
+    site.add_user("dev@example.com", Some("developer")).await;
+    site.add_user("alice@example.com", None).await;
+    let _server = site.serve().await;
+    let token = site.alices_token().await;
+    let held = tokio::spawn(site.get("/api/held", &token).send());
+    upstream.came.notified().await;
+    held.abort();
+    until("its line", async || {
+        lines_of(&site).iter().any(|line| line["status"] == 499).then_some(())
+    })
+    .await;
+    let page = site.internal("/metrics").await;
+    assert!(page.contains("consentry_requests_abandoned_total 1\n"), "{page}");
+}
+
+#[tokio::test]
 async fn metrics_can_be_switched_off() {
     let site = Site::on_with("http://127.0.0.1:1", "[telemetry]\nmetrics = false\n");
     let _server = site.serve().await;

@@ -84,6 +84,9 @@ impl Everything {
             took.push((labels, measured(&answers.took)));
         });
         page.counters("consentry_http_requests", "Answers of pages and OAuth endpoints", requests)?;
+        let abandoned = self.watched.observer.abandoned.load(Ordering::Relaxed);
+        let help = "Requests whose client went before the answer";
+        page.counter("consentry_requests_abandoned", help, abandoned)?;
         let help = "Time to the head of the answer";
         page.histograms("consentry_http_request_duration_seconds", help, took)
     }

@@ -43,6 +43,8 @@ pub(super) struct Observer {
     /// One request in so many starts a trace.
     one_in: u32,
     turn: AtomicU32,
+    /// Requests whose client went before the answer.
+    abandoned: AtomicU64,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -64,14 +66,16 @@ struct Refusals {
     phase: std::sync::OnceLock<&'static str>,
 }
 
-/// A request that has begun.
+/// A request that has begun. Dropped before it was answered, its client went.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct Begun<'a> {
+    observer: &'a Observer,
     method: Method,
     client: IpAddr,
     id: HeaderValue,
     began: Instant,
     trace: Option<(Context, Timestamp)>,
+    is_answered: bool,
 }
 
 /// What it turned out to be.
@@ -103,6 +107,7 @@ impl Observer {
             exporter,
             one_in: otlp.map_or(1, |otlp| otlp.one_in),
             turn: AtomicU32::new(0),
+            abandoned: AtomicU64::new(0),
             clock,
             entropy,
         };
@@ -117,7 +122,7 @@ impl Observer {
         client: IpAddr,
         trusted: bool,
         id: HeaderValue,
-    ) -> Begun {
+    ) -> Begun<'_> {
         if !trusted {
             trace::remove(headers);
         }
@@ -127,23 +132,38 @@ impl Observer {
             context.write(headers);
             (context, self.clock.now())
         });
-        Begun { method: method.clone(), client, id, began: Instant::now(), trace }
+        let (method, began) = (method.clone(), Instant::now());
+        Begun { observer: self, method, client, id, began, trace, is_answered: false }
     }
+}
 
+impl Begun<'_> {
     /// The answer's head is ready; what streams behind it is not waited for.
-    pub(super) fn answered(&self, begun: Begun, response: &mut Response<Body>) {
-        let took = begun.began.elapsed();
-        response.headers_mut().entry(REQUEST_ID).or_insert_with(|| begun.id.clone());
+    pub(super) fn answered(mut self, response: &mut Response<Body>) {
+        self.is_answered = true;
+        let (observer, took) = (self.observer, self.began.elapsed());
+        response.headers_mut().entry(REQUEST_ID).or_insert_with(|| self.id.clone());
         let summary = Summary::take(response);
         let status = response.status().as_u16();
-        if let Some(counts) = &self.counts {
-            counts.count(&summary, &begun.method, status, took);
+        if let Some(counts) = &observer.counts {
+            counts.count(&summary, &self.method, status, took);
         }
-        summary.log(&begun, status, took);
-        if let (Some(exporter), Some((context, began_at))) = (&self.exporter, begun.trace)
+        summary.log(&self, status, took);
+        if let (Some(exporter), Some((context, began_at))) = (&observer.exporter, self.trace)
             && context.sampled
         {
-            exporter.export(summary.span(context, began_at, &begun, status, took));
+            exporter.export(summary.span(context, began_at, &self, status, took));
+        }
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.observer.abandoned.fetch_add(1, Ordering::Relaxed);
+            let cause = Some("the client went before the answer".to_owned());
+            // As nginx writes it; nobody gets it.
+            Summary { cause, ..Summary::default() }.log(self, 499, self.began.elapsed());
         }
     }
 }
@@ -200,7 +220,7 @@ impl Summary {
         Self { route, app, grant, cause, ..Self::default() }
     }
 
-    fn log(&self, begun: &Begun, status: u16, took: Duration) {
+    fn log(&self, begun: &Begun<'_>, status: u16, took: Duration) {
         if !tracing::enabled!(target: "consentry::request", Level::INFO) {
             return;
         }
@@ -225,7 +245,7 @@ impl Summary {
         &self,
         context: Context,
         began_at: Timestamp,
-        begun: &Begun,
+        begun: &Begun<'_>,
         status: u16,
         took: Duration,
     ) -> Span {
