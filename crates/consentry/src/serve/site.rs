@@ -140,7 +140,8 @@ impl Site {
         match timeout(ANSWER_TIMEOUT, self.pages.clone().oneshot(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
-            Err(_) => busy(is_app),
+            // Nobody knows how far it came: it is not told that nothing was changed.
+            Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long"),
         }
     }
 }
