@@ -162,6 +162,9 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Bytes of a request body.
     pub body_max: u64,
+    /// Calls that wait for it at once; more are refused, so that a slow upstream holds up nobody
+    /// else's.
+    pub in_service_max: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::path::NormalPath;
+use tokio::sync::Semaphore;
 
 use crate::cors::Cors;
 use crate::identity::Identities;
@@ -56,6 +57,8 @@ pub(crate) struct Target {
     base: String,
     pub(crate) host: HeaderValue,
     pub(crate) client: HttpClient,
+    /// For the calls that wait for it.
+    pub(crate) places: Arc<Semaphore>,
 }
 
 impl Apis {
@@ -138,13 +141,25 @@ impl Target {
             }
             _ => new_client(declared),
         };
+        let places = match old {
+            Some(old) if old.declared.in_service_max == declared.in_service_max => {
+                Arc::clone(&old.places)
+            }
+            _ => Arc::new(Semaphore::new(declared.in_service_max)),
+        };
         Some(Self {
+            places,
             host: HeaderValue::from_str(authority.as_str()).ok()?,
             base: url.path().trim_end_matches('/').to_owned(),
             declared: declared.clone(),
             authority,
             client,
         })
+    }
+
+    /// Calls that wait for it.
+    pub(crate) fn in_service(&self) -> usize {
+        self.declared.in_service_max.saturating_sub(self.places.available_permits())
     }
 
     /// The address of exactly the path that was matched. A path in the upstream URL takes the place

@@ -11,6 +11,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::facts::Open;
 use crate::headers;
 use crate::watch::Cut;
 
@@ -46,7 +47,12 @@ impl Body {
         Self(Kind::Text(text.into()))
     }
 
-    pub(crate) fn upstream(body: Incoming, idle_max: Duration, watch: Option<Watch>) -> Self {
+    pub(crate) fn upstream(
+        body: Incoming,
+        idle_max: Duration,
+        watch: Option<Watch>,
+        open: Open,
+    ) -> Self {
         if http_body::Body::is_end_stream(&body) {
             return Self::empty();
         }
@@ -57,6 +63,7 @@ impl Body {
             started: now,
             last: now,
             timer: None,
+            _open: open,
             watch: watch.map_or(WatchState::Off, WatchState::Ready),
         })))
     }
@@ -72,6 +79,7 @@ struct Download {
     last: Instant,
     /// Made at the first wait: a body that is there at once needs none.
     timer: Option<Pin<Box<Sleep>>>,
+    _open: Open,
     watch: WatchState,
 }
 

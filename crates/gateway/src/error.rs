@@ -15,6 +15,7 @@ use protocol::scope::ScopeSet;
 
 use crate::api::Api;
 use crate::body::Body;
+use crate::facts::Refused;
 use crate::phase::limit::Limited;
 use crate::target::TargetError;
 use crate::watch::Cut;
@@ -73,6 +74,8 @@ pub(crate) enum GatewayError {
 
     #[error("the access cannot be verified right now, try again")]
     Unverifiable(#[from] Unverifiable),
+    #[error("too many calls wait for this API, try again")]
+    Busy,
     #[error("the gateway could not handle this call")]
     Internal(&'static str),
 
@@ -114,11 +117,38 @@ impl GatewayError {
             Self::ClientStalled => RefusalKind::RequestTimeout,
             Self::Cut(Cut::Ended) => RefusalKind::InvalidToken,
             Self::Cut(Cut::Unverifiable | Cut::ShuttingDown) => RefusalKind::Unavailable,
-            Self::Unverifiable(_) => RefusalKind::Unavailable,
+            Self::Unverifiable(_) | Self::Busy => RefusalKind::Unavailable,
             Self::Internal(_) => RefusalKind::Internal,
             Self::Unreachable(_) | Self::BadAnswer(_) => RefusalKind::UpstreamUnavailable,
             Self::AnswerTimeout(_) => RefusalKind::UpstreamTimeout,
         }
+    }
+
+    /// For counting: few words, and none that a caller can choose.
+    pub(crate) fn refused(&self) -> Refused {
+        let (phase, reason) = match self {
+            Self::Target(_) => ("match", "host"),
+            Self::AmbiguousPath(_) => ("match", "path"),
+            Self::UnknownRoute => ("match", "unknown_route"),
+            Self::MethodNotAllowed(_) => ("match", "method"),
+            Self::TokenMissing => ("authenticate", "token_missing"),
+            Self::TokenMisplaced => ("authenticate", "token_misplaced"),
+            Self::TokenRefused(_) => ("authenticate", "token_refused"),
+            Self::AddressNotAllowed => ("authenticate", "address"),
+            Self::Unverifiable(_) => ("authenticate", "unverifiable"),
+            Self::InsufficientScope(_) => ("authorize", "scope"),
+            Self::RateLimited(_) => ("limit", "rate"),
+            Self::BodyTooLarge(_) => ("forward", "body_too_large"),
+            Self::BodyBroken => ("forward", "body_broken"),
+            Self::ClientStalled => ("forward", "client_stalled"),
+            Self::Cut(_) => ("forward", "cut"),
+            Self::Busy => ("forward", "busy"),
+            Self::Internal(_) => ("forward", "internal"),
+            Self::Unreachable(_) => ("forward", "unreachable"),
+            Self::BadAnswer(_) => ("forward", "bad_answer"),
+            Self::AnswerTimeout(_) => ("forward", "answer_timeout"),
+        };
+        Refused { phase, reason }
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -141,14 +171,16 @@ impl GatewayError {
         }
     }
 
-    /// Written once per refused call. Says nothing of the token and nothing of the query.
-    pub(crate) fn log(&self, api: Option<&Resource>, method: &Method, path: &str) {
+    /// Written for calls that fail, with what only the log may know. Says nothing that was sent: a
+    /// path can hold a secret too. The listener's line with the same id says which route it was.
+    pub(crate) fn log(&self, api: Option<&Resource>, request_id: &HeaderValue) {
         let (api, cause) = (api.map_or("", |api| api.name.as_str()), self.cause());
+        let request_id = request_id.to_str().unwrap_or_default();
         match self.source() {
-            Source::Client => tracing::debug!(api, %method, path, %cause, "call refused"),
+            Source::Client => tracing::debug!(request_id, api, %cause, "call refused"),
             source => {
                 let source = source.as_str();
-                tracing::warn!(source, api, %method, path, %cause, "call failed");
+                tracing::warn!(request_id, source, api, %cause, "call failed");
             }
         }
     }
@@ -196,7 +228,7 @@ impl GatewayError {
                 headers.insert(RETRY_AFTER, limited.retry_after_seconds.into());
                 limited.allowance.write(&mut headers);
             }
-            Self::Unverifiable(_) => {
+            Self::Unverifiable(_) | Self::Busy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

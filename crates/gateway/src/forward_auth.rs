@@ -3,15 +3,17 @@
 //! read. Meant for an internal listener and trusted peers only (attack G8).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::authority::Authority;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use protocol::path::Ambiguous;
 
 use crate::body::Body;
 use crate::error::GatewayError;
+use crate::facts::{Facts, RequestId};
 use crate::headers::REQUEST_ID;
 use crate::identity;
 use crate::pass::Gateway;
@@ -96,16 +98,24 @@ impl<A: Authority> Gateway<A> {
             tracing::warn!(%peer, "forward-auth was asked by a peer that is not trusted");
             return status_only(StatusCode::FORBIDDEN);
         }
-        let (parts, _) = request.into_parts();
+        let (mut parts, _) = request.into_parts();
+        let mut facts = Facts::default();
         let Some(style) = ForwardAuthStyle::of_path(parts.uri.path()) else {
             return status_only(StatusCode::NOT_FOUND);
         };
-        let request_id = self.0.request_id();
+        let given = parts.extensions.remove::<RequestId>().map(|id| id.0);
+        let request_id = given.unwrap_or_else(|| self.new_request_id());
         let mut response = match style.original(&parts, peer) {
-            Ok(original) => self.judge(style, &original, &parts.headers).await,
-            Err(error) => refusal(&error, style, None),
+            Ok(original) => {
+                self.judge(style, &original, &parts.headers, (&request_id, &mut facts)).await
+            }
+            Err(error) => {
+                facts.refused = Some(error.refused());
+                refusal(&error, style, None)
+            }
         };
         response.headers_mut().insert(REQUEST_ID, request_id);
+        response.extensions_mut().insert(facts);
         response
     }
 
@@ -115,6 +125,7 @@ impl<A: Authority> Gateway<A> {
         style: ForwardAuthStyle,
         original: &Original,
         headers: &HeaderMap,
+        (request_id, facts): (&HeaderValue, &mut Facts),
     ) -> Response<Body> {
         let Original { method, host, path_and_query, client } = original;
         let (path, query) = match path_and_query.split_once('?') {
@@ -123,16 +134,20 @@ impl<A: Authority> Gateway<A> {
         };
         let apis = self.0.apis();
         let Some(api) = apis.find(host, path) else {
+            facts.refused = Some(GatewayError::UnknownRoute.refused());
             return refusal(&GatewayError::UnknownRoute, style, None);
         };
+        facts.api = Some(Arc::clone(api));
         let judged = async {
             let matched = match_route(api, method, path)?;
             // The proxy forwards what it got, not what was matched: only what is the same passes.
             if matched.path.as_str() != path {
                 return Err(GatewayError::AmbiguousPath(Ambiguous::Character));
             }
+            facts.route = Some((matched.route.family.clone(), matched.route.pattern.clone()));
             let caller = authenticate(&self.0, &matched, headers, query, *client).await?;
             let caller = caller.as_ref();
+            facts.set_caller(caller);
             let mut response = status_only(StatusCode::NO_CONTENT);
             let admitted = self.0.admit(&matched, caller).and_then(|allowance| {
                 allowance.write(response.headers_mut());
@@ -147,10 +162,14 @@ impl<A: Authority> Gateway<A> {
             account(&self.0, matched.route, caller, *client, status);
             admitted.map(|()| response)
         };
-        judged.await.unwrap_or_else(|error| {
-            error.log(Some(&api.resource), method, path);
-            refusal(&error, style, Some(api))
-        })
+        match judged.await {
+            Ok(response) => response,
+            Err(error) => {
+                error.log(Some(&api.resource), request_id);
+                facts.refused = Some(error.refused());
+                refusal(&error, style, Some(api))
+            }
+        }
     }
 }
 

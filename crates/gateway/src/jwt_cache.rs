@@ -2,6 +2,7 @@
 //! memory, and only as long as the keys are the same; the rows behind them are asked at each call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use domain::access::{AccessRefusal, open_access_token};
@@ -14,7 +15,11 @@ use quick_cache::sync::Cache;
 /// About 4 MB when full.
 const JWTS_MAX: usize = 10_000;
 
-pub(crate) struct JwtCache(Cache<[u8; SHA256_OUTPUT_LEN], Verified>);
+pub(crate) struct JwtCache {
+    verified: Cache<[u8; SHA256_OUTPUT_LEN], Verified>,
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+}
 
 #[derive(Clone)]
 struct Verified {
@@ -25,7 +30,8 @@ struct Verified {
 
 impl Default for JwtCache {
     fn default() -> Self {
-        Self(Cache::new(JWTS_MAX))
+        let (hits, misses) = Default::default();
+        Self { verified: Cache::new(JWTS_MAX), hits, misses }
     }
 }
 
@@ -44,18 +50,24 @@ impl JwtCache {
         let Ok(hash) = <[u8; SHA256_OUTPUT_LEN]>::try_from(hash.as_ref()) else {
             return open_access_token(keyring, text, now).map(Arc::new);
         };
-        if let Some(known) = self.0.get(&hash)
+        if let Some(known) = self.verified.get(&hash)
             && Arc::ptr_eq(&known.keyring, keyring)
         {
             if now < known.token.expires_at {
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(known.token);
             }
-            self.0.remove(&hash);
+            self.verified.remove(&hash);
             return Err(AccessRefusal::Expired);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let token = Arc::new(open_access_token(keyring, text, now)?);
         let keyring = Arc::clone(keyring);
-        self.0.insert(hash, Verified { token: Arc::clone(&token), keyring });
+        self.verified.insert(hash, Verified { token: Arc::clone(&token), keyring });
         Ok(token)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.verified.len()
     }
 }

@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod cors;
 mod error;
+mod facts;
 mod forward_auth;
 mod framing;
 mod headers;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use body::{Body, BodyError};
 pub use connection::{ConnectionLimits, serve_connection};
+pub use facts::{ApiStats, Facts, GatewayStats, Refused, RequestId};
 pub use forward_auth::ForwardAuthStyle;
 pub use pass::Gateway;
 pub use target::{TargetError, host_of, without_port};

@@ -1,6 +1,7 @@
 //! The gateway, and the way of a call through it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -19,6 +20,7 @@ use crate::api::{Api, Apis, METADATA_PATH};
 use crate::body::Body;
 use crate::cors;
 use crate::error::GatewayError;
+use crate::facts::{ApiStats, Facts, GatewayStats, RequestId};
 use crate::headers::REQUEST_ID;
 use crate::jwt_cache::JwtCache;
 use crate::phase::account::account;
@@ -43,6 +45,7 @@ pub(crate) struct Inner<A> {
     /// Cancelled: no call is watched any more, every open stream ends.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tunnels: TaskTracker,
+    pub(crate) streams: Arc<AtomicUsize>,
 }
 
 impl<A> Clone for Gateway<A> {
@@ -70,6 +73,7 @@ impl<A: Authority> Gateway<A> {
             jwts: JwtCache::default(),
             shutdown: CancellationToken::new(),
             tunnels: TaskTracker::new(),
+            streams: Arc::default(),
         }))
     }
 
@@ -88,23 +92,30 @@ impl<A: Authority> Gateway<A> {
 
     /// Answers one call. `client` is who sent it, found through trusted proxies only.
     pub async fn handle(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let request_id = self.0.request_id();
+        let (mut parts, body) = request.into_parts();
+        let given = parts.extensions.remove::<RequestId>().map(|id| id.0);
+        let request_id = given.unwrap_or_else(|| self.new_request_id());
+        let mut facts = Facts::default();
         let apis = self.0.apis();
         let found = host_of(&parts).map_err(GatewayError::from).and_then(|host| {
-            find_forwarded(&apis, host, uri.path()).ok_or(GatewayError::UnknownRoute)
+            find_forwarded(&apis, host, parts.uri.path()).ok_or(GatewayError::UnknownRoute)
         });
         let origin = parts.headers.get(ORIGIN).cloned();
         let (api, answer) = match found {
-            Ok(api) => (Some(api), self.pass(api, parts, body, client, &request_id).await),
+            Ok(api) => {
+                facts.api = Some(Arc::clone(api));
+                let call = Arriving { parts, body, client, request_id: &request_id };
+                (Some(api), self.pass(api, call, &mut facts).await)
+            }
             Err(error) => (None, Err(error)),
         };
         let mut response = answer.unwrap_or_else(|error| {
-            error.log(api.map(|api| &api.resource), &method, uri.path());
+            error.log(api.map(|api| &api.resource), &request_id);
+            facts.refused = Some(error.refused());
             error.respond(api.map(Arc::as_ref))
         });
         response.headers_mut().insert(REQUEST_ID, request_id);
+        response.extensions_mut().insert(facts);
         // Refusals too: a browser shows a page nothing of an answer without.
         if let Some(cors) = api.and_then(|api| api.cors.as_ref()) {
             cors.write(origin.as_ref(), response.headers_mut());
@@ -116,10 +127,8 @@ impl<A: Authority> Gateway<A> {
     async fn pass(
         &self,
         api: &Arc<Api>,
-        parts: Parts,
-        body: Incoming,
-        client: IpAddr,
-        request_id: &HeaderValue,
+        Arriving { parts, body, client, request_id }: Arriving<'_>,
+        facts: &mut Facts,
     ) -> Result<Response<Body>, GatewayError> {
         let gateway = &self.0;
         let (headers, query) = (&parts.headers, parts.uri.query());
@@ -130,10 +139,12 @@ impl<A: Authority> Gateway<A> {
             return Ok(cors.preflight(&methods_of(api, parts.uri.path())?));
         }
         let matched = match_route(api, &parts.method, parts.uri.path())?;
+        facts.route = Some((matched.route.family.clone(), matched.route.pattern.clone()));
         let caller = authenticate(gateway, &matched, headers, query, client).await?;
+        facts.set_caller(caller.as_ref());
         let (caller, route) = (caller.as_ref(), matched.route);
         let call = Call { matched, caller, client, request_id };
-        let answer = self.admit(call, parts, body).await;
+        let answer = self.admit(call, parts, body, facts).await;
         let status = match &answer {
             Ok(response) => response.status(),
             Err(error) => api.resource.envelope.status(error.kind()),
@@ -147,9 +158,11 @@ impl<A: Authority> Gateway<A> {
         call: Call<'_>,
         parts: Parts,
         body: Incoming,
+        facts: &mut Facts,
     ) -> Result<Response<Body>, GatewayError> {
         let allowance = self.0.admit(&call.matched, call.caller)?;
-        let mut response = forward(&self.0, call, parts, body).await?;
+        let (mut response, took) = forward(&self.0, call, parts, body).await?;
+        facts.upstream = Some(took);
         allowance.write(response.headers_mut());
         Ok(response)
     }
@@ -159,6 +172,32 @@ impl<A: Authority> Gateway<A> {
         self.0.apis().iter().for_each(|api| api.limits.sweep());
     }
 
+    /// What there is to measure.
+    pub fn stats(&self) -> GatewayStats {
+        let (gateway, apis) = (&self.0, self.0.apis());
+        let api = |api: &Arc<Api>| {
+            let upstream = api.upstream.as_ref()?;
+            Some(ApiStats {
+                name: api.resource.name.clone(),
+                in_service: upstream.in_service(),
+                in_service_max: upstream.declared.in_service_max,
+            })
+        };
+        GatewayStats {
+            tunnels: gateway.tunnels.len(),
+            streams: gateway.streams.load(Ordering::Relaxed),
+            jwts: gateway.jwts.len(),
+            jwt_hits: gateway.jwts.hits.load(Ordering::Relaxed),
+            jwt_misses: gateway.jwts.misses.load(Ordering::Relaxed),
+            apis: apis.iter().filter_map(api).collect(),
+        }
+    }
+
+    /// 16 random hex digits: enough to find one request in the logs of a day.
+    pub fn new_request_id(&self) -> HeaderValue {
+        self.0.request_id()
+    }
+
     /// Ends every stream and tunnel that is still open, and waits for the tunnels. Run it when
     /// draining takes too long.
     pub async fn close_streams(&self) {
@@ -166,6 +205,14 @@ impl<A: Authority> Gateway<A> {
         self.0.tunnels.close();
         self.0.tunnels.wait().await;
     }
+}
+
+/// A call as it came in.
+struct Arriving<'a> {
+    parts: Parts,
+    body: Incoming,
+    client: IpAddr,
+    request_id: &'a HeaderValue,
 }
 
 impl<A: Authority> Inner<A> {
@@ -203,8 +250,7 @@ impl<A> Inner<A> {
         apis
     }
 
-    /// 16 random hex digits: enough to find one call in the logs of a day.
-    pub(crate) fn request_id(&self) -> HeaderValue {
+    fn request_id(&self) -> HeaderValue {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let random = u64::from_be_bytes(random_bytes(self.entropy.as_ref()));
         let digit = |at: u32| HEX.get((random >> (4 * at) & 0xf) as usize).copied();

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
@@ -12,9 +12,13 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use store::DbError;
 
 use crate::form::FormError;
+use crate::noted::{Answered, Cause, Noted};
 use crate::pages::views::{ErrorPage, Layout};
 use crate::pages::words;
 use crate::provider::Shared;
+
+/// After how long a page that could not be made may be asked for again.
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PageError {
@@ -42,6 +46,9 @@ pub enum PageError {
     Conflict(Cow<'static, str>),
     #[error("too many attempts")]
     Throttled { wait: Duration },
+    /// More wants to be done than can be. Worth trying again soon.
+    #[error("too busy")]
+    Busy,
     /// The database cannot be reached or is full. Worth trying again.
     #[error("unavailable: {0}")]
     Unavailable(String),
@@ -82,7 +89,7 @@ impl PageError {
             }
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -127,6 +134,11 @@ impl PageError {
                 "Too many attempts",
                 "To protect the account, we stopped looking at attempts for a while.".into(),
                 format!("Wait {} and try again.", duration_words(*wait)),
+            ),
+            Self::Busy => plain(
+                "Too many people at once",
+                "More people than we can serve want the same right now. Nothing was changed.",
+                "Wait a few seconds and try again.",
             ),
             Self::Unavailable(_) => plain(
                 "We cannot do this right now",
@@ -177,24 +189,31 @@ pub fn form_query(pairs: &[(&str, &str)]) -> String {
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// Log and render the [`PageError`] of a response, and give every request an id.
+/// Render the [`PageError`] of a response, give every request an id, and tell the listener what the
+/// request was: it logs each once. Failures of ours are logged here too, with all there is to know.
 pub async fn render(State(provider): State<Shared>, mut request: Request, next: Next) -> Response {
-    let id = domain::entropy::random_alphanumeric(&*provider.entropy, 12);
+    let given = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let id = given.unwrap_or_else(|| domain::entropy::random_alphanumeric(&*provider.entropy, 12));
     request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let noted = Noted::default();
+    request.extensions_mut().insert(noted.clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
+    let mut cause = response.extensions_mut().remove::<Cause>().map(|cause| cause.0);
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         match &error {
             PageError::Internal(_) | PageError::Unavailable(_) => {
-                tracing::error!(request_id = %id, %method, path, %error, "page failed");
+                tracing::error!(request_id = %id, %error, "page failed");
             }
-            _ => tracing::info!(request_id = %id, %method, path, %error, "page refused"),
+            _ => cause = Some(error.to_string()),
         }
         response = error_page(&provider, &error, &id);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    let (app, grant) = (noted.app(), noted.grant());
+    response.extensions_mut().insert(Answered { route, app, grant, cause });
     response
 }
 
@@ -211,10 +230,13 @@ fn error_page(provider: &Shared, error: &PageError, request_id: &str) -> Respons
         request_id: request_id.to_owned(),
     };
     let mut response = crate::view::page_with_status(provider, error.status(), &view);
-    if let PageError::Throttled { wait } = error
-        && let Ok(value) = HeaderValue::from_str(&wait.as_secs().max(1).to_string())
-    {
-        response.headers_mut().insert(RETRY_AFTER, value);
+    let seconds = match error {
+        PageError::Throttled { wait } => Some(wait.as_secs().max(1)),
+        PageError::Busy | PageError::Unavailable(_) => Some(RETRY_AFTER_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }

@@ -15,6 +15,7 @@ pub mod flash;
 pub mod foreign_hash;
 pub mod form;
 pub mod headers;
+pub mod noted;
 pub mod oauth;
 pub mod pages;
 pub mod passwords;
@@ -26,5 +27,7 @@ pub mod view;
 mod routes;
 
 pub use address::ClientAddress;
+pub use error::RequestId;
+pub use noted::{Answered, Noted};
 pub use provider::{Provider, Shared};
 pub use routes::{control_router, health_router, router};

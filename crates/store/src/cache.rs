@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quick_cache::Equivalent;
 
+use crate::stats::CacheStats;
+
 /// Few enough to be cheap, many enough that two cores seldom meet in one.
 const SHARDS: usize = 32;
 
@@ -18,6 +20,9 @@ pub(crate) struct Cache<K, V> {
 struct Shard<K, V> {
     epoch: u64,
     rows: quick_cache::unsync::Cache<K, V>,
+    /// Counted under the lock that is held anyway.
+    hits: u64,
+    misses: u64,
 }
 
 /// Leave to put in what is read from now on.
@@ -29,7 +34,12 @@ pub(crate) struct Ticket {
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     pub(crate) fn new(rows_max: usize) -> Self {
         let per_shard = rows_max.div_ceil(SHARDS);
-        let shard = |_| Shard { epoch: 0, rows: quick_cache::unsync::Cache::new(per_shard) };
+        let shard = |_| Shard {
+            epoch: 0,
+            rows: quick_cache::unsync::Cache::new(per_shard),
+            hits: 0,
+            misses: 0,
+        };
         Self {
             shards: (0..SHARDS).map(shard).map(Mutex::new).collect(),
             hasher: RandomState::new(),
@@ -40,7 +50,24 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.shard(key)?.rows.get(key).cloned()
+        let mut shard = self.shard(key)?;
+        let found = shard.rows.get(key).cloned();
+        match found {
+            Some(_) => shard.hits = shard.hits.wrapping_add(1),
+            None => shard.misses = shard.misses.wrapping_add(1),
+        }
+        found
+    }
+
+    pub(crate) fn stats(&self, name: &'static str) -> CacheStats {
+        let mut stats = CacheStats { name, rows: 0, hits: 0, misses: 0 };
+        for shard in &self.shards {
+            let shard = lock(shard);
+            stats.rows += shard.rows.len();
+            stats.hits = stats.hits.wrapping_add(shard.hits);
+            stats.misses = stats.misses.wrapping_add(shard.misses);
+        }
+        stats
     }
 
     /// Call it before reading the row.
@@ -111,6 +138,16 @@ mod tests {
         for (key, ticket) in tickets {
             assert!(!cache.insert(ticket, key, key), "{key}");
         }
+    }
+
+    #[test]
+    fn hits_and_misses_are_counted() {
+        let cache = Cache::new(100);
+        assert_eq!(cache.find(&1), None);
+        cache.insert(cache.ticket(&1), 1, ());
+        assert_eq!((cache.find(&1), cache.find(&1)), (Some(()), Some(())));
+        let stats = cache.stats("rows");
+        assert_eq!((stats.rows, stats.hits, stats.misses), (1, 2, 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::sqlite::{Answer, Job, poll_once, run_ready};
+use crate::stats::{PoolStats, WriterStats};
 use crate::tx::TxKind;
 use crate::{DbError, Tx, postgres, sqlite};
 
@@ -117,7 +118,7 @@ impl Db {
             Engine::Sqlite(engine) => {
                 let (answer, answered) = oneshot::channel();
                 let job = Closure { closure, kind, result: None, answer };
-                engine.writer.submit(Box::new(job)).await?;
+                engine.writer.submit(Box::new(job))?;
                 answered.await.map_err(|_| DbError::bug("the writer gave no answer"))?
             }
             Engine::Postgres(engine) => {
@@ -187,6 +188,20 @@ impl Db {
         match &*self.engine {
             Engine::Sqlite(engine) => engine.writer.queued(),
             Engine::Postgres(_) => 0,
+        }
+    }
+
+    pub(crate) fn writer_stats(&self) -> Option<WriterStats> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => Some(engine.writer.stats()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    pub(crate) fn pool_stats(&self) -> Option<PoolStats> {
+        match &*self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(engine) => Some(engine.pool_stats()),
         }
     }
 

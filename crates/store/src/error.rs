@@ -7,6 +7,9 @@ pub enum DbError {
     /// It cannot be reached, or does not answer in time. Nothing was changed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// More is asked than it can do. Nothing was changed.
+    #[error("the database has too much to do: {0}")]
+    Busy(String),
     /// The write that met it was rolled back.
     #[error("the disk of the database is full; free some space, nothing else is needed: {0}")]
     DiskFull(String),
@@ -42,7 +45,11 @@ impl DbError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::DiskFull(_) | Self::Conflict(_) | Self::OutcomeUnknown(_)
+            Self::Unavailable(_)
+                | Self::Busy(_)
+                | Self::DiskFull(_)
+                | Self::Conflict(_)
+                | Self::OutcomeUnknown(_)
         )
     }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
 use crate::live::{Client, CodeRows, Live, Tuning};
+use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
@@ -232,6 +233,25 @@ impl Store {
         idle_expires_at: Timestamp,
     ) -> Result<bool, DbError> {
         self.shared.live.rotate(grant, to, idle_expires_at).await
+    }
+
+    /// Whether this machine's clock agrees with the database's, and if not, what to do.
+    pub fn clock_agrees(&self) -> Result<(), DbError> {
+        self.shared.live.cluster.as_ref().map_or(Ok(()), |cluster| cluster.check_clock())
+    }
+
+    /// What there is to measure.
+    pub fn stats(&self) -> Stats {
+        let live = &self.shared.live;
+        Stats {
+            commits: self.db.commits(),
+            writer: self.db.writer_stats(),
+            pool: self.db.pool_stats(),
+            caches: live.cache_stats(),
+            lease: live.lease_stats(),
+            usage_batch: lock(&self.shared.usage).len(),
+            watched_calls: live.watched_calls(),
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Cluster {
     wake: Notify,
     /// Where this node stands, as others see it.
     standing: RwLock<Node>,
+    /// As measured last, also when it is too much to go on.
+    clock_skew_ms: AtomicI64,
 }
 
 impl Cluster {
@@ -45,7 +48,8 @@ impl Cluster {
         let lease_ms = i64::try_from(tuning.lease.as_millis()).unwrap_or(i64::MAX);
         let id = node_id.clone();
         let standing = Node { id, position: 0, renewals: 0, lease_ms, clock_skew_ms: 0 };
-        Self { node_id, db, tuning, wake: Notify::new(), standing: RwLock::new(standing) }
+        let (standing, clock_skew_ms) = (RwLock::new(standing), AtomicI64::new(0));
+        Self { node_id, db, tuning, wake: Notify::new(), standing, clock_skew_ms }
     }
 
     /// Wait until every other node has acknowledged `position`, or can no longer accept tokens
@@ -131,6 +135,7 @@ impl Cluster {
         }
         node.renewals = node.renewals.saturating_add(1);
         node.clock_skew_ms = self.measure_skew(&*live.clock).await?;
+        self.clock_skew_ms.store(node.clock_skew_ms, Ordering::Relaxed);
         self.check_skew(node.clock_skew_ms)?;
         let acknowledged = node.clone();
         let renew = async move |tx: &mut Tx<'_>| nodes::renew(tx, &acknowledged).await;
@@ -171,6 +176,19 @@ impl Cluster {
         let after = clock.now().as_millis();
         let ours = before.saturating_add(after.saturating_sub(before) / 2);
         Ok(ours.saturating_sub(theirs))
+    }
+
+    pub(crate) fn lease(&self) -> Duration {
+        self.tuning.lease
+    }
+
+    pub(crate) fn clock_skew_ms(&self) -> i64 {
+        self.clock_skew_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether this machine's clock is close enough to the database's.
+    pub(crate) fn check_clock(&self) -> Result<(), DbError> {
+        self.check_skew(self.clock_skew_ms())
     }
 
     fn check_skew(&self, skew_ms: i64) -> Result<(), DbError> {

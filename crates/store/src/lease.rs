@@ -67,6 +67,12 @@ impl Lease {
         Duration::from_nanos(until.saturating_sub(now))
     }
 
+    /// Since `lease` before its end, the moment for which it was renewed.
+    pub(crate) fn age(&self, lease: Duration) -> Duration {
+        let until = Duration::from_nanos(self.valid_until.load(Ordering::SeqCst));
+        (self.base.elapsed() + lease).saturating_sub(until)
+    }
+
     pub(crate) fn check(&self) -> Result<(), Unverifiable> {
         if self.is_valid() {
             return Ok(());

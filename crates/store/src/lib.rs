@@ -12,6 +12,7 @@ mod live;
 mod migrate;
 mod postgres;
 mod sqlite;
+mod stats;
 mod tx;
 mod value;
 
@@ -38,5 +39,6 @@ pub use error::DbError;
 pub use facade::{Store, StoreConfig};
 pub use live::{Client, CodeRows, Tuning};
 pub use sqlite::lock_exclusively;
+pub use stats::{BATCH_BOUNDS, CacheStats, LeaseStats, PoolStats, Stats, WriterStats};
 pub use tx::Tx;
 pub use value::{Column, FromColumn, Row, Value};

@@ -21,6 +21,7 @@ use crate::cache::Cache;
 use crate::db::CommitObserver;
 use crate::feed::Cluster;
 use crate::lease::Lease;
+use crate::stats::{CacheStats, LeaseStats};
 use crate::{Db, DbError, apps, consents, grants, revoked_tokens, users};
 
 mod known;
@@ -257,6 +258,35 @@ impl Live {
         self.caches.service_grants.forget_all();
         self.keys_changed.notify_one();
         self.tell(Event::Doubt);
+    }
+
+    pub(crate) fn cache_stats(&self) -> Vec<CacheStats> {
+        let Caches { grants, consents, apps, users, revoked, client_ids, secrets, service_grants } =
+            &self.caches;
+        vec![
+            grants.stats("grants"),
+            consents.stats("consents"),
+            apps.stats("apps"),
+            users.stats("users"),
+            revoked.stats("revoked_tokens"),
+            client_ids.stats("client_ids"),
+            secrets.stats("client_secrets"),
+            service_grants.stats("service_grants"),
+        ]
+    }
+
+    pub(crate) fn lease_stats(&self) -> LeaseStats {
+        let cluster = self.cluster.as_ref();
+        LeaseStats {
+            is_valid: self.lease.is_valid(),
+            feed_age: cluster.map(|cluster| self.lease.age(cluster.lease())),
+            clock_skew_ms: cluster.map_or(0, |cluster| cluster.clock_skew_ms()),
+        }
+    }
+
+    /// Open calls that listen for changes.
+    pub(crate) fn watched_calls(&self) -> usize {
+        self.events.receiver_count()
     }
 
     pub(crate) fn tell(&self, event: Event) {

@@ -60,6 +60,10 @@ impl Batch {
         sum.last_address = usage.address;
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

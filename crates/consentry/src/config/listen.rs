@@ -19,6 +19,9 @@ pub struct Listen {
     pub forward_auth_peers: Networks,
     /// How long running requests may finish after a stop signal.
     pub drain: Duration,
+    pub connections_max: usize,
+    pub tokens_in_service: usize,
+    pub pages_in_service: usize,
 }
 
 /// `None` when a problem was reported.
@@ -44,12 +47,17 @@ pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Lis
         ]
     };
     let drain = section.parsed("drain", quantity::duration).map_or(DRAIN, |at| at.value);
+    let count =
+        |name, usual| section.parsed(name, quantity::count).map_or(usual, |at| at.value as usize);
     Some(Listen {
         public,
         internal: section.parsed("internal", address).map(|at| at.value),
         trusted_proxies: networks(section, "trusted_proxies").unwrap_or_default(),
         forward_auth_peers: networks(section, "forward_auth_peers").unwrap_or_else(loopback),
         drain,
+        connections_max: count("connections_max", 20_000),
+        tokens_in_service: count("tokens_in_service", 512),
+        pages_in_service: count("pages_in_service", 128),
     })
 }
 

@@ -35,6 +35,7 @@ mod route;
 pub mod schema;
 mod scope;
 mod secret;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ pub use environment::{Environment, LOG};
 pub use listen::Listen;
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
+pub use telemetry::{Otlp, Telemetry};
 
 pub(crate) use problem::nearest;
 
@@ -54,6 +56,7 @@ use reader::{Document, Section, Spot};
 pub struct Config {
     pub file: PathBuf,
     pub listen: Listen,
+    pub telemetry: Telemetry,
     pub data_dir: PathBuf,
     /// `sqlite:PATH` with an absolute or resolved path, or `postgres://…`.
     pub database_url: String,
@@ -152,6 +155,7 @@ impl Config {
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
+        let telemetry = telemetry::read(&root.section("telemetry"));
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),
@@ -175,6 +179,7 @@ impl Config {
         Some(Self {
             file: root.document.file.to_owned(),
             listen: listen?,
+            telemetry,
             data_dir,
             database_url: database_url?,
             master_key: master_key?,

@@ -46,6 +46,14 @@ pub(super) fn bytes(text: &str) -> Result<u64, &'static str> {
     number.checked_mul(factor).ok_or(HINT)
 }
 
+/// At least one.
+pub(super) fn count(text: &str) -> Result<u32, &'static str> {
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("Write a whole number above 0."),
+    }
+}
+
 pub(super) fn rate(text: &str) -> Result<Rate, &'static str> {
     const HINT: &str = "Write calls per period, such as \"100/1m\" or \"5/s\".";
     let (requests, period) = text.split_once('/').ok_or(HINT)?;

@@ -130,6 +130,7 @@ pub static ROOT: Shape = Shape {
              [dialect file](dialect-files.md).",
         ),
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
+        key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
@@ -150,7 +151,8 @@ static LISTEN: Shape = Shape {
             "internal",
             Kind::Text,
             "none",
-            "Address for `/healthz`, `/readyz` and forward-auth. Never reachable from outside.",
+            "Address for `/healthz`, `/readyz`, `/metrics` and forward-auth. Never reachable from \
+             outside.",
         ),
         key(
             "trusted_proxies",
@@ -169,6 +171,50 @@ static LISTEN: Shape = Shape {
             Kind::Duration,
             "`20s`",
             "How long running requests may finish after a stop signal.",
+        ),
+        key(
+            "connections_max",
+            Kind::Number,
+            "`20000`",
+            "Connections of each public address; one client address may hold a quarter of them, \
+             trusted proxies all. Further ones get 503 and are closed.",
+        ),
+        key(
+            "tokens_in_service",
+            Kind::Number,
+            "`512`",
+            "Token, revocation and introspection requests worked on at once. As many wait for up \
+             to half a second; further ones get 503 with `Retry-After`.",
+        ),
+        key(
+            "pages_in_service",
+            Kind::Number,
+            "`128`",
+            "The same for pages, so that they take nothing from the token endpoints.",
+        ),
+    ],
+};
+
+static TELEMETRY: Shape = Shape {
+    keys: &[
+        key(
+            "metrics",
+            Kind::Switch,
+            "`true`",
+            "Count requests, and answer `/metrics` on the internal listener.",
+        ),
+        key(
+            "otlp_endpoint",
+            Kind::Text,
+            "none",
+            "`http://HOST:PORT` of an OpenTelemetry collector that takes OTLP over HTTP. Each \
+             traced request is sent there.",
+        ),
+        key(
+            "otlp_one_in",
+            Kind::Number,
+            "`1`",
+            "Trace one request in this many. Requests that a trusted proxy traces always are.",
         ),
     ],
 };
@@ -318,6 +364,12 @@ static UPSTREAM: Shape = Shape {
         key("answer_timeout", Kind::Duration, "`30s`", "Until the head of the answer."),
         key("idle_timeout", Kind::Duration, "`60s`", "Between two pieces of a body."),
         key("body_max", Kind::Bytes, "`16MiB`", "Largest request body."),
+        key(
+            "in_service_max",
+            Kind::Number,
+            "`1000`",
+            "Calls that wait for its answer at once. Further ones get 503 with `Retry-After`.",
+        ),
     ],
 };
 

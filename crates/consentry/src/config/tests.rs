@@ -368,3 +368,19 @@ fn every_key_of_the_schema_says_what_it_means() {
     }
     walk(&schema::ROOT);
 }
+
+#[test]
+fn telemetry_and_bounds_say_what_is_wrong_with_their_place() {
+    let more = "[telemetry]\nmetrics = 1\notlp_endpoint = \"https://otel:4318\"\notlp_one_in = 0\n\
+                [listen]\nconnections_max = \"many\"\ntokens_in_service = -1\n";
+    let error = parse(&format!("issuer = \"http://localhost:8400\"\n{more}")).unwrap_err();
+    for told in [
+        "consentry.toml:3:11: `metrics` is integer, it must be: true or false",
+        "consentry.toml:4:17: `otlp_endpoint` cannot be `https://otel:4318`",
+        "consentry.toml:5:15: `otlp_one_in` cannot be `0`",
+        "consentry.toml:7:19: `connections_max` cannot be `many`",
+        "consentry.toml:8:21: `tokens_in_service` cannot be `-1`",
+    ] {
+        assert!(error.contains(told), "no {told} in:\n{error}");
+    }
+}

@@ -44,7 +44,7 @@ pub struct DemoArgs {
 }
 
 pub fn run(arguments: &DemoArgs, environment: &Environment) -> Result<(), Failure> {
-    logging::start(environment, "warn")?;
+    let _log = logging::start(environment, "warn")?;
     let (folder, is_temporary) = match &arguments.data {
         Some(folder) => (folder.clone(), false),
         None => {

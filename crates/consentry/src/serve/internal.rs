@@ -1,20 +1,26 @@
-//! The internal listener: health, and the questions of other proxies (forward-auth).
+//! The internal listener: health, metrics, and the questions of other proxies (forward-auth).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use gateway::{ForwardAuthStyle, Gateway};
-use http::{Request, Response};
+use gateway::{ForwardAuthStyle, Gateway, RequestId};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use store::Store;
 use tower::ServiceExt as _;
 
+use super::observe::{Metrics, Observer};
+
 pub(super) struct Internal {
     pub(super) health: Router,
     pub(super) gateway: Gateway<Store>,
     pub(super) forward_auth_peers: Vec<IpNet>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) metrics: Option<Metrics>,
 }
 
 impl Internal {
@@ -24,8 +30,10 @@ impl Internal {
         peer: SocketAddr,
     ) -> Response<Body> {
         if ForwardAuthStyle::of_path(request.uri().path()).is_some() {
-            let peers = &self.forward_auth_peers;
-            return self.gateway.forward_auth(request, peer.ip(), peers).await.map(Body::new);
+            return self.judge(request, peer).await;
+        }
+        if let (Some(metrics), "/metrics") = (&self.metrics, request.uri().path()) {
+            return told(metrics);
         }
         let path = request.uri().path().to_owned();
         match self.health.clone().oneshot(request.map(Body::new)).await {
@@ -37,4 +45,33 @@ impl Internal {
             Err(never) => match never {},
         }
     }
+
+    async fn judge(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let peers = &self.forward_auth_peers;
+        let is_trusted = peers.iter().any(|net| net.contains(&peer.ip().to_canonical()));
+        let id = self.gateway.new_request_id();
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let method = request.method().clone();
+        let headers = request.headers_mut();
+        let begun = self.observer.begin(&method, headers, peer.ip(), is_trusted, id);
+        let mut answer = self.gateway.forward_auth(request, peer.ip(), peers).await.map(Body::new);
+        begun.answered(&mut answer);
+        answer
+    }
+}
+
+fn told(metrics: &Metrics) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    match metrics.text() {
+        Ok(text) => {
+            *answer.body_mut() = Body::from(text);
+            let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
+            answer.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    }
+    answer
 }

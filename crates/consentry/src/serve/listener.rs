@@ -11,12 +11,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// More wait in the kernel's queue until one ends.
-const CONNECTIONS_MAX: usize = 20_000;
+use super::connections::Connections;
+
+/// For whoever finds no place. Written without a look at what was asked.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
+                      connection: close\r\ncontent-length: 0\r\n\r\n";
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -56,34 +58,39 @@ impl Accepting {
         }
     }
 
-    /// Serve `listener` until the shutdown.
-    pub(super) fn spawn<H, F>(&self, listener: TcpListener, handle: H)
+    /// Serve `listener` until the shutdown; `places` are its connections.
+    pub(super) fn spawn<H, F>(&self, listener: TcpListener, places: Arc<Connections>, handle: H)
     where
         H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        self.connections.spawn(accept_all(self.clone(), listener, handle));
+        self.connections.spawn(accept_all(self.clone(), listener, places, handle));
     }
 }
 
-async fn accept_all<H, F>(accepting: Accepting, listener: TcpListener, handle: H)
-where
+async fn accept_all<H, F>(
+    accepting: Accepting,
+    listener: TcpListener,
+    places: Arc<Connections>,
+    handle: H,
+) where
     H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             () = accepting.shutdown.cancelled() => return,
-            accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, listener.accept().await)
-            } => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let (Ok(place), Ok((stream, peer))) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             // Out of file descriptors, mostly: without a pause this would spin.
             tracing::warn!("a connection could not be accepted");
             tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Some(place) = places.admit(peer.ip()) else {
+            // It fits into the socket's buffer, or nobody reads it.
+            let _ = stream.try_write(BUSY);
             continue;
         };
         let _ = stream.set_nodelay(true);
@@ -117,6 +124,32 @@ mod tests {
 
     const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
+    fn places() -> Arc<Connections> {
+        Connections::new(100, Vec::new())
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_is_told_so_and_closed() {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepting, places) = (Accepting::new(), Connections::new(4, Vec::new()));
+        accepting.spawn(listener, Arc::clone(&places), |_, _| async {
+            Response::new(Body::from("done"))
+        });
+        let mut held = TcpStream::connect(address).await.unwrap();
+        let mut answer = String::new();
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        refused.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("retry-after: 5"), "{answer}");
+        assert_eq!((places.open(), places.refused()), (1, 1));
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        held.write_all(request).await.unwrap();
+        answer.clear();
+        held.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+    }
+
     #[tokio::test]
     async fn a_port_in_use_is_told_with_what_to_change() {
         let taken = TcpListener::bind(ANY).await.unwrap();
@@ -133,7 +166,7 @@ mod tests {
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let accepting = Accepting::new();
         let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
-        accepting.spawn(listener, move |_, _| {
+        accepting.spawn(listener, places(), move |_, _| {
             let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
             async move {
                 tell.notify_one();
@@ -163,7 +196,7 @@ mod tests {
         let begun = Arc::new(Notify::new());
         let accepting = Accepting::new();
         let tell = Arc::clone(&begun);
-        accepting.spawn(listener, move |_, _| {
+        accepting.spawn(listener, places(), move |_, _| {
             tell.notify_one();
             std::future::pending::<Response<Body>>()
         });

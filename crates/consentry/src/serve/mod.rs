@@ -4,14 +4,19 @@
 use crate::cli::{ConfigArgs, Failure, block_on};
 use crate::config::{Config, Environment};
 
+mod connections;
 pub mod control_socket;
 mod data_dir;
+mod gate;
 mod instance;
 mod internal;
 mod jobs;
 mod listener;
+mod log_writer;
 pub mod logging;
+mod observe;
 mod running;
+mod shed;
 mod signal;
 mod site;
 
@@ -22,7 +27,7 @@ pub use running::{Running, Sockets};
 pub use signal::StopSignal;
 
 pub fn run(arguments: &ConfigArgs, environment: &Environment) -> Result<(), Failure> {
-    logging::start(environment, "info")?;
+    let _log = logging::start(environment, "info")?;
     let config = Config::load(&arguments.config, environment)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -32,6 +37,16 @@ pub fn run(arguments: &ConfigArgs, environment: &Environment) -> Result<(), Fail
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let mut stop = StopSignal::listen()?;
+    let files = observe::raise_open_files();
+    // A call through the gateway takes two, a database some.
+    if files / 2 < config.listen.connections_max as u64 {
+        tracing::warn!(
+            files,
+            connections_max = config.listen.connections_max,
+            "this process may open too few files for that many connections; raise its limit \
+             (LimitNOFILE in systemd, ulimit -n)"
+        );
+    }
     let instance = Instance::open(&config).await?;
     let sockets = Sockets::bind(&config.listen).await?;
     let running = Running::start(instance, sockets, &config)?;

@@ -5,16 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::Connections;
 use super::control_socket;
+use super::gate::Gate;
 use super::instance::Instance;
 use super::internal::Internal;
 use super::jobs::JobSet;
 use super::listener::{Accepting, BindError, bind};
+use super::observe::{Metrics, Observer, Watched};
 use super::site::Site;
 use crate::cli::Failure;
 use crate::config::{Config, Listen};
+
+/// Probes, scrapes, and proxies that ask for forward-auth.
+const INTERNAL_CONNECTIONS_MAX: usize = 2_000;
+/// For the last spans: the collector may be gone.
+const TRACES_DRAIN: Duration = Duration::from_secs(2);
 
 /// Bound, not yet accepting.
 #[derive(Debug)]
@@ -43,10 +52,44 @@ impl From<BindError> for Failure {
     }
 }
 
+fn accept_public(
+    accepting: &Accepting,
+    listeners: Vec<TcpListener>,
+    site: &Arc<Site>,
+    listen: &Listen,
+) -> Vec<Arc<Connections>> {
+    let accept = |listener| {
+        let (site, proxies) = (Arc::clone(site), listen.trusted_proxies.clone());
+        let places = Connections::new(listen.connections_max, proxies);
+        accepting.spawn(listener, Arc::clone(&places), move |request, peer| {
+            let site = Arc::clone(&site);
+            async move { site.answer(request, peer).await }
+        });
+        places
+    };
+    listeners.into_iter().map(accept).collect()
+}
+
+/// With places of its own: a probe is answered however full the others are.
+fn accept_internal(
+    accepting: &Accepting,
+    listener: TcpListener,
+    internal: Arc<Internal>,
+    listen: &Listen,
+) {
+    let places = Connections::new(INTERNAL_CONNECTIONS_MAX, listen.forward_auth_peers.clone());
+    accepting.spawn(listener, places, move |request, peer| {
+        let internal = Arc::clone(&internal);
+        async move { internal.answer(request, peer).await }
+    });
+}
+
 pub struct Running {
     instance: Instance,
     accepting: Accepting,
     jobs: JobSet,
+    /// Sends what is left while the rest stops, and no longer.
+    traces: JoinSet<()>,
     control: tokio::task::JoinHandle<()>,
     control_shutdown: CancellationToken,
     control_path: PathBuf,
@@ -57,31 +100,51 @@ impl Running {
     pub fn start(instance: Instance, sockets: Sockets, config: &Config) -> Result<Self, Failure> {
         let policy = instance.provider.policy();
         let accepting = Accepting::new();
+        let started_at = instance.provider.now();
+        let (observer, sending) = Observer::new(
+            &config.telemetry,
+            config.issuer(),
+            Arc::clone(&instance.provider.clock),
+            Arc::clone(&instance.provider.entropy),
+        );
+        let observer = Arc::new(observer);
+        let mut traces = JoinSet::new();
+        if let Some(sending) = sending {
+            traces.spawn(sending);
+        }
+        let listen = &config.listen;
+        let tokens = Arc::new(Gate::new("tokens", listen.tokens_in_service));
+        let people = Arc::new(Gate::new("pages", listen.pages_in_service));
         let site = Arc::new(Site {
             pages: server::router(instance.provider.clone()),
             gateway: instance.gateway.clone(),
             trusted_proxies: config.listen.trusted_proxies.clone(),
             proxy_warning: std::sync::Once::new(),
             host: config.issuer_host().to_owned(),
+            policy: Arc::clone(&instance.provider.policy),
+            observer: Arc::clone(&observer),
+            tokens: Arc::clone(&tokens),
+            people: Arc::clone(&people),
             api_hosts: policy.resources.iter().filter_map(|api| api.host.clone()).collect(),
         });
-        for listener in sockets.public {
-            let site = Arc::clone(&site);
-            accepting.spawn(listener, move |request, peer| {
-                let site = Arc::clone(&site);
-                async move { site.answer(request, peer).await }
-            });
-        }
+        let connections = accept_public(&accepting, sockets.public, &site, listen);
         if let Some(listener) = sockets.internal {
+            let metrics = Metrics::of(Watched {
+                provider: instance.provider.clone(),
+                gateway: instance.gateway.clone(),
+                observer: Arc::clone(&observer),
+                gates: vec![tokens, people],
+                connections,
+                started_at,
+            });
             let internal = Arc::new(Internal {
+                observer,
+                metrics,
                 health: server::health_router(instance.provider.clone()),
                 gateway: instance.gateway.clone(),
                 forward_auth_peers: config.listen.forward_auth_peers.clone(),
             });
-            accepting.spawn(listener, move |request, peer| {
-                let internal = Arc::clone(&internal);
-                async move { internal.answer(request, peer).await }
-            });
+            accept_internal(&accepting, listener, internal, listen);
         }
         let socket = control_socket::bind(&config.data_dir).map_err(|error| {
             let path = control_socket::path(&config.data_dir);
@@ -95,6 +158,7 @@ impl Running {
             instance,
             accepting,
             jobs,
+            traces,
             control,
             control_shutdown,
             control_path: control_socket::path(&config.data_dir),
@@ -108,7 +172,7 @@ impl Running {
 
     /// Accept nothing new, answer what has begun within the time for it or until `hurry` is
     /// cancelled, then write what is only in memory and let the database go.
-    pub async fn stop(self, hurry: &CancellationToken) {
+    pub async fn stop(mut self, hurry: &CancellationToken) {
         self.accepting.shutdown.cancel();
         self.accepting.connections.close();
         let drained = tokio::select! {
@@ -129,5 +193,7 @@ impl Running {
         let _ = std::fs::remove_file(&self.control_path);
         self.jobs.stop().await;
         self.instance.close().await;
+        let rest = async { while self.traces.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(TRACES_DRAIN, rest).await;
     }
 }

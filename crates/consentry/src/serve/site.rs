@@ -2,11 +2,13 @@
 //! an API (the gateway's) or to the pages and OAuth endpoints.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use domain::policy::Policy;
 use gateway::{Gateway, host_of, without_port};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -15,7 +17,12 @@ use ipnet::IpNet;
 use serde_json::json;
 use server::ClientAddress;
 use store::Store;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
+
+use super::gate::Gate;
+use super::observe::Observer;
+use super::shed::{busy, is_token_endpoint, read_body};
 
 /// Pages and OAuth answers are quick; whoever sends a form slower than this is not sending one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,18 +47,37 @@ pub(super) struct Site {
     pub(super) host: String,
     /// Hosts that belong to APIs alone.
     pub(super) api_hosts: Vec<String>,
+    pub(super) policy: Arc<ArcSwap<Policy>>,
+    pub(super) observer: Arc<Observer>,
+    /// Requests of apps and of people take no places of each other.
+    pub(super) tokens: Arc<Gate>,
+    pub(super) people: Arc<Gate>,
 }
 
 impl Site {
     pub(super) async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response<Body> {
         let client = client_address(request.headers(), peer.ip(), &self.trusted_proxies);
         if is_unheard_proxy(request.headers(), peer.ip(), &self.trusted_proxies) {
             self.proxy_warning.call_once(|| warn_of_proxy(peer.ip()));
         }
+        let is_trusted = is_in(&self.trusted_proxies, peer.ip());
+        let id = self.gateway.new_request_id();
+        if let Ok(text) = id.to_str() {
+            request.extensions_mut().insert(server::RequestId(text.to_owned()));
+        }
+        request.extensions_mut().insert(gateway::RequestId(id.clone()));
+        let method = request.method().clone();
+        let begun = self.observer.begin(&method, request.headers_mut(), client, is_trusted, id);
+        let mut response = self.route(request, client).await;
+        begun.answered(&mut response);
+        response
+    }
+
+    async fn route(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let host = host_of(&parts).map(str::to_owned);
         let request = Request::from_parts(parts, body);
@@ -100,13 +126,22 @@ impl Site {
     }
 
     async fn answer_page(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
-        let mut request = request.map(Body::new);
+        let (parts, body) = request.into_parts();
+        let body = match timeout(ANSWER_TIMEOUT, read_body(body)).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return problem(StatusCode::BAD_REQUEST, "the request was cut short"),
+            Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+        };
+        let is_app = is_token_endpoint(&self.policy.load(), &parts.method, parts.uri.path());
+        let gate = if is_app { &self.tokens } else { &self.people };
+        let Some(_place) = gate.enter().await else { return busy(is_app) };
+        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(ClientAddress(client));
-        let answering = self.pages.clone().oneshot(request);
-        match tokio::time::timeout(ANSWER_TIMEOUT, answering).await {
+        match timeout(ANSWER_TIMEOUT, self.pages.clone().oneshot(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(never)) => match never {},
-            Err(_) => problem(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+            // Nobody knows how far it came: it is not told that nothing was changed.
+            Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long"),
         }
     }
 }
@@ -130,7 +165,7 @@ fn problem(status: StatusCode, detail: &str) -> Response<Body> {
 /// Who sent a request: the nearest address on its way that is no proxy of ours. What an untrusted
 /// peer writes into the header is never looked at.
 fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let is_trusted = |address: &IpAddr| is_in(trusted, *address);
     let mut client = peer.to_canonical();
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     let entries = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
@@ -155,9 +190,12 @@ fn is_unheard_proxy(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> boo
             peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local()
         }
     };
-    is_near
-        && headers.contains_key("x-forwarded-for")
-        && !trusted.iter().any(|net| net.contains(&peer))
+    is_near && headers.contains_key("x-forwarded-for") && !is_in(trusted, peer)
+}
+
+fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|net| net.contains(&address))
 }
 
 fn warn_of_proxy(peer: IpAddr) {

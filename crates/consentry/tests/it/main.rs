@@ -24,6 +24,8 @@ mod durability;
 mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod observed;
+mod overload;
 mod practice;
 mod refresh;
 mod revocation;

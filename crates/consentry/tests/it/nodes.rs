@@ -129,6 +129,13 @@ async fn a_node_that_is_cut_from_the_feed_refuses_until_it_has_caught_up_k1() {
     })
     .await;
     assert!(!cluster.b.is_ready().await, "a balancer must send no one here");
+    let said: serde_json::Value =
+        serde_json::from_str(&cluster.b.internal("/readyz").await).unwrap();
+    let parts: Vec<_> =
+        said["not_ready"].as_array().unwrap().iter().map(|it| &it["part"]).collect();
+    assert_eq!(parts, ["lease", "database"], "{said}");
+    let metrics = cluster.b.internal("/metrics").await;
+    assert!(metrics.contains("consentry_lease_valid 0.0"), "{metrics}");
     let status = cluster.a.status("/api/items", &cluster.tokens.access).await;
     assert_eq!(status, StatusCode::OK, "the other node is unhurt");
 

@@ -57,8 +57,7 @@ pub struct Site {
 
 impl Site {
     pub fn new(upstream: &str) -> Self {
-        let port = free_port();
-        Self::on(port, &format!("http://localhost:{port}"), upstream, "", &"5a".repeat(32))
+        Self::on_with(upstream, "")
     }
 
     /// `more` are further lines at the top of the config.
@@ -74,6 +73,12 @@ impl Site {
         let key = folder.path().join("master.key");
         fs::write(&key, master_key).unwrap();
         Self { folder, port, internal, issuer: issuer.to_owned() }
+    }
+
+    /// `more` are further lines of the config.
+    pub fn on_with(upstream: &str, more: &str) -> Self {
+        let port = free_port();
+        Self::on(port, &format!("http://localhost:{port}"), upstream, more, &"5a".repeat(32))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -157,12 +162,26 @@ impl Site {
         asked.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
+    /// What the internal listener answers.
+    pub async fn internal(&self, path: &str) -> String {
+        let url = format!("http://127.0.0.1:{}{path}", self.internal);
+        let asked = Client::new().get(url).timeout(PATIENCE).send().await;
+        asked.unwrap().text().await.unwrap()
+    }
+
     /// A browser in which `email` is signed in.
     pub async fn signed_in(&self, email: &str) -> Browser {
         let browser = Browser::new(&self.issuer);
         let page = browser.sign_in(email, PASSWORD).await;
         assert!(page.html.contains(email), "{email} is not signed in:\n{}", page.html);
         browser
+    }
+
+    /// An access token of alice's, who and whose developer must exist, for an app of its own.
+    pub async fn alices_token(&self) -> String {
+        let app = self.add_app("Another Bot").await;
+        let alice = self.signed_in("alice@example.com").await;
+        app.connect(&alice, "items.read").await.access
     }
 
     /// GET an address of the API at this node.

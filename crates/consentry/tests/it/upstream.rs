@@ -1,6 +1,6 @@
 //! An API that does what a test tells it by the path: answer, answer when it is let, never, or half.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +13,8 @@ pub struct Upstream {
     pub came: Arc<Notify>,
     /// Lets one call of `/api/held` go on, or one of `/api/half` break off.
     pub release: Arc<Notify>,
+    /// Of every request so far.
+    pub heads: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
@@ -21,14 +23,16 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (came, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (told, waits) = (Arc::clone(&came), Arc::clone(&release));
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let (told, waits, seen) = (Arc::clone(&came), Arc::clone(&release), Arc::clone(&heads));
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(answer(stream, Arc::clone(&told), Arc::clone(&waits)));
+                let (told, waits, seen) = (told.clone(), waits.clone(), seen.clone());
+                tokio::spawn(answer(stream, told, waits, seen));
             }
         });
-        Self { url, came, release, task }
+        Self { url, came, release, heads, task }
     }
 }
 
@@ -39,13 +43,19 @@ impl Drop for Upstream {
 }
 
 /// One request per connection. A peer that goes is nothing to complain of.
-async fn answer(mut stream: TcpStream, came: Arc<Notify>, release: Arc<Notify>) {
+async fn answer(
+    mut stream: TcpStream,
+    came: Arc<Notify>,
+    release: Arc<Notify>,
+    heads: Arc<Mutex<Vec<String>>>,
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
         head.push(byte);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
+    heads.lock().unwrap().push(head.clone());
     let path = head.split(' ').nth(1).unwrap_or_default();
     let length = match path {
         "/api/held" => {

@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::authority::Authority;
 use futures_util::FutureExt as _;
@@ -14,12 +15,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::{Api, Target};
 use crate::body::{Body, WATCH_AFTER, Watch};
 use crate::cors;
 use crate::error::GatewayError;
+use crate::facts::Open;
 use crate::headers::{self, Hop, REQUEST_ID};
 use crate::pass::Inner;
 use crate::phase::authenticate::Caller;
@@ -41,7 +44,7 @@ pub(crate) async fn forward<A: Authority>(
     call: Call<'_>,
     mut parts: Parts,
     body: Incoming,
-) -> Result<Response<Body>, GatewayError> {
+) -> Result<(Response<Body>, Duration), GatewayError> {
     let api = call.matched.api;
     let target = api.upstream.as_ref().ok_or(GatewayError::Internal("no upstream"))?;
     let bytes_max = target.declared.body_max;
@@ -49,6 +52,7 @@ pub(crate) async fn forward<A: Authority>(
     if http_body::Body::size_hint(&body).lower() > bytes_max {
         return Err(GatewayError::BodyTooLarge(bytes_max));
     }
+    let place = Arc::clone(&target.places).try_acquire_owned().map_err(|_| GatewayError::Busy)?;
     let client_upgrade = parts.extensions.remove::<OnUpgrade>();
     let method = parts.method.clone();
     let (head, hop) = head_for(gateway.as_ref(), target, &call, parts)?;
@@ -63,15 +67,19 @@ pub(crate) async fn forward<A: Authority>(
         ends: Ends::WithItself,
     });
     let upload = Upload::new(body, bytes_max, &api.resource.drop_request_headers);
-    let answer = exchange(target, head, upload, watched.as_ref()).await?;
+    let sent_at = Instant::now();
+    let answer = exchange(target, head, upload, watched.as_ref(), place).await?;
+    let took = sent_at.elapsed();
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(client_upgrade) = client_upgrade.filter(|_| hop.asks_websocket) else {
             return Err(GatewayError::BadAnswer("an upgrade that nobody asked for".to_owned()));
         };
         let shares_origin = api.shares_origin;
-        return tunnel::open(gateway, target, client_upgrade, answer, shares_origin, watched);
+        let answer = tunnel::open(gateway, target, client_upgrade, answer, shares_origin, watched)?;
+        return Ok((answer, took));
     }
-    Ok(answer_of(answer, target, api, watched))
+    let open = Open::among(&gateway.streams);
+    Ok((answer_of(answer, target, api, watched, open), took))
 }
 
 /// The request's head as the upstream gets it.
@@ -119,14 +127,17 @@ async fn exchange<A: Authority>(
     head: Request<()>,
     (upload, progress): (Upload, Option<Arc<Progress>>),
     watched: Option<&Watched<A>>,
+    place: OwnedSemaphorePermit,
 ) -> Result<Response<Incoming>, GatewayError> {
+    let mut place = Some(place);
     let is_safe = matches!(*head.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let spare = (is_safe && progress.is_none()).then(|| head.clone());
     let request = head.map(|()| upload);
-    match (attempt(target, request, progress.as_deref(), watched).await, spare) {
+    let first = attempt(target, request, progress.as_deref(), watched, &mut place);
+    match (first.await, spare) {
         (Err(Failure::LostConnection(_)), Some(head)) => {
             let request = head.map(|()| Upload::empty());
-            Ok(attempt(target, request, None, watched).await?)
+            Ok(attempt(target, request, None, watched, &mut place).await?)
         }
         (answer, _) => Ok(answer?),
     }
@@ -152,6 +163,7 @@ async fn attempt<A: Authority>(
     request: Request<Upload>,
     progress: Option<&Progress>,
     watched: Option<&Watched<A>>,
+    place: &mut Option<OwnedSemaphorePermit>,
 ) -> Result<Response<Incoming>, Failure> {
     let started = Instant::now();
     let mut answer = pin!(target.client.request(request));
@@ -168,11 +180,19 @@ async fn attempt<A: Authority>(
         }
     });
     loop {
+        // It is the client that is slow: it must not keep others from the upstream.
+        if progress.is_some_and(Progress::waits_for_client) {
+            drop(place.take());
+        }
         let (deadline, overdue) = deadline_of(target, started, progress);
+        let wake = match progress.filter(|progress| place.is_some() && !progress.is_done()) {
+            Some(_) => deadline.min(Instant::now() + WATCH_AFTER),
+            None => deadline,
+        };
         tokio::select! {
             answer = &mut answer => return answer.map_err(failed),
             cut = &mut cut => return Err(Failure::Other(GatewayError::Cut(cut))),
-            () = sleep_until(deadline) => {
+            () = sleep_until(wake) => {
                 // The body may have moved on while this slept.
                 if deadline_of(target, started, progress).0 <= Instant::now() {
                     return Err(Failure::Other(overdue));
@@ -244,6 +264,7 @@ fn answer_of<A: Authority>(
     target: &Target,
     api: &Api,
     watched: Option<Watched<A>>,
+    open: Open,
 ) -> Response<Body> {
     let (parts, body) = answer.into_parts();
     let mut headers = parts.headers;
@@ -259,7 +280,7 @@ fn answer_of<A: Authority>(
                 let watched = Watched { ends, ..watched };
                 Box::new(move || watched.until_cut().boxed()) as Watch
             });
-            Body::upstream(body, target.declared.idle_timeout, watch)
+            Body::upstream(body, target.declared.idle_timeout, watch, open)
         }
     };
     let mut response = Response::new(body);

@@ -15,6 +15,7 @@ mod forwarding;
 mod identity;
 mod limits;
 mod matching;
+mod overload;
 mod smuggling;
 mod streams;
 mod upstream;

@@ -59,6 +59,7 @@ pub async fn submit(
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let password = params.one("password")?.unwrap_or_default();
     form.email.clone_from(&email);
+    let place = provider.passwords.place().map_err(|_| PageError::Busy)?;
     let attempt = Attempt::new(&provider, &email, address, &headers);
     let user = match attempt.begin(&provider).await? {
         Begun::Admitted(user) => user,
@@ -70,7 +71,7 @@ pub async fn submit(
         }
     };
     let stored = user.as_ref().and_then(|user| user.password.as_ref());
-    let is_right = provider.passwords.verify(password, stored).await;
+    let is_right = provider.passwords.verify(place, password, stored).await;
     let Some(user) = user.filter(|user| is_right && user.is_active()) else {
         attempt.fail(&provider).await?;
         form.error = Some(WRONG.to_owned());

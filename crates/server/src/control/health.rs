@@ -1,4 +1,5 @@
-//! Liveness and readiness. Not ready says why, for the person who looks at the probe.
+//! Liveness and readiness. Not ready says which part is not and why, for the person who looks at
+//! the probe.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,23 +18,40 @@ pub async fn live() -> &'static str {
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
     pub ready: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_ready: Vec<NotReady>,
 }
 
-/// The database answers, and this node may still act on what it knows (its lease is valid).
+/// One part that keeps this node from serving.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotReady {
+    /// `lease`, `clock` or `database`.
+    pub part: &'static str,
+    pub reason: String,
+}
+
+/// This node may act on what it knows (its lease is valid), its clock is right, and the database
+/// answers.
 pub async fn ready(State(provider): State<Shared>) -> (StatusCode, Json<Readiness>) {
-    let reason = unfit(&provider).await.err();
-    let status = match reason {
-        None => StatusCode::OK,
-        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, Json(Readiness { ready: reason.is_none(), reason }))
+    let not_ready = unfit(&provider).await;
+    let ready = not_ready.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, not_ready }))
 }
 
-async fn unfit(provider: &Provider) -> Result<(), String> {
-    provider.store.ready().map_err(|error| error.to_string())?;
+async fn unfit(provider: &Provider) -> Vec<NotReady> {
+    let store = &provider.store;
     let ask = async |tx: &mut Tx<'_>| changes::find_last_position(tx).await;
-    provider.store.db.read(ask).await.map(drop).map_err(|error: DbError| error.to_string())
+    let parts = [
+        ("lease", store.ready().map_err(|error| error.to_string())),
+        ("clock", store.clock_agrees().map_err(|error| error.to_string())),
+        (
+            "database",
+            store.db.read(ask).await.map(drop).map_err(|error: DbError| error.to_string()),
+        ),
+    ];
+    let unfit = |(part, state): (&'static str, Result<(), String>)| {
+        state.err().map(|reason| NotReady { part, reason })
+    };
+    parts.into_iter().filter_map(unfit).collect()
 }

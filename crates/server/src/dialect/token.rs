@@ -14,6 +14,7 @@ use protocol::params::{BYTES_MAX, Params};
 use protocol::token::TokenRequest;
 
 use crate::address::network_of;
+use crate::noted::Noted;
 use crate::oauth::answer::{self, TokenError};
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::grants::{self, IssuedTokens};
@@ -39,15 +40,23 @@ pub(super) async fn answer(
         Ok(params) => params,
         Err(error) => return send(endpoint.not_understood(&error)),
     };
-    let call = Call { provider, dialect, endpoint, address, params };
+    let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
+    let call = Call { provider, dialect, endpoint, address, params, noted };
     match call.issue(&parts.headers, parts.uri.query()).await {
-        Ok(tokens) => send(endpoint.granted(Tokens {
-            access_token: &tokens.access_token,
-            expires_in_seconds: tokens.expires_in.as_secs(),
-            refresh_token: tokens.refresh_token.as_deref(),
-            scopes: &tokens.scopes,
-        })),
-        Err(error) => send(endpoint.refused(&error.to_oauth())),
+        Ok(tokens) => {
+            call.noted.set_grant(tokens.grant.id);
+            send(endpoint.granted(Tokens {
+                access_token: &tokens.access_token,
+                expires_in_seconds: tokens.expires_in.as_secs(),
+                refresh_token: tokens.refresh_token.as_deref(),
+                scopes: &tokens.scopes,
+            }))
+        }
+        Err(error) => {
+            let mut response = send(endpoint.refused(&error.to_oauth()));
+            error.note(&mut response);
+            response
+        }
     }
 }
 
@@ -58,6 +67,7 @@ struct Call<'a> {
     endpoint: &'a TokenEndpoint,
     address: IpAddr,
     params: Params,
+    noted: Noted,
 }
 
 impl Call<'_> {
@@ -101,6 +111,7 @@ impl Call<'_> {
         let (provider, dialect) = (self.provider, Some(self.dialect.name.as_str()));
         let client =
             AuthenticatedClient::authenticate(provider, presented, self.address, dialect).await?;
+        self.noted.set_app(client.app.id);
         if self.endpoint.needs_listed_address && client.app.addresses.is_empty() {
             return Err(OAuthError::unauthorized_client(
                 "this app has no list of addresses that it may call from; add one",

@@ -11,6 +11,8 @@ use http::{HeaderMap, StatusCode};
 use protocol::error::OAuthError;
 use store::DbError;
 
+use crate::noted::Cause;
+
 /// After how long a client may try again when the database was away, or when too many wait.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
@@ -28,13 +30,15 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// What the app hears. The cause stays with us and is logged here, once.
+    /// For the line that the request gets in the log.
+    pub(crate) fn note(&self, response: &mut Response) {
+        response.extensions_mut().insert(Cause(self.to_string()));
+    }
+
+    /// What the app hears. The cause stays with us; what is our own trouble is logged here, once.
     pub fn to_oauth(&self) -> OAuthError {
         match self {
-            Self::OAuth(error) => {
-                tracing::info!(%error, "token request refused");
-                error.clone()
-            }
+            Self::OAuth(error) => error.clone(),
             Self::Db(error) if error.is_transient() => {
                 tracing::error!(%error, "token request failed");
                 OAuthError::temporarily_unavailable(RETRY_AFTER_SECONDS)
@@ -53,7 +57,9 @@ impl TokenError {
 
 impl IntoResponse for TokenError {
     fn into_response(self) -> Response {
-        error(&self.to_oauth())
+        let mut response = error(&self.to_oauth());
+        self.note(&mut response);
+        response
     }
 }
 
@@ -72,6 +78,7 @@ impl IntoResponse for Unauthenticated {
         if let Some(challenge) = oauth.www_authenticate().filter(|_| self.used_basic) {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        self.error.note(&mut response);
         response
     }
 }

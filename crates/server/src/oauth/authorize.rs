@@ -23,6 +23,7 @@ use store::{Tx, consents, grants};
 use crate::actor::Visitor;
 use crate::error::PageError;
 use crate::form;
+use crate::noted::Noted;
 use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::pending::{Pending, Stage};
@@ -37,11 +38,13 @@ const QUOTED_MAX: usize = 200;
 pub async fn start(
     State(provider): State<Shared>,
     visitor: Visitor,
+    noted: Noted,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| direct(&error.into(), &RawAuthorizeRequest::default()))?;
     let (pending, app) = receive(&provider, &params, None).await?;
+    noted.set_app(app.id);
     step(&provider, &visitor, pending, &app).await
 }
 
@@ -72,6 +75,7 @@ pub async fn start_by_form(
 pub async fn proceed(
     State(provider): State<Shared>,
     visitor: Visitor,
+    noted: Noted,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params =
@@ -79,6 +83,7 @@ pub async fn proceed(
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
     let pending = Pending::open(&provider, sealed)?;
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
+    noted.set_app(app.id);
     step(&provider, &visitor, pending, &app).await
 }
 

@@ -20,6 +20,7 @@ use store::{DbError, client_secrets, throttles};
 
 use crate::address::{ClientAddress, network_of};
 use crate::form::{self, FormError};
+use crate::noted::Noted;
 use crate::oauth::answer::{TokenError, Unauthenticated};
 use crate::oauth::failures::Seen;
 use crate::oauth::first_use::FirstUse;
@@ -50,6 +51,7 @@ pub struct ResourceServer {
 pub struct AppCall {
     pub client: AuthenticatedClient,
     pub params: Params,
+    pub noted: Noted,
 }
 
 impl FromRequest<Shared> for AppCall {
@@ -63,7 +65,10 @@ impl FromRequest<Shared> for AppCall {
         let client =
             AuthenticatedClient::authenticate(provider, &call.presented, call.address, None);
         match client.await {
-            Ok(client) => Ok(Self { client, params: call.params }),
+            Ok(client) => {
+                call.noted.set_app(client.app.id);
+                Ok(Self { client, params: call.params, noted: call.noted })
+            }
             Err(error) => Err(Unauthenticated { error, used_basic: call.used_basic }),
         }
     }
@@ -104,6 +109,7 @@ impl FromRequest<Shared> for IntrospectionCall {
             // RFC 7662 §2.1: whoever asks must prove who they are, or tokens could be scanned for.
             return Err(reject(OAuthError::invalid_client().into()));
         }
+        call.noted.set_app(client.app.id);
         Ok(Self { caller: Introspector::App(Box::new(client)), params: call.params })
     }
 }
@@ -114,11 +120,13 @@ struct PresentedCall {
     params: Params,
     address: IpAddr,
     used_basic: bool,
+    noted: Noted,
 }
 
 impl PresentedCall {
     async fn read(request: Request<Body>, provider: &Shared) -> Result<Self, Unauthenticated> {
         let (mut parts, body) = request.into_parts();
+        let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
         let used_basic = parts.headers.contains_key(AUTHORIZATION);
         let reject = |error: OAuthError| Unauthenticated { error: error.into(), used_basic };
         let ClientAddress(address) =
@@ -132,7 +140,7 @@ impl PresentedCall {
         })?;
         let presented = PresentedClient::decode(&parts.headers, parts.uri.query(), &params)
             .map_err(|error| reject(error.into()))?;
-        Ok(Self { presented, params, address, used_basic })
+        Ok(Self { presented, params, address, used_basic, noted })
     }
 }
 

@@ -22,6 +22,7 @@ use store::{Tx, audit, changes, consents, grants, used_once};
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::error::PageError;
+use crate::noted::Noted;
 use crate::oauth::authorize::{find_app, send_code, understand};
 use crate::oauth::deliver::deliver;
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Stage};
@@ -31,6 +32,7 @@ use crate::provider::{Provider, Shared};
 pub async fn decide(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    noted: Noted,
     SignedForm { user, params }: SignedForm,
 ) -> Result<Response, PageError> {
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
@@ -40,6 +42,7 @@ pub async fn decide(
     }
     let decision = Decision::read(&params)?;
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
+    noted.set_app(app.id);
     // It was good when the page was made; the app may have lost a scope or an address since.
     let request =
         understand(&pending, &app, &provider.policy()).map_err(|_| PageError::RequestOver)?;

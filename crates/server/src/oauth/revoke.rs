@@ -22,10 +22,11 @@ use crate::provider::{Provider, Shared};
 
 pub async fn revoke(
     State(provider): State<Shared>,
-    AppCall { client, params }: AppCall,
+    AppCall { client, params, noted }: AppCall,
 ) -> Result<Response, TokenError> {
     let request = RevocationRequest::decode(&params)?;
     if let Some(token) = Revocable::open(&provider, &request.token).await {
+        noted.set_grant(token.grant_id());
         end(&provider, &client, token).await?;
     }
     Ok(answer::empty(StatusCode::OK))

@@ -12,10 +12,11 @@ use crate::provider::Shared;
 
 pub async fn issue(
     State(provider): State<Shared>,
-    AppCall { client, params }: AppCall,
+    AppCall { client, params, noted }: AppCall,
 ) -> Result<Response, TokenError> {
     let request = TokenRequest::decode(&params)?;
     let tokens = grants::issue(&provider, &client, request, None).await?;
+    noted.set_grant(tokens.grant.id);
     Ok(answer::json(StatusCode::OK, tokens.to_standard().to_json()))
 }
 

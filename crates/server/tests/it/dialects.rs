@@ -438,7 +438,7 @@ async fn the_consent_page_says_how_long_access_lasts_in_each_dialect() {
     ] {
         let client = add_app(&app, name, name).await;
         let query = encode(&[("client_id", &client.app.client_id)]);
-        let page = browser.get(&format!("/{name}/ask?{query}")).await.text();
+        let page = browser.get(&format!("/{name}/:ask?{query}")).await.text();
         let said = format!("Access lasts until you take it back, {lasts}");
         assert!(page.contains(&said), "{name}: {page}");
         assert_eq!(page.contains(away), works_while_away, "{name}");

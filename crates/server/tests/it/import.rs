@@ -334,10 +334,8 @@ async fn an_app_that_is_there_with_another_content_is_left_alone_and_the_differe
         (json!({ "service_scopes": "orders.read" }), "service_scopes"),
         (json!({ "publisher": "ACME", "description": "x" }), "publisher, description"),
         (json!({ "kind": "web", "redirect_uris": "https://a.example/cb" }), "kind, redirect_uris"),
-        (
-            json!({ "homepage": "https://a.example/", "terms_url": "https://a.example/t" }),
-            "homepage, terms_url",
-        ),
+        (json!({ "homepage": "https://a.example/" }), "homepage"),
+        (json!({ "terms_url": "https://a.example/t" }), "terms_url"),
         (json!({ "addresses": "10.0.0.0/8" }), "addresses"),
         (
             json!({ "kind": "web", "redirect_uris": "https://a.example/cb", "dialect": "bitport" }),
@@ -495,8 +493,7 @@ async fn b1_an_app_that_was_imported_for_a_dialect_does_not_speak_the_standard()
     ] {
         let mut entry = service(id, &given);
         entry["dialect"] = json!("bitport");
-        entry["kind"] = json!("web");
-        entry["redirect_uris"] = json!("https://a.example/cb");
+        (entry["kind"], entry["redirect_uris"]) = (json!("web"), json!("https://a.example/cb"));
         assert_eq!(import(&app, &entry).await, "imported");
         assert_eq!(ask(&app, id, shown).await.error(), "invalid_client");
     }

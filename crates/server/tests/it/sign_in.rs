@@ -104,6 +104,23 @@ async fn x2_k2_guessing_is_slowed_and_what_was_counted_is_committed() {
 }
 
 #[tokio::test]
+async fn who_signs_in_during_a_storm_is_sent_away_and_has_not_tried() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let browser = app.browser();
+    let storm: Vec<_> = std::iter::from_fn(|| app.provider.passwords.place().ok()).collect();
+    for _ in 0..30 {
+        let answer = sign_in(&browser, &alice.email, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers["retry-after"], "5");
+        assert!(answer.text().contains("Too many people at once"), "{}", answer.text());
+    }
+    drop(storm);
+    sign_in(&browser, &alice.email, PASSWORD).await;
+    assert!(is_signed_in(&browser, &alice).await, "nothing was counted against her");
+}
+
+#[tokio::test]
 async fn x2_guessing_many_accounts_from_one_address_is_slowed_too() {
     let app = TestApp::start().await;
     let browser = app.browser();

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use super::workers::Workers;
 use super::{PgTx, map_error};
 use crate::db::Committed;
+use crate::stats::PoolStats;
 use crate::tx::TxKind;
 use crate::{DbError, Tx};
 
@@ -75,6 +76,12 @@ impl Engine {
         self.commits.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn pool_stats(&self) -> PoolStats {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolStats { max: status.max_size, in_use, waiting: status.waiting }
+    }
+
     async fn connection(&self) -> Result<Object, DbError> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => match map_error(error) {
@@ -82,7 +89,7 @@ impl Engine {
                 other => other,
             },
             PoolError::Timeout(TimeoutType::Wait) => {
-                DbError::Unavailable("all connections are busy".to_owned())
+                DbError::Busy("all connections are in use".to_owned())
             }
             other => DbError::Unavailable(other.to_string()),
         })

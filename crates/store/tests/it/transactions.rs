@@ -285,6 +285,43 @@ async fn many_writes_share_one_commit_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_is_refused_at_once_when_too_many_wait_on_sqlite() {
+    let database = TestDb::sqlite();
+    let db = database.open().await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let (started, is_started) = std::sync::mpsc::channel();
+    let hold = async move |_: &mut Tx<'_>| {
+        started.send(()).unwrap();
+        released.lock().unwrap().recv().unwrap();
+        Ok::<_, DbError>(())
+    };
+    let holder = tokio::spawn({
+        let db = db.clone();
+        async move { db.write(hold).await }
+    });
+    tokio::task::spawn_blocking(move || is_started.recv()).await.unwrap().unwrap();
+    let mut writes = tokio::task::JoinSet::new();
+    for _ in 0..2_000 {
+        let db = db.clone();
+        writes.spawn(async move { db.write(async |tx| count_up(tx, "a").await).await });
+    }
+    // The refused ones end while the writer is still held.
+    let mut refused = 0;
+    while refused < 2_000 - 1_024 {
+        let answer = writes.join_next().await.unwrap().unwrap();
+        assert!(matches!(answer, Err(DbError::Busy(_))), "{answer:?}");
+        assert!(answer.unwrap_err().is_transient());
+        refused += 1;
+    }
+    release.send(()).unwrap();
+    holder.await.unwrap().unwrap();
+    let kept = writes.join_all().await;
+    assert!(kept.iter().all(Result::is_ok));
+    assert_eq!(counted(&db, "a").await, 1_024);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closure_that_fails_in_a_batch_undoes_only_itself() {
     let database = TestDb::sqlite();
     let db = database.open().await;

@@ -87,7 +87,7 @@ fn place_order(
     now: domain::time::Timestamp,
 ) -> Result<Order, TokenError> {
     let live = grant_scopes(rows, now).map_err(|refusal| {
-        tracing::info!(%refusal, grant = %rows.grant.id, "refresh refused");
+        tracing::debug!(%refusal, grant = %rows.grant.id, "refresh refused");
         over()
     })?;
     if live.is_empty() {
