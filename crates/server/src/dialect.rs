@@ -23,8 +23,7 @@ pub use paces::Paces;
 
 /// Every address of every dialect of the policy. They are fixed when the server starts.
 pub fn routes(policy: &Policy) -> Router<Shared> {
-    // Real providers have segments that axum's older versions read as parameters.
-    let mut router = Router::new().without_v07_checks();
+    let mut router = Router::new();
     for dialect in &policy.dialects {
         let of_authorize = Arc::clone(dialect);
         let start = async move |State(provider): State<Shared>,

@@ -18,8 +18,6 @@ use crate::{account, control, dialect, error, headers, pages};
 /// Everything for browsers and apps.
 pub fn router(provider: Shared) -> Router {
     Router::new()
-        // For paths of dialects, which may hold a colon.
-        .without_v07_checks()
         .merge(oauth())
         .merge(account())
         .merge(portal())

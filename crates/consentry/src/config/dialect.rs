@@ -342,6 +342,10 @@ pub(super) fn path(section: &Section<'_>, name: &str) -> Option<String> {
         if normal.as_str() != text || text.contains(['{', '}']) || text.ends_with('/') {
             return Err("Write a plain path, such as /oauth2/token.".to_owned());
         }
+        // The router would take them for parameters.
+        if text.split('/').any(|segment| segment.starts_with([':', '*'])) {
+            return Err("No part of it may begin with `:` or `*`.".to_owned());
+        }
         let first = text.split('/').nth(1).unwrap_or_default();
         match OUR_SEGMENTS.contains(&first) {
             true => Err(format!("/{first} is where the standard's endpoints and pages are.")),

@@ -45,8 +45,7 @@ fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
         relaxed: Relaxed { pkce: true, redirect_uri_repeat: true, ..Relaxed::default() },
         lifetimes,
         authorize: AuthorizeEndpoint {
-            // A colon is nothing special in a path, whatever routers made of it.
-            path: format!("/{name}/:ask"),
+            path: format!("/{name}/ask"),
             parameters: vec![
                 parameter("client_id", Some("client_id"), None),
                 parameter("response_type", None, Some("code")),
@@ -148,7 +147,7 @@ impl Client {
     async fn code_in_dialect(&self, app: &TestApp, user: &User) -> String {
         let browser = app.signed_in(user).await;
         let query = encode(&[("client_id", &self.app.client_id)]);
-        let mut answer = browser.get(&format!("/{}/:ask?{query}", self.dialect())).await;
+        let mut answer = browser.get(&format!("/{}/ask?{query}", self.dialect())).await;
         if answer.status == StatusCode::OK {
             let all = ["balances.read", "orders.read", "orders.create"];
             answer = browser.decide(&answer, "allow", &all).await;
@@ -380,7 +379,7 @@ async fn s4_b1_a_consent_to_the_standard_does_not_let_a_dialect_in_unseen() {
     browser.authorize(&client).await;
     let again = browser.get(&client.authorize_path(&[])).await;
     assert!(again.redirected("code").is_some(), "remembered where it was given");
-    let ask = format!("/{LASTING}/:ask?{}", encode(&[("client_id", &client.app.client_id)]));
+    let ask = format!("/{LASTING}/ask?{}", encode(&[("client_id", &client.app.client_id)]));
     let page = browser.get(&ask).await;
     assert_eq!(page.status, StatusCode::OK, "the user sees what ten years mean");
     let answer = browser.decide(&page, "allow", &["balances.read"]).await;
@@ -438,7 +437,7 @@ async fn the_consent_page_says_how_long_access_lasts_in_each_dialect() {
     ] {
         let client = add_app(&app, name, name).await;
         let query = encode(&[("client_id", &client.app.client_id)]);
-        let page = browser.get(&format!("/{name}/:ask?{query}")).await.text();
+        let page = browser.get(&format!("/{name}/ask?{query}")).await.text();
         let said = format!("Access lasts until you take it back, {lasts}");
         assert!(page.contains(&said), "{name}: {page}");
         assert_eq!(page.contains(away), works_while_away, "{name}");
