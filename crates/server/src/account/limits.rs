@@ -9,8 +9,9 @@ use domain::throttle::{
     PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SteadyRule, ThrottleOutcome, ThrottleRule,
 };
 use domain::time::Timestamp;
-use ipnet::IpNet;
 use store::{DbError, Tx, throttles};
+
+use crate::address::network_of;
 
 /// What one attempt counts under.
 #[derive(Clone, Debug)]
@@ -92,30 +93,5 @@ impl Limits {
             }
         }
         Ok(())
-    }
-}
-
-/// `192.0.2.0/24`
-fn network_of(address: IpAddr, v4_bits: u8, v6_bits: u8) -> IpNet {
-    let address = address.to_canonical();
-    let bits = if address.is_ipv4() { v4_bits } else { v6_bits };
-    IpNet::new(address, bits).unwrap_or_else(|_| IpNet::from(address)).trunc()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn network(address: &str) -> String {
-        network_of(address.parse().unwrap(), 24, 56).to_string()
-    }
-
-    #[test]
-    fn neighbours_are_one_network() {
-        assert_eq!(network("192.0.2.77"), "192.0.2.0/24");
-        assert_eq!(network("::ffff:192.0.2.77"), "192.0.2.0/24");
-        assert_eq!(network("2001:db8:1:22ff:1::1"), "2001:db8:1:2200::/56");
-        let host = network_of("::1".parse().unwrap(), 32, 64).to_string();
-        assert_eq!(host, "::/64");
     }
 }
