@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, HOST,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, VIA,
-    X_CONTENT_TYPE_OPTIONS,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -21,14 +21,36 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// Words that speak for a proxy in front of an upstream, or that make it read another method or
 /// path than the one that was matched (attacks G1, G2, G5). In canonical form; a dash at the end
 /// stands for every word that begins so.
-const RESERVED: [&str; 33] = [
+const RESERVED: &[&str] = &[
     "consentry-",
+    "x-consentry-",
     // Who calls, as proxies that sign people in tell it.
     "remote-",
     "x-remote-",
     "x-auth-request-",
+    "x-auth-user",
     "x-authenticated-",
     "x-webauth-",
+    "x-authentik-",
+    "x-authelia-",
+    "x-pomerium-",
+    "x-consumer-",
+    "x-amzn-oidc-",
+    "x-ms-client-principal",
+    "x-ms-client-principal-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "cf-access-",
+    "tailscale-",
+    "wl-proxy-",
+    // Kubernetes: act as somebody else.
+    "impersonate-",
+    // Which certificate the client has shown (RFC 9440, and what there was before).
+    "client-cert",
+    "client-cert-chain",
+    "x-client-cert",
+    "x-client-cert-",
+    "x-arr-clientcert",
     "ssl-client-",
     "x-ssl-client-",
     // From where, to which host, how.
@@ -66,8 +88,9 @@ const RESERVED: [&str; 33] = [
 const TO_A_PROXY: [&str; 4] = ["x-accel-", "x-sendfile", "x-lighttpd-send-file", "x-reproxy-"];
 
 /// What an answer says about its whole origin, or makes a browser do, besides its own content.
-const ORIGIN_WIDE: [&str; 14] = [
+const ORIGIN_WIDE: [&str; 20] = [
     "accept-ch",
+    "activate-storage-access",
     "alt-svc",
     "clear-site-data",
     "critical-ch",
@@ -78,10 +101,19 @@ const ORIGIN_WIDE: [&str; 14] = [
     "refresh",
     "report-to",
     "reporting-endpoints",
+    "sec-session-registration",
+    "secure-session-registration",
     "service-worker-allowed",
+    "set-cookie2",
     "set-login",
+    "speculation-rules",
     "strict-transport-security",
+    "use-as-dictionary",
 ];
+
+/// Ways to prove who one is that make no browser open a window for a password, or send what it
+/// knows of the user by itself.
+const QUIET_CHALLENGES: [&str; 2] = ["bearer", "dpop"];
 
 /// What a request said about its connection, read before it is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +140,8 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, dropped: &[String]) -> Hop 
     remove_matching(headers, |name| {
         // The one name of these words that is no forgery: hyper has read it, and it is true.
         name != CONTENT_LENGTH.as_str()
-            && (is_one_of(name, RESERVED) || is_one_of(name, dropped.iter().map(String::as_str)))
+            && (is_one_of(name, RESERVED.iter().copied())
+                || is_one_of(name, dropped.iter().map(String::as_str)))
     });
     remove_our_cookies(headers);
     hop
@@ -161,7 +194,42 @@ pub(crate) fn clean_answer(headers: &mut HeaderMap, shares_origin: bool) {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
         remove_matching(headers, |name| ORIGIN_WIDE.contains(&name));
+        keep_quiet_challenges(headers);
     }
+}
+
+/// A window that asks for a password on the pages' origin would be taken for ours.
+fn keep_quiet_challenges(headers: &mut HeaderMap) {
+    if !headers.contains_key(WWW_AUTHENTICATE) {
+        return;
+    }
+    let kept: Vec<HeaderValue> =
+        headers.get_all(WWW_AUTHENTICATE).iter().filter(|line| is_quiet(line)).cloned().collect();
+    headers.remove(WWW_AUTHENTICATE);
+    for line in kept {
+        headers.append(WWW_AUTHENTICATE, line);
+    }
+}
+
+/// Is every challenge of a line one of [`QUIET_CHALLENGES`]? Challenges and their parameters are both
+/// separated by commas (RFC 9110 §11.6.1): a word without a value begins a challenge. What programs
+/// could take apart differently is not quiet.
+fn is_quiet(line: &HeaderValue) -> bool {
+    let Ok(line) = line.to_str() else { return false };
+    if line.contains('\\') || line.matches('"').count() % 2 == 1 {
+        return false;
+    }
+    let mut is_quoted = false;
+    let elements = line.split(|c: char| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    elements.map(str::trim).filter(|element| !element.is_empty()).all(|element| {
+        let end = element.find([' ', '\t', '=', '"']).unwrap_or(element.len());
+        let (word, rest) = element.split_at(end);
+        rest.trim_start().starts_with('=')
+            || QUIET_CHALLENGES.iter().any(|quiet| word.eq_ignore_ascii_case(quiet))
+    })
 }
 
 /// Trailers may carry no more than headers may.
@@ -376,6 +444,39 @@ mod tests {
         assert_eq!(names(&headers), ["content-security-policy", "x-content-type-options"]);
     }
 
+    #[test]
+    fn an_answer_on_the_pages_origin_opens_no_window_for_a_password_g7() {
+        let loud = [
+            "Basic realm=\"Sign in\"",
+            "BASIC",
+            "Digest realm=x, nonce=y",
+            "Negotiate",
+            "Negotiate YII=",
+            "NTLM",
+            "Bearer realm=\"x\", Basic realm=\"y\"",
+            "Bearer, Basic realm=y",
+            "Bearer realm=x,\tbasic\trealm=y",
+            "DPoP algs=\"ES256\" , NTLM",
+            "Bearer realm=\"x\\\", Basic realm=\"y",
+            "Bearer realm=\"x, Basic realm=y",
+        ];
+        let quiet = [
+            "Bearer",
+            "bearer realm=\"x, Basic y\", error=\"invalid_token\"",
+            "DPoP algs=\"ES256\", Bearer scope = \"a b\"",
+        ];
+        let all = [&loud[..], &quiet].concat();
+        for (shares_origin, passing) in [(true, &quiet[..]), (false, &all)] {
+            let mut headers = HeaderMap::new();
+            for line in &all {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(line));
+            }
+            clean_answer(&mut headers, shares_origin);
+            let kept: Vec<_> = headers.get_all(WWW_AUTHENTICATE).iter().collect();
+            assert_eq!(kept, passing);
+        }
+    }
+
     proptest! {
         #[test]
         fn no_spelling_of_a_reserved_word_passes_g5(
@@ -386,7 +487,14 @@ mod tests {
                 "x-authenticated-userid", "cf-connecting-ip", "true-client-ip", "client-ip",
                 "fastly-client-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip",
                 "x-envoy-external-address", "x-host", "x-scheme", "front-end-https", "proxy",
-                "transfer-encoding", "x-operators-own", "x-team-name",
+                "transfer-encoding", "x-operators-own", "x-team-name", "x-consentry-user",
+                "client-cert", "client-cert-chain", "x-client-cert", "x-client-cert-dn",
+                "x-arr-clientcert", "x-forwarded-client-cert", "x-ms-client-principal",
+                "x-ms-client-principal-id", "x-amzn-oidc-data", "x-goog-iap-jwt-assertion",
+                "x-goog-authenticated-user-email", "cf-access-jwt-assertion", "tailscale-user-login",
+                "cf-access-authenticated-user-email", "x-pomerium-claim-email", "x-consumer-id",
+                "x-authentik-username", "x-authelia-user", "x-auth-user", "impersonate-user",
+                "wl-proxy-client-cert",
             ]),
             signs in proptest::collection::vec(
                 proptest::sample::select(vec!['-', '_', '.', '!', '~']), 8),

@@ -89,6 +89,11 @@ pub enum RedirectUriError {
     UserInfo,
     #[error("the redirect URI has no host, or its host is not spelled the way browsers spell it")]
     BadHost,
+    #[error(
+        "the host of the redirect URI contains something that no host name has; \
+         use letters, digits, - and ."
+    )]
+    HostCharacter,
     #[error("the redirect URI has a bad port, or names the port that its scheme has anyway")]
     BadPort,
     #[error("the redirect URI contains * , and patterns are not supported; write each URI out")]
@@ -248,8 +253,14 @@ fn check_web(scheme: &str, rest: &str) -> Result<Destination, RedirectUriError> 
         return Err(RedirectUriError::UpperCase);
     }
     let (host, port) = split_port(authority).ok_or(RedirectUriError::BadPort)?;
-    if host.is_empty() || host.contains('%') || host.ends_with('.') {
+    if host.split('.').any(str::is_empty) {
         return Err(RedirectUriError::BadHost);
+    }
+    // RFC 1123 §2.1. Browsers take more (`ok.com;x`, `ok.com!`), which no DNS has and whoever reads
+    // the consent page could misread. An address in brackets is left to their comparison.
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if !host.starts_with('[') && !host.bytes().all(is_name_byte) {
+        return Err(RedirectUriError::HostCharacter);
     }
     let default_port = if scheme == "https" { 443 } else { 80 };
     if port == Some(default_port) {

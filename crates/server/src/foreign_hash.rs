@@ -3,16 +3,20 @@
 //! whoever guesses at an imported app must not be able to keep everybody else waiting.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use argon2::password_hash::phc;
 use argon2::{Argon2, Params, PasswordVerifier as _};
 use domain::foreign_hash::ForeignHash;
 use domain::id::AppId;
+use ipnet::IpNet;
 use protocol::secret::Secret;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use crate::address::network_of;
 use crate::passwords::Passwords;
 
 /// About a second of a core.
@@ -24,12 +28,17 @@ const ARGON2_WORK_MAX: u64 = 1 << 20;
 const ARGON2_LANES_MAX: u32 = 16;
 
 /// Checked at once, of all apps: half of what passwords have, so that users can always sign in.
-const PARALLEL_MAX: usize = 2;
-/// Requests of one app that wait for one another. An app that was just moved may well start with a
-/// dozen calls at once; the first of them replaces the hash, and the others need none any more.
-const WAITING_OF_APP_MAX: usize = 16;
+const PARALLEL_MAX: u32 = 2;
+/// A check that takes more, in KiB, runs alone: two dear ones would take half a gigabyte.
+const BESIDE_OTHERS_MEMORY_MAX: u32 = 64 << 10;
+/// Requests of one app or one network that wait for one another. An app that was just moved may
+/// well start with a dozen calls at once; the first of them replaces the hash, and the others need
+/// none any more.
+const LINE_MAX: usize = 16;
 /// Of all apps.
 const WAITING_MAX: usize = 64;
+/// Whoever waits longer is told to come back, while their own patience lasts.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// bcrypt reads no more of a secret.
 const BCRYPT_BYTES_MAX: usize = 72;
@@ -110,22 +119,39 @@ fn is_right(secret: &Secret, hash: &ForeignHash) -> bool {
     Argon2::default().verify_password(secret, &hash).is_ok()
 }
 
-/// The queue in front of the checks.
+/// Does a check take so much memory that it runs alone?
+pub fn runs_alone(hash: &ForeignHash) -> bool {
+    let memory = |hash| Params::try_from(&hash).ok().map(|params| params.m_cost());
+    let memory = phc::PasswordHash::new(hash.as_text()).ok().and_then(memory);
+    memory.is_some_and(|memory| memory > BESIDE_OTHERS_MEMORY_MAX)
+}
+
+/// The queue in front of the checks. One request per app and one per client network is checked at a
+/// time, so whoever floods stands behind themselves: everybody else waits for one check of each
+/// flooding network at most.
 pub struct ForeignHashes {
     lines: Arc<Mutex<Lines>>,
     permits: Arc<Semaphore>,
+    wait_max: Duration,
 }
 
 impl Default for ForeignHashes {
     fn default() -> Self {
-        Self { lines: Arc::default(), permits: Arc::new(Semaphore::new(PARALLEL_MAX)) }
+        let permits = Arc::new(Semaphore::new(PARALLEL_MAX as usize));
+        Self { lines: Arc::default(), permits, wait_max: WAIT_MAX }
     }
 }
 
 #[derive(Default)]
 struct Lines {
-    of_app: HashMap<AppId, Line>,
+    of: HashMap<Whose, Line>,
     waiting: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose {
+    Network(IpNet),
+    App(AppId),
 }
 
 #[derive(Default)]
@@ -134,66 +160,80 @@ struct Line {
     waiting: usize,
 }
 
-/// Too many wait already; later.
+/// Too many wait already, or it took too long; later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
-/// The one request of its app that may check now.
+/// The one request of its app and its network that may check now.
 pub struct Turn {
-    _turn: OwnedMutexGuard<()>,
+    _permits: OwnedSemaphorePermit,
+    _turns: [OwnedMutexGuard<()>; 2],
     _place: Place,
 }
 
-/// A place in the line of an app; given up when dropped.
+/// A place in two lines; given up when dropped.
 struct Place {
     lines: Arc<Mutex<Lines>>,
-    app: AppId,
+    of: [Whose; 2],
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.waiting = lines.waiting.saturating_sub(1);
-        if let Some(line) = lines.of_app.get_mut(&self.app) {
+        for whose in &self.of {
+            let Some(line) = lines.of.get_mut(whose) else { continue };
             line.waiting = line.waiting.saturating_sub(1);
             if line.waiting == 0 {
-                lines.of_app.remove(&self.app);
+                lines.of.remove(whose);
             }
         }
     }
 }
 
 impl ForeignHashes {
-    /// Wait until no other request checks for `app`.
-    pub async fn turn(&self, app: AppId) -> Result<Turn, Busy> {
-        let (turn, place) = self.stand_in_line(app)?;
-        Ok(Turn { _turn: turn.lock_owned().await, _place: place })
+    /// Wait until nobody else checks for `app` or from the network of `client`, and there is room;
+    /// for all the room if the check [`runs_alone`].
+    pub async fn turn(&self, app: AppId, client: IpAddr, alone: bool) -> Result<Turn, Busy> {
+        let of = [Whose::Network(network_of(client, 24, 64)), Whose::App(app)];
+        let ([network, app], place) = self.stand_in_line(of)?;
+        let permits = if alone { PARALLEL_MAX } else { 1 };
+        let waiting = async {
+            // All in this order, so that no two wait for one another.
+            let turns = [network.lock_owned().await, app.lock_owned().await];
+            let permits = Arc::clone(&self.permits).acquire_many_owned(permits).await;
+            Ok(Turn { _permits: permits.map_err(|_| Busy)?, _turns: turns, _place: place })
+        };
+        tokio::time::timeout(self.wait_max, waiting).await.unwrap_or(Err(Busy))
     }
 
-    fn stand_in_line(&self, app: AppId) -> Result<(Arc<tokio::sync::Mutex<()>>, Place), Busy> {
+    fn stand_in_line(
+        &self,
+        of: [Whose; 2],
+    ) -> Result<([Arc<tokio::sync::Mutex<()>>; 2], Place), Busy> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = lines.of_app.get(&app).map_or(0, |line| line.waiting);
-        if waiting >= WAITING_OF_APP_MAX || lines.waiting >= WAITING_MAX {
+        let is_long = |whose| lines.of.get(whose).is_some_and(|line| line.waiting >= LINE_MAX);
+        if of.iter().any(is_long) || lines.waiting >= WAITING_MAX {
             return Err(Busy);
         }
         lines.waiting += 1;
-        let line = lines.of_app.entry(app).or_default();
-        line.waiting += 1;
-        Ok((Arc::clone(&line.turn), Place { lines: Arc::clone(&self.lines), app }))
+        let turns = of.map(|whose| {
+            let line = lines.of.entry(whose).or_default();
+            line.waiting += 1;
+            Arc::clone(&line.turn)
+        });
+        Ok((turns, Place { lines: Arc::clone(&self.lines), of }))
     }
 
     /// The position of the first of `tries` that is right. `None`: the work broke off. The turn
     /// goes along until the work is done: who hangs up does not get another one meanwhile.
     pub async fn check(
-        &self,
         turn: Turn,
         passwords: &Passwords,
         tries: Vec<(Secret, ForeignHash)>,
     ) -> Option<(Option<usize>, Turn)> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let work = move || {
             let right = tries.iter().position(|(secret, hash)| is_right(secret, hash));
-            drop(permit);
             (right, turn)
         };
         passwords.run(work).await

@@ -1,5 +1,6 @@
 //! `consentry app …`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -33,7 +34,7 @@ enum AppCommand {
         /// The client id of the app
         client_id: String,
         /// Told to its developer
-        #[arg(long, default_value = "")]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Let a suspended app go on, from the next request on

@@ -75,6 +75,9 @@ pub enum Failure {
     /// Exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Whoever read what is printed has enough of it, as `head` has: no failure, and nothing to say.
+    #[error("nobody reads the output")]
+    Unread,
 }
 
 impl From<ConfigErrors> for Failure {
@@ -91,7 +94,10 @@ impl From<io::Error> for Failure {
 
 /// Tell how a command ended.
 pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode {
-    let Err(failure) = done else { return ExitCode::SUCCESS };
+    let failure = match done {
+        Ok(()) | Err(Failure::Unread) => return ExitCode::SUCCESS,
+        Err(failure) => failure,
+    };
     let stderr = io::stderr();
     let colour = stderr.is_terminal() && environment.find("NO_COLOR").is_none_or(str::is_empty);
     let label = if colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
@@ -99,7 +105,7 @@ pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode 
     let _ = writeln!(stderr.lock(), "{label}: {failure}");
     match failure {
         Failure::Usage(_) => ExitCode::from(2),
-        Failure::Failed(_) => ExitCode::FAILURE,
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -8,7 +8,10 @@ use super::Failure;
 
 /// Print `text` and a line end.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout().lock(), "{text}").map_err(Failure::from)
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => error.into(),
+    })
 }
 
 pub(super) fn json(value: &Value) -> Result<(), Failure> {

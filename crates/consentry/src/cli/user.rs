@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ enum UserCommand {
         /// The e-mail address of the user
         email: String,
         /// Kept in the audit trail
-        #[arg(long, default_value = "")]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Let a blocked user in again; what they let apps do holds again from the next request on

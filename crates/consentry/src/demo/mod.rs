@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Failure, block_on};
 use crate::config::Environment;
-use crate::serve::{StopSignal, create_private_folder, logging};
+use crate::serve::{StopSignal, close_folder, logging};
 use crate::system::SystemEntropy;
 
 mod apps;
@@ -52,9 +52,6 @@ pub fn run(arguments: &DemoArgs, environment: &Environment) -> Result<(), Failur
             (std::env::temp_dir().join(name), true)
         }
     };
-    create_private_folder(&folder).map_err(|error| {
-        Failure::Failed(format!("the folder {} cannot be made: {error}", folder.display()))
-    })?;
     let folder = std::path::absolute(&folder)?;
     let done = block_on(play(arguments, &folder));
     if is_temporary {
@@ -66,6 +63,7 @@ pub fn run(arguments: &DemoArgs, environment: &Environment) -> Result<(), Failur
 
 async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     let mut stop = StopSignal::listen()?;
+    close_folder(folder, "--data")?;
     let sockets = Ports::bind(arguments, folder).await?;
     let app_origin = format!("http://127.0.0.1:{}", sockets.app.port);
     let exchange = DemoProvider::start(&EXCHANGE, folder, sockets.exchange, &app_origin).await?;

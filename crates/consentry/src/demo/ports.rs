@@ -1,7 +1,10 @@
 //! The demo's ports. A port that was given freely (0) is kept with the data, so that a second start
 //! is the same issuer and finds its tokens valid again.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
@@ -21,7 +24,9 @@ impl Bound {
     /// Remember the port for the next start. Call it while holding the folder: a demo that is
     /// refused must not change what the running one will find.
     pub(super) fn keep(&self) -> std::io::Result<()> {
-        std::fs::write(&self.kept, self.port.to_string())
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        options.open(&self.kept)?.write_all(self.port.to_string().as_bytes())
     }
 }
 

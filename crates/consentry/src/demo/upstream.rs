@@ -1,7 +1,7 @@
 //! A practice API on a loopback port of its own: what a company's API is in real life.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -85,18 +85,28 @@ fn router(api: Api, folder: &Path, provider: &Shared) -> Result<Router, Failure>
     let unusable = |error: sandbox::StorageError| Failure::Failed(error.to_string());
     match api {
         Api::Exchange => {
-            let path = folder.join("practice-exchange.db");
+            let path = database(folder, "practice-exchange.db")?;
             let exchange = exchange::Exchange::open(&path, verifier, clock).map_err(unusable)?;
             Ok(exchange::router(exchange))
         }
         Api::Drive { me_is_object } => {
             let secret = link_secret(folder)?;
-            let path = folder.join("practice-drive.db");
+            let path = database(folder, "practice-drive.db")?;
             let drive = drive::Drive::open(&path, verifier, clock, &secret).map_err(unusable)?;
             let drive = if me_is_object { drive.with_me_as_object() } else { drive };
             Ok(drive::router(drive))
         }
     }
+}
+
+/// The file of a database. SQLite makes it readable to all, and gives its log and its index the
+/// rights of the database, so it is made before.
+fn database(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    if !path.exists() {
+        write_new(&path, b"", 0o600)?;
+    }
+    Ok(path)
 }
 
 /// Signs download links; kept, so that links survive a restart.

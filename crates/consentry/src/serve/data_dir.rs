@@ -21,33 +21,44 @@ const STICKY: u32 = 0o1000;
 /// The lock goes with the process, however it ends.
 pub(super) fn hold(data_dir: &Path) -> Result<File, Failure> {
     let shown = data_dir.display();
-    let unusable = |error: io::Error| {
-        Failure::Failed(format!("the data directory {shown} cannot be used: {error}"))
-    };
-    create_private_folder(data_dir).map_err(unusable)?;
-    let found = data_dir.metadata().map_err(unusable)?;
-    match verdict(found.mode(), found.uid(), own_uid().map_err(unusable)?) {
-        Verdict::Private => {}
-        Verdict::Tighten => {
-            close_to_others(data_dir).map_err(|_| refused(data_dir))?;
-            tracing::warn!(
-                data_dir = %shown,
-                "other users could look into the data directory; now only this user can (0700)"
-            );
-        }
-        Verdict::Refuse => return Err(refused(data_dir)),
-    }
+    close_folder(data_dir, "data_dir")?;
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file = options.open(data_dir.join("consentry.lock")).map_err(unusable)?;
+    let file = options
+        .open(data_dir.join("consentry.lock"))
+        .map_err(|error| unusable(data_dir, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::Failed(format!(
             "another Consentry runs on the data directory {shown}. Stop it, or give this one \
              another `data_dir`."
         ))),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::Error(error)) => Err(unusable(data_dir, &error)),
     }
+}
+
+/// Make a folder for data when it is not there, and close it to others. One that is not ours to
+/// close is refused. `setting` chooses another. Call it inside a tokio runtime.
+pub(crate) fn close_folder(folder: &Path, setting: &str) -> Result<(), Failure> {
+    let unusable = |error: io::Error| unusable(folder, &error);
+    create_private_folder(folder).map_err(unusable)?;
+    let found = folder.metadata().map_err(unusable)?;
+    match verdict(found.mode(), found.uid(), own_uid().map_err(unusable)?) {
+        Verdict::Private => {}
+        Verdict::Tighten => {
+            close_to_others(folder).map_err(|_| refused(folder, setting))?;
+            tracing::warn!(
+                data_dir = %folder.display(),
+                "other users could look into the data directory; now only this user can (0700)"
+            );
+        }
+        Verdict::Refuse => return Err(refused(folder, setting)),
+    }
+    Ok(())
+}
+
+fn unusable(folder: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("the data directory {} cannot be used: {error}", folder.display()))
 }
 
 /// Make a folder that only this user can look into. One that is there stays as it is.
@@ -85,12 +96,12 @@ fn close_to_others(data_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn refused(data_dir: &Path) -> Failure {
-    let shown = data_dir.display();
+fn refused(folder: &Path, setting: &str) -> Failure {
+    let shown = folder.display();
     Failure::Failed(format!(
         "other users of this machine can look into the data directory {shown}, and it is not this \
          user's alone to close. Let its owner run `chmod 700 {shown}`, or choose another \
-         `data_dir`."
+         `{setting}`."
     ))
 }
 
@@ -138,7 +149,7 @@ mod tests {
             assert_eq!(verdict(lax, 1000, 0), Verdict::Refuse, "{lax:o}");
         }
         assert_eq!(verdict(0o041_777, 0, 0), Verdict::Refuse, "/tmp");
-        let told = refused(Path::new("/srv/data")).to_string();
+        let told = refused(Path::new("/srv/data"), "data_dir").to_string();
         assert!(told.contains("`chmod 700 /srv/data`"), "{told}");
     }
 }

@@ -20,7 +20,7 @@ mod shed;
 mod signal;
 mod site;
 
-pub(crate) use data_dir::create_private_folder;
+pub(crate) use data_dir::{close_folder, create_private_folder};
 pub use instance::Instance;
 pub use listener::{BindError, bind};
 pub use running::{Running, Sockets};

@@ -196,6 +196,38 @@ async fn a_bad_app_in_a_json_file_concerns_itself_alone_and_its_line_is_told() {
 }
 
 #[tokio::test]
+async fn x1_an_app_without_an_end_is_given_up_with_its_line() {
+    let site = site().await;
+    let endless = "x".repeat(3 << 20);
+    for (file, content) in [
+        ("a.csv", format!("client_id,name\na,Good\nb,\"{endless}\n")),
+        ("b.csv", format!("client_id,name\n\"a\",Good\nb,{endless}\n")),
+        ("c.json", format!("[{APP},\n{{ \"client_id\": \"{endless}\" }}]")),
+    ] {
+        let (code, stdout, said) = import(&site, file, &content, &[]).await;
+        assert_eq!((code, &*stdout), (1, ""), "{said}");
+        assert!(said.contains("what begins in line 3 does not end within 2 MiB"), "{said}");
+    }
+    let output = site.run(&["import", "apps", "/dev/zero", "--format", "csv"]).await;
+    let said = stderr(&output);
+    assert!(said.contains("/dev/zero cannot be read: what begins in line 1 does not"), "{said}");
+    assert_eq!(client_ids(&site).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn x1_a_field_that_comes_twice_is_refused_by_its_name() {
+    let site = site().await;
+    let doubled = APP.replace("\"a\"", "\"b\", \"client_secret\": \"another\"");
+    let entries = format!("[\n{doubled},\n{APP},\n[{{}}], 1, -1, 0.5, \"a\", true, null]");
+    let (code, stdout, said) = import(&site, "apps.json", &entries, &[]).await;
+    assert_eq!((code, &*stdout), (1, "imported 1, refused 8, already there 0\n"), "{said}");
+    assert!(said.starts_with("apps.json:2: client_secret: is there twice\n"), "{said}");
+    assert_eq!(said.matches(": is not an object with fields\n").count(), 7, "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("another"), "{said}");
+    assert_eq!(client_ids(&site).await, ["a"]);
+}
+
+#[tokio::test]
 async fn ten_thousand_apps_are_imported_beside_a_running_server() {
     let site = site().await;
     let _server = site.serve().await;

@@ -1,11 +1,16 @@
 //! The practice APIs through the gateway: what only the way through it can show.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::Demo;
 use testkit::app::answer;
 
 use crate::BINARY;
+use crate::served::{run, stderr};
 
 const FILM: &str = "magnet:?xt=urn:btih:1111111111111111111111111111111111111111";
 
@@ -69,4 +74,42 @@ async fn an_app_that_may_only_read_cannot_convert_or_move_money() {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
         assert!(refused.header("www-authenticate").contains("orders.create"), "{path}");
     }
+}
+
+/// Whatever others may look into, in `folder` and below.
+fn open_to_others(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = path.symlink_metadata().unwrap().permissions().mode();
+        if mode & 0o077 != 0 {
+            found.push(format!("{} {mode:o}", path.display()));
+        }
+        if path.is_dir() {
+            open_to_others(&path, found);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_can_look_into_what_the_demo_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let demo = Demo::start_in(BINARY, &data).await;
+    let mut found = Vec::new();
+    open_to_others(folder.path(), &mut found);
+    assert_eq!(found, [""; 0]);
+    drop(demo);
+}
+
+#[tokio::test]
+async fn a_demo_in_a_folder_that_is_not_ours_alone_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    // As `/tmp` is.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+    let data = folder.path().to_str().unwrap();
+    let output = run(folder.path(), &["demo", "--data", data]).await;
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(data) && said.contains("choose another `--data`"), "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was left there");
 }

@@ -404,3 +404,29 @@ async fn malformed_token_requests_get_an_answer_and_the_server_lives_x1() {
     let tokens = bot.connect(&alice, "orders.read").await;
     bot.refresh(tokens.refresh.as_deref().unwrap()).await.tokens();
 }
+
+#[tokio::test]
+async fn output_that_nobody_reads_on_ends_a_command_quietly() {
+    let site = Site::new("http://127.0.0.1:1");
+    site.add_user("dev@example.com", None).await;
+    for words in [&["audit", "export"][..], &["user", "list"], &["user", "list", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = tokio::process::Command::new(crate::BINARY);
+        let command = command.args(words).current_dir(site.path("."));
+        let output = command.stdout(writer).output().await.unwrap();
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_kept_out_without_a_reason() {
+    let site = Site::new("http://127.0.0.1:1");
+    for words in [["user", "block", "dev@example.com"], ["app", "suspend", "bot"]] {
+        for reason in [&[][..], &["--reason", ""]] {
+            let output = site.run(&[&words[..], reason].concat()).await;
+            assert_eq!(output.status.code(), Some(2), "{words:?} {reason:?}");
+            assert!(stderr(&output).contains("--reason"), "{}", stderr(&output));
+        }
+    }
+}

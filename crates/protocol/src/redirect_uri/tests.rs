@@ -228,8 +228,9 @@ fn hosts_must_be_spelled_as_browsers_spell_them() {
         ("https://0x7f.1", E::BadHost),
         ("https://127.1/cb", E::BadHost),
         ("https://2130706433/cb", E::BadHost),
-        ("https://ok%2ecom/cb", E::BadHost),
         ("https://ok.com./cb", E::BadHost),
+        ("https://ok..com/cb", E::BadHost),
+        ("https://.ok.com/cb", E::BadHost),
         ("https://[0:0::1]/cb", E::BadHost),
         ("https://[::1/cb", E::BadPort),
         ("https://ok.com:443/cb", E::BadPort),
@@ -248,6 +249,30 @@ fn hosts_must_be_spelled_as_browsers_spell_them() {
         (&format!("https://ok.com/{}", "a".repeat(BYTES_MAX)), E::TooLong),
     ] {
         assert_eq!(refused(Web, text), why, "{text}");
+    }
+}
+
+#[test]
+fn r1_a_host_that_no_dns_has_is_refused() {
+    for host in [
+        "e.example;sandbox",
+        "e.example,x",
+        "e$.example",
+        "e.example!",
+        "e.example&x=",
+        "e=.example",
+        "(e).example",
+        "e~.example",
+        "e+f.example",
+        "my_app.example",
+        "ok%2ecom",
+    ] {
+        for text in [format!("https://{host}/cb"), format!("https://{host}:8443")] {
+            assert_eq!(refused(Web, &text), RedirectUriError::HostCharacter, "{text}");
+        }
+    }
+    for host in ["192.0.2.7", "[2001:db8::1]", "a-b.example", "xn--bcher-kva.example", "intranet"] {
+        web(&format!("https://{host}:8443/cb"));
     }
 }
 

@@ -79,30 +79,99 @@ fn a_hash_that_cannot_be_checked_or_costs_too_much_is_refused() {
     }
 }
 
+fn app(number: u8) -> AppId {
+    AppId::from_bytes([number; 16])
+}
+
+/// Each number is a network of its own.
+fn from(network: u8) -> IpAddr {
+    IpAddr::from([192, 0, network, 7])
+}
+
 #[tokio::test]
 async fn x2_one_app_has_one_check_at_a_time_and_no_endless_queue() {
-    let hashes = Arc::new(ForeignHashes::default());
-    let (app, other) = (AppId::from_bytes([1; 16]), AppId::from_bytes([2; 16]));
-    let first = hashes.turn(app).await.unwrap();
+    let hashes = ForeignHashes::default();
+    let first = hashes.turn(app(1), from(0), false).await.unwrap();
     let mut waiting = Vec::new();
-    for _ in 1..WAITING_OF_APP_MAX {
-        let mut turn = Box::pin(hashes.turn(app));
+    for network in 1..u8::try_from(LINE_MAX).unwrap() {
+        let mut turn = Box::pin(hashes.turn(app(1), from(network), false));
         assert!((&mut turn).now_or_never().is_none(), "one at a time");
         waiting.push(turn);
     }
-    assert_eq!(hashes.turn(app).await.err(), Some(Busy));
-    assert!(hashes.turn(other).await.is_ok(), "other apps do not wait for this one");
+    assert_eq!(hashes.turn(app(1), from(99), false).await.err(), Some(Busy));
+    assert!(hashes.turn(app(2), from(99), false).await.is_ok(), "other apps do not wait");
     drop(first);
     let second = waiting.remove(0).await.unwrap();
     // Whoever hangs up gives the place away.
     drop((second, waiting));
-    assert!(hashes.turn(app).await.is_ok());
-    assert!(hashes.lines.lock().unwrap().of_app.is_empty(), "nothing is kept of who has gone");
+    assert!(hashes.turn(app(1), from(99), false).await.is_ok());
+    assert!(hashes.lines.lock().unwrap().of.is_empty(), "nothing is kept of who has gone");
+}
 
-    let mut held = Vec::new();
-    for number in 0..WAITING_MAX {
-        held.push(hashes.turn(AppId::from_bytes([u8::try_from(number).unwrap(); 16])).await);
+#[tokio::test]
+async fn x2_one_network_has_one_check_at_a_time_whatever_apps_it_guesses_at() {
+    let hashes = ForeignHashes::default();
+    let first = hashes.turn(app(0), from(1), false).await.unwrap();
+    let mut waiting = Vec::new();
+    for number in 1..u8::try_from(LINE_MAX).unwrap() {
+        let mut turn = Box::pin(hashes.turn(app(number), from(1), false));
+        assert!((&mut turn).now_or_never().is_none(), "one at a time");
+        waiting.push(turn);
     }
-    assert!(held.iter().all(Result::is_ok));
-    assert_eq!(hashes.turn(AppId::from_bytes([99; 16])).await.err(), Some(Busy));
+    let neighbour = IpAddr::from([192, 0, 1, 200]);
+    assert_eq!(hashes.turn(app(99), neighbour, false).await.err(), Some(Busy));
+    // An app that the flood waits for, called from elsewhere, is served before all of it.
+    assert!(hashes.turn(app(1), from(2), false).await.is_ok());
+    drop((first, waiting));
+    let six = |text: &str| text.parse::<IpAddr>().unwrap();
+    let _held = hashes.turn(app(1), six("2001:db8::1"), false).await.unwrap();
+    let same_host = hashes.turn(app(2), six("2001:db8::ffff:1"), false);
+    assert!(same_host.now_or_never().is_none());
+    assert!(hashes.turn(app(2), six("2001:db8:0:1::1"), false).await.is_ok());
+}
+
+#[tokio::test]
+async fn x2_whoever_waits_too_long_is_told_to_come_back() {
+    let hashes = ForeignHashes { wait_max: Duration::ZERO, ..ForeignHashes::default() };
+    let first = hashes.turn(app(1), from(1), false).await.unwrap();
+    assert_eq!(hashes.turn(app(1), from(2), false).await.err(), Some(Busy), "for its app");
+    assert_eq!(hashes.turn(app(2), from(1), false).await.err(), Some(Busy), "for its network");
+    let second = hashes.turn(app(2), from(2), false).await.unwrap();
+    assert_eq!(hashes.turn(app(3), from(3), false).await.err(), Some(Busy), "for room");
+    drop((first, second));
+    assert!(hashes.lines.lock().unwrap().of.is_empty());
+    assert!(hashes.turn(app(1), from(1), false).await.is_ok());
+}
+
+#[tokio::test]
+async fn all_apps_together_have_a_line_with_an_end() {
+    let hashes = ForeignHashes::default();
+    let mut waiting = Vec::new();
+    for number in 0..u8::try_from(WAITING_MAX).unwrap() {
+        let mut turn = Box::pin(hashes.turn(app(number), from(number), false));
+        let turn_came = (&mut turn).now_or_never();
+        assert!(!matches!(turn_came, Some(Err(Busy))));
+        waiting.push((turn_came, turn));
+    }
+    assert_eq!(hashes.turn(app(99), from(99), false).await.err(), Some(Busy));
+}
+
+#[tokio::test]
+async fn x2_a_check_that_takes_much_memory_runs_alone() {
+    let argon2 = |memory| {
+        let text = ARGON2[0].replace("m=256,", &format!("m={memory},"));
+        runs_alone(&check(&text).unwrap())
+    };
+    assert_eq!([65_536, 65_537, 262_144].map(argon2), [false, true, true]);
+    assert!(!runs_alone(&check(BCRYPT[0].1).unwrap()));
+    let hashes = ForeignHashes::default();
+    let small = hashes.turn(app(1), from(1), false).await.unwrap();
+    let mut large = Box::pin(hashes.turn(app(2), from(2), true));
+    assert!((&mut large).now_or_never().is_none());
+    drop(small);
+    let large = large.await.unwrap();
+    let mut small = Box::pin(hashes.turn(app(1), from(1), false));
+    assert!((&mut small).now_or_never().is_none());
+    drop(large);
+    assert!(small.await.is_ok());
 }

@@ -173,7 +173,9 @@ impl AuthenticatedClient {
             .filter(|_| fast.is_none())
             .and_then(|app| FirstUse::of(app, presented.candidates(), found.secrets(), now));
         let proven = match &first_use {
-            Some(first_use) => first_use.prove(provider, &found.throttle_key).await?.map(Some),
+            Some(first_use) => {
+                first_use.prove(provider, &found.throttle_key, address).await?.map(Some)
+            }
             None => fast,
         };
         let (Some(credential), Some(client)) = (proven, known) else {

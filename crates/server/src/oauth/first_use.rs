@@ -1,6 +1,8 @@
 //! The first time that a secret is shown of which only a foreign hash is known: it is checked
 //! slowly, in a queue, and its MAC replaces the hash. From then on the app is like any other.
 
+use std::net::IpAddr;
+
 use domain::app::{App, ClientSecret, SecretProof};
 use domain::change::Change;
 use domain::foreign_hash::ForeignHash;
@@ -14,7 +16,7 @@ use store::{DbError, Tx, changes, client_secrets, throttles};
 
 use super::answer::TokenError;
 use super::client::prove;
-use crate::foreign_hash::Busy;
+use crate::foreign_hash::{Busy, ForeignHashes, runs_alone};
 use crate::portal::registration::secret_hint;
 use crate::provider::Provider;
 
@@ -25,6 +27,8 @@ const CHECKS_MAX: usize = 2;
 pub(super) struct FirstUse<'a> {
     app: &'a App,
     shown: Vec<Candidate>,
+    /// Its check takes too much for another one beside it.
+    alone: bool,
 }
 
 impl<'a> FirstUse<'a> {
@@ -41,7 +45,8 @@ impl<'a> FirstUse<'a> {
             .cloned()
             .collect();
         let waits = app.kind.is_confidential() && foreign(secrets, now).next().is_some();
-        (waits && !shown.is_empty()).then_some(Self { app, shown })
+        let alone = foreign(secrets, now).any(|(_, hash)| runs_alone(hash));
+        (waits && !shown.is_empty()).then_some(Self { app, shown, alone })
     }
 
     /// The secret that was shown. `None`: it is wrong, and that is counted already.
@@ -52,9 +57,10 @@ impl<'a> FirstUse<'a> {
         &self,
         provider: &Provider,
         throttle_key: &str,
+        address: IpAddr,
     ) -> Result<Option<CredentialId>, TokenError> {
-        let turn =
-            provider.foreign_hashes.turn(self.app.id).await.map_err(|Busy| TokenError::Busy)?;
+        let turn = provider.foreign_hashes.turn(self.app.id, address, self.alone).await;
+        let turn = turn.map_err(|Busy| TokenError::Busy)?;
         let now = provider.now();
         let secrets = self.count_and_read(provider, throttle_key, now).await?;
         // Whoever was in front may have shown the same secret.
@@ -68,8 +74,7 @@ impl<'a> FirstUse<'a> {
             .take(CHECKS_MAX)
             .collect();
         let pairs = tries.iter().map(|(secret, _, hash)| ((*secret).clone(), (*hash).clone()));
-        let checked =
-            provider.foreign_hashes.check(turn, &provider.passwords, pairs.collect()).await;
+        let checked = ForeignHashes::check(turn, &provider.passwords, pairs.collect()).await;
         // Kept until the hash has given way, so that the next in line finds the MAC.
         let (right, _turn) = checked.ok_or(TokenError::Internal("a secret's check broke off"))?;
         let Some((secret, id, hash)) = right.and_then(|at| tries.get(at)) else {

@@ -1,69 +1,119 @@
 //! Names that read like others. Pure.
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::confusable_detection as confusables;
+
 /// A name of ours that is shorter than this stands inside too many honest words.
 const INSIDE_WORDS_MIN: usize = 4;
+
+/// Signs that stand for letters: `Pract!ce`.
+const SIGNS: [char; 8] = ['!', '¡', '|', '@', '$', '©', '®', '℗'];
 
 /// Would a hurried reader take `name` for something of the provider called `ours`? It contains our
 /// name, whatever stands around and between.
 pub fn imitates(name: &str, ours: &str) -> bool {
+    // Signs may be letters or not, and a bar among letters is most often none.
+    let readings = |text: &str| [text.to_owned(), text.replace('|', " "), text.replace(SIGNS, " ")];
+    let (name, ours) = (readings(name), readings(ours));
+    ours.iter().any(|ours| name.iter().any(|name| contains(name, ours)))
+}
+
+fn contains(name: &str, ours: &str) -> bool {
     let wanted = skeleton(ours);
-    match wanted.chars().count() {
-        0 => false,
-        length if length < INSIDE_WORDS_MIN => {
-            name.split(|c: char| !c.is_alphanumeric()).any(|word| skeleton(word) == wanted)
-        }
-        _ => skeleton(name).contains(&wanted),
+    if wanted.is_empty() {
+        return false;
     }
+    if ours.chars().filter(|c| c.is_alphanumeric()).count() < INSIDE_WORDS_MIN {
+        return plain(name).split(|c: char| !c.is_alphanumeric()).any(|word| shape(word) == wanted);
+    }
+    skeleton(name).contains(&wanted)
 }
 
-/// What a hurried reader sees in a name: case, spaces, punctuation, accents of Latin letters and
-/// the common look-alike letters do not count (the idea of Unicode TS 39 §4, for the letters that
-/// impersonators really use).
+/// What a hurried reader sees in a name: case, spaces, punctuation, accents and look-alike letters
+/// of any script do not count (Unicode TS 39 §4, and what it leaves apart).
 pub(super) fn skeleton(name: &str) -> String {
-    let mut skeleton = String::with_capacity(name.len());
-    let plain: String = name.chars().map(without_style).collect();
-    for c in plain.to_lowercase().chars().filter(|c| c.is_alphanumeric()) {
-        skeleton.push(match c {
-            '0' | 'ο' | 'о' | 'ö' | 'ó' | 'ò' | 'ô' | 'õ' | 'ø' => 'o',
-            '1' | 'l' | 'і' | 'ı' | 'ι' | 'í' | 'ì' | 'î' | 'ï' | 'ł' | 'ї' => 'i',
-            '3' | 'е' | 'ё' | 'é' | 'è' | 'ê' | 'ë' | 'ε' => 'e',
-            '4' | 'а' | 'á' | 'à' | 'â' | 'ä' | 'å' | 'ã' | 'α' => 'a',
-            '5' | 'ѕ' | 'š' | 'ś' => 's',
-            'с' | 'ç' | 'ć' | 'č' => 'c',
-            'р' | 'ρ' => 'p',
-            'х' | 'χ' => 'x',
-            'у' | 'ý' | 'ÿ' | 'γ' => 'y',
-            'в' | 'ß' | '8' => 'b',
-            'н' => 'h',
-            'к' | 'κ' => 'k',
-            'м' => 'm',
-            'т' | 'τ' | '7' => 't',
-            'п' | 'ñ' | 'ń' | 'η' => 'n',
-            'ν' => 'v',
-            'υ' | 'ú' | 'ù' | 'û' | 'ü' | 'μ' => 'u',
-            'ω' => 'w',
-            'ž' | 'ź' | 'ż' | '2' => 'z',
-            other => other,
-        });
-    }
-    skeleton.replace("rn", "m").replace("vv", "w")
+    shape(&plain(name))
 }
 
-/// The letter or digit behind a full-width, circled or mathematical one, which fonts draw alike.
-fn without_style(c: char) -> char {
-    let code = u32::from(c);
-    let letter = |index: u32| match index % 52 {
-        upper @ 0..26 => 0x41 + upper,
-        lower => 0x61 + lower - 26,
-    };
-    let plain = match code {
-        0xff10..=0xff5a => code - 0xfee0,
-        0x24b6..=0x24e9 => letter(code - 0x24b6),
-        0x1d400..=0x1d6a3 => letter(code - 0x1d400),
-        0x1d7ce..=0x1d7ff => 0x30 + (code - 0x1d7ce) % 10,
+/// The letters and digits of a plain name. `w` is `vv` there, as `m` is `rn` in TS 39: put together,
+/// they would hide where a word begins in “Dev Verve”.
+fn shape(plain: &str) -> String {
+    let letters: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
+    letters.replace('w', "vv")
+}
+
+/// In small Latin letters where it looks like them, with spaces and punctuation.
+fn plain(name: &str) -> String {
+    let unstyled: String = name
+        .chars()
+        .map(without_square)
+        .nfkd()
+        .filter(|c| c.is_alphanumeric() || !is_combining_mark(*c))
+        .collect();
+    // Capitals look like other letters than their small ones do (Н and н), so both are asked.
+    let capitals: String = confusables::skeleton(&signs_as_letters(&unstyled)).collect();
+    let small = capitals.to_lowercase();
+    confusables::skeleton(&small).map(without_likeness).collect()
+}
+
+/// Signs at which a word begins or goes on are letters; others are punctuation.
+fn signs_as_letters(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let followers = letters.iter().skip(1).map(Some).chain([None]);
+    let read = letters.iter().zip(followers).map(|(c, next)| match c {
+        _ if !SIGNS.contains(c) => *c,
+        _ if !next.is_some_and(|next| next.is_alphanumeric()) => ' ',
+        '@' => 'a',
+        '©' => 'c',
+        '℗' => 'p',
+        '®' => 'r',
+        '$' => 's',
+        _ => 'i',
+    });
+    read.collect()
+}
+
+/// What TS 39 keeps apart, because a careful reader can tell it, and impersonators use.
+fn without_likeness(c: char) -> char {
+    match c.to_ascii_lowercase() {
+        '0' => 'o',
+        '1' | 'l' => 'i',
+        '2' => 'z',
+        '3' | 'ꞓ' | 'ᴇ' | 'ǝ' | 'ε' => 'e',
+        '4' | 'ᴀ' | 'ɐ' | 'ɒ' => 'a',
+        '5' => 's',
+        '7' | 'ᴛ' | 'τ' => 't',
+        '8' | 'ʙ' | 'ß' => 'b',
+        'ς' => 'c',
+        'ᴅ' | '∂' => 'd',
+        'ꜰ' => 'f',
+        'ɢ' => 'g',
+        'ʜ' => 'h',
+        'ᴊ' => 'j',
+        'ĸ' | 'κ' => 'k',
+        'ʟ' => 'i',
+        'ʍ' => 'm',
+        'ɴ' | 'π' | 'ᴎ' => 'n',
+        'ᴘ' => 'p',
+        'ʀ' => 'r',
+        'μ' => 'u',
+        'ω' => 'w',
+        'χ' => 'x',
+        other => other,
+    }
+}
+
+/// The letter of a square or of a dark circle, which compatibility forms (Unicode TR 15) leave as
+/// they are, or of a half of a flag.
+fn without_square(c: char) -> char {
+    let first = match u32::from(c) {
+        0x1f150..=0x1f169 => 0x1f150,
+        0x1f170..=0x1f189 => 0x1f170,
+        0x1f1e6..=0x1f1ff => 0x1f1e6,
         _ => return c,
     };
-    char::from_u32(plain).unwrap_or(c)
+    char::from_u32(u32::from(c) - first + u32::from('a')).unwrap_or(c)
 }
 
 #[cfg(test)]
@@ -107,6 +157,56 @@ mod tests {
     }
 
     #[test]
+    fn no_letter_of_another_script_or_style_gets_our_name_past() {
+        let letters = [
+            ("p", "Ppр℗ℙᴾⓟ⒫ｐ𝐩ᴘᴩᏢᑭꓑƿƥρ🅿🄿🅟🇵"),
+            ("r", "Rrⓡ𝐫ʳʀꭱᎡꓣᴦгṛŗ🆁🅡"),
+            ("a", "AaаɑαᴀᵃаạäáâÅăą4@ⓐ⒜🅰🅐ª"),
+            ("c", "Ccⅽсϲⲥᴄꮯçćčᶜⓒ🅲"),
+            ("t", "TtтτᴛᎢꓔᵗţť7ⓣ🆃"),
+            ("i", "IiіІιɩⅰɪⁱịıïíìîĩ!¡|1lLℓⓘ🅸łᛁ"),
+            ("e", "EeеЕёℯᵉᴇεẹéèêëę3€єⓔ🅴"),
+            ("d", "Ddԁⅾᴅᵈḍďđⓓ🅳Ꭰ"),
+            ("v", "Vvⅴѵνᴠᵛṽṿⓥ🆅Ꮩ"),
+        ];
+        let mut passed = Vec::new();
+        for (plain, alike) in letters {
+            for c in alike.chars() {
+                let name = "practice drive".replace(plain, &c.to_string());
+                if !imitates(&name, "Practice Drive") {
+                    passed.push(name);
+                }
+            }
+        }
+        assert_eq!(passed, [""; 0]);
+        for name in [
+            "ᴘʀᴀᴄᴛɪᴄᴇ ᴅʀɪᴠᴇ",
+            "ᴾʳᵃᶜᵗⁱᶜᵉ Drive",
+            "🅿🆁🅰🅲🆃🅸🅲🅴 🅳🆁🅸🆅🅴",
+            "Pract!ce|Dr!ve",
+            "Practice!Drive",
+            "Practice | Drive!",
+            "ꓑꓣАСТІСЕ ⅾrⅰⅴℯ",
+        ] {
+            assert!(imitates(name, "Practice Drive"), "{name}");
+        }
+        for name in ["Practical Drive", "Drive Practice", "Practice Dive"] {
+            assert!(!imitates(name, "Practice Drive"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_word_before_our_name_does_not_hide_it() {
+        for (name, ours) in [
+            ("Our Neo Bank", "Neo Bank"),
+            ("Dev Verve", "Verve"),
+            ("Modern Wallet", "Modem VVallet"),
+        ] {
+            assert!(imitates(name, ours), "{name}");
+        }
+    }
+
+    #[test]
     fn a_short_name_of_ours_is_looked_for_as_a_word() {
         for name in ["Go", "GO Wallet", "Wallet for-g0"] {
             assert!(imitates(name, "Go"), "{name}");
@@ -114,7 +214,9 @@ mod tests {
         for name in ["Gopher", "Ledger Cargo"] {
             assert!(!imitates(name, "Go"), "{name}");
         }
+        assert!(imitates("Wow Mom", "Mom") && !imitates("Moment", "Mom"));
         assert!(!imitates("Anything", "☂"), "nothing to imitate");
+        assert!(imitates("My Pay Pal", "Pay|Pal!") && imitates("Pay|Pal", "Paypal"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 use serde_json::{Map, Value};
 
+use super::reader::Bounded;
 use super::{Each, Failure, Line, unknown_field};
 
 /// Fields that may hold a JSON array.
@@ -19,13 +20,16 @@ pub(super) fn read(file: &Path, each: Each<'_>) -> Result<(), Failure> {
     };
     // With a line end at the very end, and line feeds alone as such, lines can be counted.
     let bytes = File::open(file).map_err(|error| failed(&error))?.chain(&b"\n"[..]);
+    let (bytes, place) = Bounded::new(bytes);
     let mut reader =
         ReaderBuilder::new().flexible(true).terminator(Terminator::Any(b'\n')).from_reader(bytes);
     let heading = reader.byte_headers().map_err(|error| failed(&error))?;
     let heading = columns(heading)
         .map_err(|reason| Failure::Usage(format!("{}: {reason}", file.display())))?;
     let mut record = ByteRecord::new();
+    place.begin(reader.position().line());
     while reader.read_byte_record(&mut record).map_err(|error| failed(&error))? {
+        place.begin(reader.position().line());
         if record.iter().eq([b"\r"]) {
             continue;
         }

@@ -19,6 +19,7 @@ use crate::config::{Environment, nearest};
 
 mod csv;
 mod json;
+mod reader;
 
 /// Entries of one request.
 const BATCH: usize = 200;
@@ -278,21 +279,21 @@ impl Import<'_> {
 
     fn report(self) -> Result<(), Failure> {
         let Tally { imported, already_there, refused, refusals } = self.tally;
-        if self.as_json {
+        let told = if self.as_json {
             output::json(&json!({
                 "dry_run": self.apps.dry_run,
                 "imported": imported,
                 "already_there": already_there,
                 "refused": refusals,
-            }))?;
+            }))
         } else {
             let verb = if self.apps.dry_run { "would import" } else { "imported" };
             output::line(&format!(
                 "{verb} {imported}, refused {refused}, already there {already_there}"
-            ))?;
-        }
+            ))
+        };
         match refused {
-            0 => Ok(()),
+            0 => told,
             _ => Err(Failure::Failed(format!("{refused} of {} apps were refused", self.total))),
         }
     }
