@@ -12,6 +12,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use store::DbError;
 
 use crate::form::FormError;
+use crate::headers;
 use crate::pages::views::{ErrorPage, Layout};
 use crate::pages::words;
 use crate::provider::Shared;
@@ -177,13 +178,15 @@ pub fn form_query(pairs: &[(&str, &str)]) -> String {
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// Log and render the [`PageError`] of a response, and give every request an id.
+/// Log and render the [`PageError`] of a response, give every request an id and every answer the
+/// headers that all have. One layer, as each costs every request a copy of the service below.
 pub async fn render(State(provider): State<Shared>, mut request: Request, next: Next) -> Response {
-    let id = domain::entropy::random_alphanumeric(&*provider.entropy, 12);
+    let id = provider.request_ids.make();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
+        let path = uri.path();
         match &error {
             PageError::Internal(_) | PageError::Unavailable(_) => {
                 tracing::error!(request_id = %id, %method, path, %error, "page failed");
@@ -195,6 +198,7 @@ pub async fn render(State(provider): State<Shared>, mut request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    headers::add(&mut response);
     response
 }
 
