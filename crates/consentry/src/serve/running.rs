@@ -69,7 +69,8 @@ impl Running {
             let site = Arc::clone(&site);
             accepting.spawn(listener, move |request, peer| {
                 let site = Arc::clone(&site);
-                async move { site.answer(request, peer).await }
+                // On the heap, once: the layers of a connection move what they are given.
+                Box::pin(async move { site.answer(request, peer).await })
             });
         }
         if let Some(listener) = sockets.internal {
