@@ -19,6 +19,7 @@ pub mod pace;
 pub mod password;
 pub mod policy;
 pub mod redemption;
+pub mod request_id;
 pub mod seal;
 pub mod session;
 pub mod throttle;

@@ -140,7 +140,7 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, dropped: &[String]) -> Hop 
     remove_matching(headers, |name| {
         // The one name of these words that is no forgery: hyper has read it, and it is true.
         name != CONTENT_LENGTH.as_str()
-            && (is_one_of(name, RESERVED.iter().copied())
+            && (may_be_reserved(name) && is_one_of(name, RESERVED.iter().copied())
                 || is_one_of(name, dropped.iter().map(String::as_str)))
     });
     remove_our_cookies(headers);
@@ -258,6 +258,22 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
+}
+
+/// A first look at the first letter, which settles most names.
+fn may_be_reserved(name: &str) -> bool {
+    /// A bit for each letter that a reserved word begins with.
+    const FIRST_LETTERS: u32 = {
+        let (mut bits, mut at) = (0, 0);
+        while at < RESERVED.len() {
+            #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+            let first = RESERVED[at].as_bytes()[0];
+            bits |= 1 << (first & 0x1f);
+            at += 1;
+        }
+        bits
+    };
+    name.bytes().next().is_some_and(|first| FIRST_LETTERS >> (first & 0x1f) & 1 == 1)
 }
 
 fn is_one_of<'a>(name: &str, words: impl IntoIterator<Item = &'a str>) -> bool {

@@ -32,10 +32,9 @@ const ASSERTION_REUSE: Duration = Duration::from_secs(30);
 const IDENTITIES_MAX: usize = 10_000;
 
 /// What is said of one caller, ready to send.
-#[derive(Clone)]
 struct Identity {
     rows: LiveRows,
-    scopes: Arc<ScopeSet>,
+    scopes: ScopeSet,
     made_at: Timestamp,
     subject: HeaderValue,
     client_id: HeaderValue,
@@ -44,7 +43,7 @@ struct Identity {
 }
 
 /// The identities of one API's callers.
-pub(crate) struct Identities(Cache<(GrantId, u64), Identity>);
+pub(crate) struct Identities(Cache<(GrantId, u64), Arc<Identity>>);
 
 impl Default for Identities {
     fn default() -> Self {
@@ -80,15 +79,15 @@ impl Identities {
         let identity = match self.0.get(&key) {
             Some(known) if known.holds(access, rows, now) => known,
             _ => {
-                let made = Identity::make(access, rows, keyring, now)?;
-                self.0.insert(key, made.clone());
+                let made = Arc::new(Identity::make(access, rows, keyring, now)?);
+                self.0.insert(key, Arc::clone(&made));
                 made
             }
         };
-        headers.insert(SUBJECT, identity.subject);
-        headers.insert(CLIENT_ID, identity.client_id);
-        headers.insert(SCOPES, identity.scopes_header);
-        headers.insert(ASSERTION, identity.assertion);
+        headers.insert(SUBJECT, identity.subject.clone());
+        headers.insert(CLIENT_ID, identity.client_id.clone());
+        headers.insert(SCOPES, identity.scopes_header.clone());
+        headers.insert(ASSERTION, identity.assertion.clone());
         Ok(())
     }
 }
@@ -98,7 +97,7 @@ impl Identity {
         now < self.made_at.after(ASSERTION_REUSE)
             && now >= self.made_at
             && are_same_rows(&self.rows, rows)
-            && *self.scopes == access.scopes
+            && self.scopes == access.scopes
     }
 
     fn make(
@@ -132,7 +131,7 @@ impl Identity {
             client_id: header(&access.app.client_id)?,
             scopes_header: header(&scope)?,
             assertion: header(&assertion)?,
-            scopes: Arc::new(access.scopes.clone()),
+            scopes: access.scopes.clone(),
             rows: rows.clone(),
             made_at: now,
         })

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use domain::authority::Authority;
-use domain::entropy::{Entropy, random_bytes};
+use domain::entropy::Entropy;
 use domain::policy::Policy;
+use domain::request_id::RequestIds;
 use domain::time::Clock;
 use http::header::ORIGIN;
 use http::request::Parts;
@@ -22,7 +23,6 @@ use crate::cors;
 use crate::error::GatewayError;
 use crate::facts::{ApiStats, Facts, GatewayStats, RequestId};
 use crate::headers::REQUEST_ID;
-use crate::jwt_cache::JwtCache;
 use crate::phase::account::account;
 use crate::phase::authenticate::{Caller, authenticate};
 use crate::phase::authorize::authorize;
@@ -30,6 +30,7 @@ use crate::phase::forward::{Call, forward};
 use crate::phase::limit::limit;
 use crate::phase::matching::{Matched, match_route, methods_of};
 use crate::target::host_of;
+use crate::token_cache::TokenCache;
 
 /// Guards every API of one provider. Cheap to clone.
 pub struct Gateway<A>(pub(crate) Arc<Inner<A>>);
@@ -37,11 +38,11 @@ pub struct Gateway<A>(pub(crate) Arc<Inner<A>>);
 pub(crate) struct Inner<A> {
     pub(crate) authority: A,
     pub(crate) clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    request_ids: RequestIds,
     policy: Arc<ArcSwap<Policy>>,
     apis: ArcSwap<Apis>,
     rebuilding: Mutex<()>,
-    pub(crate) jwts: JwtCache,
+    pub(crate) opened: TokenCache,
     /// Cancelled: no call is watched any more, every open stream ends.
     pub(crate) shutdown: CancellationToken,
     pub(crate) tunnels: TaskTracker,
@@ -66,11 +67,11 @@ impl<A: Authority> Gateway<A> {
         Self(Arc::new(Inner {
             authority,
             clock,
-            entropy,
+            request_ids: RequestIds::new(entropy.as_ref()),
             policy,
             apis: ArcSwap::from_pointee(apis),
             rebuilding: Mutex::new(()),
-            jwts: JwtCache::default(),
+            opened: TokenCache::default(),
             shutdown: CancellationToken::new(),
             tunnels: TaskTracker::new(),
             streams: Arc::default(),
@@ -186,9 +187,9 @@ impl<A: Authority> Gateway<A> {
         GatewayStats {
             tunnels: gateway.tunnels.len(),
             streams: gateway.streams.load(Ordering::Relaxed),
-            jwts: gateway.jwts.len(),
-            jwt_hits: gateway.jwts.hits.load(Ordering::Relaxed),
-            jwt_misses: gateway.jwts.misses.load(Ordering::Relaxed),
+            jwts: gateway.opened.len(),
+            jwt_hits: gateway.opened.hits.load(Ordering::Relaxed),
+            jwt_misses: gateway.opened.misses.load(Ordering::Relaxed),
             apis: apis.iter().filter_map(api).collect(),
         }
     }
@@ -251,11 +252,7 @@ impl<A> Inner<A> {
     }
 
     fn request_id(&self) -> HeaderValue {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let random = u64::from_be_bytes(random_bytes(self.entropy.as_ref()));
-        let digit = |at: u32| HEX.get((random >> (4 * at) & 0xf) as usize).copied();
-        let text: Vec<u8> = (0..16).filter_map(digit).collect();
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+        HeaderValue::try_from(self.request_ids.make())
             .unwrap_or(HeaderValue::from_static("unknown"))
     }
 }

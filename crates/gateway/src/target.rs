@@ -1,8 +1,8 @@
 //! Which host a request is for, read one way only.
 
-use http::Version;
 use http::header::HOST;
 use http::request::Parts;
+use http::{HeaderMap, Uri, Version};
 
 /// Why a request is for no host that could be ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,13 +20,22 @@ pub enum TargetError {
 /// absolute-form target must name the same host as `Host` (RFC 9112 §3.2.2 lets the target win;
 /// whoever sends both differently wants two programs to disagree).
 pub fn host_of(parts: &Parts) -> Result<&str, TargetError> {
-    let mut values = parts.headers.get_all(HOST).iter();
+    host_in(parts.version, &parts.uri, &parts.headers)
+}
+
+/// [`host_of`] of a request that is still whole.
+pub fn host_in<'a>(
+    version: Version,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+) -> Result<&'a str, TargetError> {
+    let mut values = headers.get_all(HOST).iter();
     let header = values.next().map(|value| value.to_str()).transpose();
     let header = header.map_err(|_| TargetError::UnclearHost)?;
     if values.next().is_some() {
         return Err(TargetError::UnclearHost);
     }
-    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let authority = uri.authority().map(|authority| authority.as_str());
     let host = match (authority, header) {
         (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
             return Err(TargetError::OtherHost);
@@ -37,7 +46,7 @@ pub fn host_of(parts: &Parts) -> Result<&str, TargetError> {
     };
     // HTTP/2 always has a scheme; in HTTP/1 only the absolute form has one.
     let foreign = |scheme: &str| !matches!(scheme, "http" | "https");
-    if parts.version < Version::HTTP_2 && parts.uri.scheme_str().is_some_and(foreign) {
+    if version < Version::HTTP_2 && uri.scheme_str().is_some_and(foreign) {
         return Err(TargetError::OtherHost);
     }
     if host.is_empty() || host.contains(['@', '/', ',', ' ']) {

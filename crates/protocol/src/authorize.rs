@@ -26,19 +26,31 @@ pub const RESOURCES_MAX: usize = 10;
 #[serde(default)]
 pub struct RawAuthorizeRequest {
     pub client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code_challenge_method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     pub resources: Vec<String>,
     /// A fault that was seen while decoding and is told once a redirect is safe.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<DecodeFault>,
 }
 

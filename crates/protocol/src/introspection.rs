@@ -1,7 +1,6 @@
 //! Token introspection (RFC 7662).
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::error::OAuthError;
 use crate::params::Params;
@@ -75,11 +74,14 @@ impl IntrospectionResponse {
     /// Compact JSON; inactive is exactly `{"active":false}` (RFC 7662 §2.2).
     pub fn to_json(&self) -> String {
         let Self::Active(token) = self else { return r#"{"active":false}"#.to_owned() };
-        let mut body = json!(token);
-        if let Some(body) = body.as_object_mut() {
-            body.insert("active".to_owned(), true.into());
+        #[derive(Serialize)]
+        struct Active<'a> {
+            active: bool,
+            #[serde(flatten)]
+            token: &'a ActiveToken,
         }
-        body.to_string()
+        // Texts, numbers and lists of texts: nothing that JSON could not say.
+        serde_json::to_string(&Active { active: true, token }).unwrap_or_default()
     }
 }
 

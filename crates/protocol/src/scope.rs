@@ -1,8 +1,9 @@
 //! Scope names and sets of them (RFC 6749 §3.3).
 
 use std::borrow::Borrow;
-use std::collections::{BTreeSet, btree_set};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::slice;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -94,9 +95,10 @@ impl<'de> Deserialize<'de> for ScopeName {
     }
 }
 
-/// A set of scopes in alphabetical order. As text and in serde: names separated by one space.
+/// A set of scopes in alphabetical order. As text and in serde: names separated by one space. Sets
+/// are copied and compared on every call and hardly ever changed, so copies share one list.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ScopeSet(BTreeSet<ScopeName>);
+pub struct ScopeSet(Arc<[ScopeName]>);
 
 impl ScopeSet {
     pub fn new() -> Self {
@@ -113,7 +115,7 @@ impl ScopeSet {
                 return Err(InvalidScope::TooMany);
             }
         }
-        Ok(Self(names))
+        Ok(Self(names.into_iter().collect()))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -125,41 +127,67 @@ impl ScopeSet {
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.position(name).is_ok()
     }
 
     pub fn is_subset(&self, of: &Self) -> bool {
-        self.0.is_subset(&of.0)
+        if Arc::ptr_eq(&self.0, &of.0) {
+            return true;
+        }
+        // Both are in order, so each name is looked for behind the one before.
+        let mut others = of.0.iter();
+        self.0.len() <= of.0.len() && self.0.iter().all(|name| others.any(|other| other == name))
     }
 
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        // Nearly always: what was asked for was granted.
+        if self.is_subset(other) {
+            return self.clone();
+        }
+        self.0.iter().filter(|name| other.contains(name.as_str())).cloned().collect()
     }
 
     /// What is in `self` and not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        Self(self.0.difference(&other.0).cloned().collect())
+        if self.is_subset(other) {
+            return Self::default();
+        }
+        self.0.iter().filter(|name| !other.contains(name.as_str())).cloned().collect()
     }
 
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        if other.is_subset(self) {
+            return self.clone();
+        }
+        self.0.iter().chain(other.0.iter()).cloned().collect()
     }
 
-    pub fn iter(&self) -> btree_set::Iter<'_, ScopeName> {
+    pub fn iter(&self) -> slice::Iter<'_, ScopeName> {
         self.0.iter()
     }
 
     /// True when the name was not there before.
     pub fn insert(&mut self, name: ScopeName) -> bool {
-        self.0.insert(name)
+        let Err(at) = self.position(name.as_str()) else { return false };
+        let (before, after) = self.0.split_at(at);
+        self.0 = before.iter().chain([&name]).chain(after).cloned().collect();
+        true
     }
 
     /// True when the name was there.
     pub fn remove(&mut self, name: &str) -> bool {
-        self.0.remove(name)
+        let is_there = self.contains(name);
+        if is_there {
+            self.0 = self.0.iter().filter(|held| held.as_str() != name).cloned().collect();
+        }
+        is_there
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|held| held.as_str().cmp(name))
     }
 }
 
@@ -177,7 +205,7 @@ impl fmt::Display for ScopeSet {
 
 impl fmt::Debug for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(&self.0).finish()
+        f.debug_set().entries(&*self.0).finish()
     }
 }
 
@@ -190,27 +218,19 @@ impl FromStr for ScopeSet {
 
 impl FromIterator<ScopeName> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = ScopeName>>(names: I) -> Self {
-        Self(names.into_iter().collect())
+        Self(names.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 
 impl Extend<ScopeName> for ScopeSet {
     fn extend<I: IntoIterator<Item = ScopeName>>(&mut self, names: I) {
-        self.0.extend(names);
-    }
-}
-
-impl IntoIterator for ScopeSet {
-    type Item = ScopeName;
-    type IntoIter = btree_set::IntoIter<ScopeName>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        *self = self.0.iter().cloned().chain(names).collect();
     }
 }
 
 impl<'a> IntoIterator for &'a ScopeSet {
     type Item = &'a ScopeName;
-    type IntoIter = btree_set::Iter<'a, ScopeName>;
+    type IntoIter = slice::Iter<'a, ScopeName>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
     }

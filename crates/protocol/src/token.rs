@@ -1,7 +1,6 @@
 //! The token endpoint's request and answer (RFC 6749 §4.1.3, §4.4.2, §5.1 and §6; RFC 8707 §2).
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::authorize::check_resources;
 use crate::error::OAuthError;
@@ -138,15 +137,8 @@ impl TokenType {
 impl TokenResponse {
     /// The body of RFC 6749 §5.1 as compact JSON. Send it with 200 and `Cache-Control: no-store`.
     pub fn to_json(&self) -> String {
-        let mut body = Map::new();
-        body.insert("access_token".into(), Value::from(self.access_token.as_str()));
-        body.insert("token_type".into(), Value::from(self.token_type.as_str()));
-        body.insert("expires_in".into(), Value::from(self.expires_in));
-        if let Some(refresh_token) = &self.refresh_token {
-            body.insert("refresh_token".into(), Value::from(refresh_token.as_str()));
-        }
-        body.insert("scope".into(), Value::from(self.scope.to_string()));
-        Value::Object(body).to_string()
+        // Texts and a number: nothing that JSON could not say.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

@@ -12,6 +12,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use store::DbError;
 
 use crate::form::FormError;
+use crate::headers;
 use crate::noted::{Answered, Cause, Noted};
 use crate::pages::views::{ErrorPage, Layout};
 use crate::pages::words;
@@ -189,11 +190,12 @@ pub fn form_query(pairs: &[(&str, &str)]) -> String {
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// Render the [`PageError`] of a response, give every request an id, and tell the listener what the
-/// request was: it logs each once. Failures of ours are logged here too, with all there is to know.
+/// Render the [`PageError`] of a response, give every request an id and every answer the headers
+/// that all have, and tell the listener what the request was: it logs each once. One layer, as each
+/// costs every request a copy of the service below. Failures of ours are logged here too, with all there is to know.
 pub async fn render(State(provider): State<Shared>, mut request: Request, next: Next) -> Response {
     let given = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-    let id = given.unwrap_or_else(|| domain::entropy::random_alphanumeric(&*provider.entropy, 12));
+    let id = given.unwrap_or_else(|| provider.request_ids.make());
     request.extensions_mut().insert(RequestId(id.clone()));
     let noted = Noted::default();
     request.extensions_mut().insert(noted.clone());
@@ -212,6 +214,7 @@ pub async fn render(State(provider): State<Shared>, mut request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    headers::add(&mut response);
     let (app, grant) = (noted.app(), noted.grant());
     response.extensions_mut().insert(Answered { route, app, grant, cause });
     response

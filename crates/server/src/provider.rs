@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use domain::entropy::Entropy;
 use domain::keyring::Keyring;
 use domain::policy::Policy;
+use domain::request_id::RequestIds;
 use domain::time::{Clock, Timestamp};
 use store::Store;
 
@@ -32,6 +33,7 @@ pub struct Provider {
     pub cookies: CookieNames,
     pub paces: Paces,
     pub seen_failures: SeenFailures,
+    pub request_ids: RequestIds,
 }
 
 /// What a provider is made from.
@@ -46,6 +48,7 @@ pub struct ProviderParts {
 impl Provider {
     pub fn new(parts: ProviderParts) -> Shared {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
+        let request_ids = RequestIds::new(&*parts.entropy);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
         let ProviderParts { policy, store, pages, clock, entropy } = parts;
         let (paces, foreign_hashes) = (Paces::default(), ForeignHashes::default());
@@ -60,6 +63,7 @@ impl Provider {
             cookies,
             paces,
             seen_failures: SeenFailures::default(),
+            request_ids,
         })
     }
 

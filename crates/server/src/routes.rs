@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::account::{connected, sign_in, sign_out};
@@ -13,7 +13,7 @@ use crate::oauth::{
 use crate::portal::{apps, changes, secrets};
 use crate::provider::Shared;
 use crate::review::{queue, staff_apps};
-use crate::{account, control, dialect, error, headers, pages};
+use crate::{account, control, dialect, error, pages};
 
 /// Everything for browsers and apps.
 pub fn router(provider: Shared) -> Router {
@@ -28,7 +28,6 @@ pub fn router(provider: Shared) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(from_fn_with_state(provider.clone(), error::render))
-        .layer(from_fn(headers::add))
         .with_state(provider)
 }
 

@@ -124,24 +124,34 @@ pub async fn list(tx: &mut Tx<'_>, after: i64, limit: u32) -> Result<Vec<AuditRo
     rows.into_iter().map(read).collect()
 }
 
-/// Seal the rows that are not sealed yet. `false`: there was nothing to do.
+/// Seal the rows that are not sealed yet. `false`: there was nothing to do. Meant for
+/// [`crate::Db::write_unchecked`]: it reads where everybody writes.
 pub async fn seal(tx: &mut Tx<'_>) -> Result<bool, DbError> {
-    let sql = select!("WHERE seal IS NULL ORDER BY position LIMIT $1");
-    let rows = tx.query_all(sql, bind![BLOCK_MAX]).await?;
-    let rows: Vec<AuditRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-    let Some(last) = rows.last() else { return Ok(false) };
+    let sql = "SELECT position FROM audit WHERE seal IS NULL LIMIT 1";
+    if tx.query_opt(sql, bind![]).await?.is_none() {
+        return Ok(false);
+    }
     let sql = "SELECT number, row_count, hash FROM audit_seals ORDER BY number DESC LIMIT 1";
     let previous = tx.query_opt(sql, bind![]).await?.map(read_seal).transpose()?;
     let number = previous.as_ref().map_or(1, |seal| seal.number.saturating_add(1));
-    let hash = block_hash(previous.as_ref().map_or(&[0; 32], |seal| &seal.hash), &rows);
-    let update = "UPDATE audit SET seal = $1 WHERE seal IS NULL AND position <= $2";
-    let sealed = tx.execute(update, bind![number, last.position]).await?;
-    if sealed != rows.len() as u64 {
-        return Err(DbError::bug("the rows of a block changed while it was sealed"));
+    let previous = previous.map_or([0; 32], |seal| seal.hash);
+    // Taken first: whoever else would make this block waits, and then has nothing to do.
+    let take = "INSERT INTO audit_seals (number, row_count, hash) VALUES ($1, 0, $2) \
+                ON CONFLICT DO NOTHING";
+    if tx.execute(take, bind![number, &previous]).await? == 0 {
+        return Ok(false);
     }
-    let count = i64::try_from(sealed).map_err(DbError::bug)?;
-    let insert = "INSERT INTO audit_seals (number, row_count, hash) VALUES ($1, $2, $3)";
-    tx.execute(insert, bind![number, count, &hash]).await?;
+    // Rows may be committed at any moment: the block is made of what was marked, nothing else.
+    let mark = "UPDATE audit SET seal = $1 WHERE position IN \
+                (SELECT position FROM audit WHERE seal IS NULL ORDER BY position LIMIT $2)";
+    tx.execute(mark, bind![number, BLOCK_MAX]).await?;
+    let sql = select!("WHERE seal = $1 ORDER BY position");
+    let rows = tx.query_all(sql, bind![number]).await?;
+    let rows: Vec<AuditRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let count = i64::try_from(rows.len()).map_err(DbError::bug)?;
+    let hash = block_hash(&previous, &rows);
+    let fill = "UPDATE audit_seals SET row_count = $2, hash = $3 WHERE number = $1";
+    tx.execute(fill, bind![number, count, &hash]).await?;
     Ok(true)
 }
 

@@ -108,6 +108,17 @@ impl Db {
         self.run_write(closure, TxKind::Single).await
     }
 
+    /// As [`Db::write`], for a closure whose own statements keep two of it apart. On PostgreSQL
+    /// (READ COMMITTED) it neither runs again because of what others do, nor makes them run again.
+    pub async fn write_unchecked<F, T, E>(&self, closure: F) -> Result<T, E>
+    where
+        F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.run_write(closure, TxKind::Unchecked).await
+    }
+
     async fn run_write<F, T, E>(&self, closure: F, kind: TxKind) -> Result<T, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,

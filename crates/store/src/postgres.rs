@@ -25,6 +25,7 @@ pub(crate) use engine::Engine;
 const fn begin_sql(kind: TxKind) -> Option<&'static str> {
     match kind {
         TxKind::Write => Some("BEGIN ISOLATION LEVEL SERIALIZABLE"),
+        TxKind::Unchecked => Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
         // One snapshot for all statements, as SQLite gives.
         TxKind::Read => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
         TxKind::Single | TxKind::Spent => None,

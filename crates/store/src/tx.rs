@@ -22,6 +22,8 @@ pub struct Tx<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TxKind {
     Write,
+    /// A write that nobody else's work is held against.
+    Unchecked,
     /// Nothing but reading.
     Read,
     /// A single statement that is its own transaction.
@@ -134,7 +136,7 @@ impl<'a> Tx<'a> {
 
     fn spend(&mut self, sql: &str) -> Result<(), DbError> {
         match self.kind {
-            TxKind::Write | TxKind::Read => Ok(()),
+            TxKind::Write | TxKind::Unchecked | TxKind::Read => Ok(()),
             TxKind::Single => {
                 self.kind = TxKind::Spent;
                 Ok(())

@@ -94,18 +94,21 @@ async fn accept_all<H, F>(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (handle, shared) = (handle.clone(), accepting.clone());
+        let (handle, limits) = (handle.clone(), Arc::clone(&accepting.limits));
+        // Tokens of their own: whenever a connection does something it looks at them, which would
+        // make all connections wait for one lock.
+        let (shutdown, cut) = (accepting.shutdown.child_token(), accepting.cut.child_token());
         accepting.connections.spawn(async move {
             let service = service_fn(move |request| {
                 let answer = handle(request, peer);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
             });
-            let serving = serve_connection(stream, service, &shared.limits, &shared.shutdown);
+            let serving = serve_connection(stream, service, &limits, &shutdown);
             tokio::select! {
                 result = serving => if let Err(error) = result {
                     tracing::debug!(%peer, %error, "connection ended");
                 },
-                () = shared.cut.cancelled() => tracing::info!(%peer, "connection cut"),
+                () = cut.cancelled() => tracing::info!(%peer, "connection cut"),
             }
             drop(place);
         });

@@ -63,7 +63,8 @@ fn accept_public(
         let places = Connections::new(listen.connections_max, proxies);
         accepting.spawn(listener, Arc::clone(&places), move |request, peer| {
             let site = Arc::clone(&site);
-            async move { site.answer(request, peer).await }
+            // On the heap, once: the layers of a connection move what they are given.
+            Box::pin(async move { site.answer(request, peer).await })
         });
         places
     };

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use domain::policy::Policy;
-use gateway::{Gateway, host_of, without_port};
+use gateway::{Gateway, host_in, without_port};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -78,22 +78,20 @@ impl Site {
     }
 
     async fn route(&self, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let host = host_of(&parts).map(str::to_owned);
-        let request = Request::from_parts(parts, body);
-        let host = match host {
-            Ok(host) => host,
-            Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        };
         let path = request.uri().path();
-        if self.gateway.owns(&host, path) {
-            return self.gateway.handle(request, client).await.map(Body::new);
-        }
-        match self.owner_of(&host) {
-            Owner::Pages => self.answer_page(request, client).await,
+        let owner = match host_in(request.version(), request.uri(), request.headers()) {
+            Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
+            Ok(host) if self.gateway.owns(host, path) => {
+                return self.gateway.handle(request, client).await.map(Body::new);
+            }
+            Ok(host) => self.owner_of(host),
+        };
+        match owner {
+            // Boxed, so that a call of an API does not carry room for a page.
+            Owner::Pages => Box::pin(self.answer_page(request, client)).await,
             // What RFC 9728 wants to find there.
             Owner::Api if path.starts_with("/.well-known/") => {
-                self.answer_page(request, client).await
+                Box::pin(self.answer_page(request, client)).await
             }
             Owner::Api => problem(StatusCode::NOT_FOUND, "no API answers under this path"),
             Owner::Nobody => problem(StatusCode::MISDIRECTED_REQUEST, &self.misdirected()),

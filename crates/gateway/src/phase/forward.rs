@@ -95,6 +95,8 @@ fn head_for<A: Authority>(
         uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
     });
     let hop = headers::clean_request(&mut headers, &api.resource.drop_request_headers);
+    // All that is added below, at once.
+    headers.reserve(12);
     headers::add_forwarded(&mut headers, call.client, host, &api.scheme);
     headers.insert(HOST, target.host.clone());
     headers.insert(REQUEST_ID, call.request_id.clone());

@@ -1,5 +1,7 @@
 //! Introspection requests and answers.
 
+use serde_json::json;
+
 use super::*;
 
 fn decode(form: &str) -> Result<IntrospectionRequest, OAuthError> {

@@ -45,6 +45,19 @@ fn set_operations_do_what_they_say() {
 }
 
 #[test]
+fn a_set_stays_in_order_as_it_changes_and_its_copies_do_not_change() {
+    let before = set("b d");
+    let mut after = before.clone();
+    assert!(after.insert(ScopeName::parse("c").unwrap()));
+    assert!(!after.insert(ScopeName::parse("c").unwrap()));
+    after.extend([ScopeName::parse("a").unwrap(), ScopeName::parse("d").unwrap()]);
+    assert_eq!(after, set("a b c d"));
+    assert!(after.remove("b") && !after.remove("b"));
+    assert_eq!(after.to_string(), "a c d");
+    assert_eq!(before.to_string(), "b d");
+}
+
+#[test]
 fn a_scope_is_not_contained_by_its_prefix() {
     assert!(!set("orders").contains("orders.create"));
     assert!(!set("orders.create").is_subset(&set("orders")));

@@ -93,7 +93,7 @@ fn answer() -> TokenResponse {
 fn the_answer_is_compact_json_with_a_number_and_the_scope() {
     let text = answer().to_json();
     assert!(text.contains(r#""access_token":"hunter2""#), "{text}");
-    let body: Value = serde_json::from_str(&text).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(body["expires_in"], 300);
     assert_eq!(body["token_type"], "Bearer");
     assert_eq!(body["scope"], "a b");

@@ -14,7 +14,6 @@ use domain::time::Timestamp;
 use protocol::authorize::RawAuthorizeRequest;
 use protocol::params::Params;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{PageError, form_query};
 use crate::provider::Provider;
@@ -131,14 +130,10 @@ impl Pending {
 
     pub fn seal(&self, provider: &Provider) -> Result<String, PageError> {
         let failed = |what: &str| PageError::Internal(what.to_owned());
-        let mut value = serde_json::to_value(self).map_err(|error| failed(&error.to_string()))?;
-        if let Some(Value::Object(raw)) = value.get_mut("raw") {
-            raw.retain(|_, member| !member.is_null());
-        }
-        let bytes = value.to_string();
+        let bytes = serde_json::to_vec(self).map_err(|error| failed(&error.to_string()))?;
         let text = provider
             .keyring()
-            .seal_bytes(Purpose::Form, bytes.as_bytes(), &*provider.entropy)
+            .seal_bytes(Purpose::Form, &bytes, &*provider.entropy)
             .ok_or_else(|| failed("a request could not be sealed"))?;
         if text.len() > Purpose::Form.text_bytes_max() {
             return Err(PageError::BadRequest("The app sent a request that is too long.".into()));

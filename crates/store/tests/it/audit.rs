@@ -96,6 +96,24 @@ on_both! {
         assert_eq!(verify(&db).await, Ok(2));
     }
 
+    async fn sealers_at_once_make_one_chain(database: TestDb) {
+        let db = database.open().await;
+        let write = async |tx: &mut Tx<'_>| audit::record(tx, &event(1)).await;
+        for _ in 0..5 {
+            db.write(write).await.unwrap();
+            let seal = || db.write_unchecked(async |tx| audit::seal(tx).await);
+            let (a, b, c, recorded) = tokio::join!(seal(), seal(), seal(), db.write(write));
+            recorded.unwrap();
+            assert!(a.unwrap() | b.unwrap() | c.unwrap());
+        }
+        db.write_unchecked(async |tx| audit::seal(tx).await).await.unwrap();
+        verify(&db).await.unwrap();
+        let list = async |tx: &mut Tx<'_>| audit::list(tx, 0, 100).await;
+        let rows = db.read(list).await.unwrap();
+        assert_eq!(rows.len(), 10);
+        assert!(rows.iter().all(|row| row.seal.is_some()));
+    }
+
     async fn a_changed_row_shows(database: TestDb) {
         let db = database.open().await;
         record(&db, 0..3).await;
