@@ -136,14 +136,13 @@ impl Pending {
             raw.retain(|_, member| !member.is_null());
         }
         let bytes = value.to_string();
-        let text = provider
-            .keyring()
-            .seal_bytes(Purpose::Form, bytes.as_bytes(), &*provider.entropy)
-            .ok_or_else(|| failed("a request could not be sealed"))?;
-        if text.len() > Purpose::Form.text_bytes_max() {
+        if bytes.len() > Purpose::Form.content_bytes_max() {
             return Err(PageError::BadRequest("The app sent a request that is too long.".into()));
         }
-        Ok(text)
+        provider
+            .keyring()
+            .seal_bytes(Purpose::Form, bytes.as_bytes(), &*provider.entropy)
+            .ok_or_else(|| failed("a request could not be sealed"))
     }
 
     pub fn open(provider: &Provider, text: &str) -> Result<Self, PageError> {
