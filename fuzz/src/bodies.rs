@@ -10,7 +10,7 @@ use protocol::template::Template;
 
 use super::json::Json;
 
-type Pairs = Vec<(String, String)>;
+pub type Pairs = Vec<(String, String)>;
 
 pub fn check(data: &[u8]) {
     check_form(data);
@@ -83,9 +83,8 @@ fn fits(pairs: &[(String, String)]) -> bool {
 }
 
 fn has_bad_escape(data: &[u8]) -> bool {
-    let is_escape = |rest: &[u8]| {
-        rest.len() > 2 && rest[1].is_ascii_hexdigit() && rest[2].is_ascii_hexdigit()
-    };
+    let is_escape =
+        |rest: &[u8]| rest.len() > 2 && rest[1].is_ascii_hexdigit() && rest[2].is_ascii_hexdigit();
     (0..data.len()).any(|at| data[at] == b'%' && !is_escape(&data[at..]))
 }
 

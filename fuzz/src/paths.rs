@@ -68,7 +68,9 @@ fn check_routes(path: &NormalPath, patterns: &[RoutePattern]) {
         assert!(!fitting.iter().any(|other| is_better(other)), "{found} is not the best");
     }
     match table.lookup(&Method::GET, path) {
-        Lookup::Found(index) => assert_eq!(Some(patterns[*index].as_str()), found.map(|p| p.as_str())),
+        Lookup::Found(index) => {
+            assert_eq!(Some(patterns[*index].as_str()), found.map(|p| p.as_str()))
+        }
         Lookup::NotFound => assert!(found.is_none()),
         Lookup::MethodNotAllowed(_) => panic!("every route is a GET"),
     }

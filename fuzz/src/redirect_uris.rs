@@ -88,7 +88,11 @@ fn check_presented(uri: &RedirectUri, presented: &str, has_free_port: bool) {
     }
     let shown = browser(&format!("{}://{}", theirs.scheme(), resolved.destination().host));
     if resolved.destination().kind != DestinationKind::CustomScheme {
-        assert_eq!(host_and_port(&shown), host_and_port(&theirs), "the consent page tells it wrong");
+        assert_eq!(
+            host_and_port(&shown),
+            host_and_port(&theirs),
+            "the consent page tells it wrong"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! The task runner, started as `cargo xtask`: everything a contributor or CI does beyond `cargo`.
 //! It is no part of the product and knows it only from outside.
 
+mod fuzz;
 mod process;
 mod test;
 mod tidy;
@@ -15,6 +16,8 @@ cargo xtask COMMAND
         set up what the tests need (database, browser, real clients) and run everything:
         formatting, tidy, clippy, all tests, documentation. With FILTER: only the set-up and
         the tests whose name contains it.
+  fuzz TARGET [--seconds N]
+        one fuzz target, for ten minutes unless told (docs/dev/fuzzing.md)
   tidy  check the house rules that no compiler knows: layers, sizes, words, links
   help  print this
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             Ok(())
         }
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["test", rest @ ..] => {
             test::Options::parse(rest).and_then(|options| test::run(&root, &options))

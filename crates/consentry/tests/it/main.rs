@@ -20,6 +20,7 @@ mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
 mod durability;
+mod fuzz;
 mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
