@@ -1,7 +1,7 @@
-//! Answers with any text in them: they are JSON whose members stand in the template's order and give
-//! the text back; a `Location` gives back code and state; envelopes and templates of an operator do
-//! the same. Fields: access token, refresh token, scopes, seconds, description, state, redirect
-//! URI, template.
+//! Answers with any text in them: they are JSON whose members stand in the template's order and
+//! give the text back, and so do envelopes and templates of an operator; a `Location` gives back
+//! code and state. Fields: access token, refresh token, scopes, seconds, description, state,
+//! redirect URI, template.
 
 use http::HeaderValue;
 use protocol::authorize_response::{

@@ -1,6 +1,6 @@
-//! Files of an operator: whatever stands in a config, a dialect file or an OpenAPI document, reading
-//! ends with a config or with problems that say where they are. Fields: config, dialect file,
-//! OpenAPI document; an empty field stands for one that is right.
+//! Files of an operator: whatever stands in a config, a dialect file or an OpenAPI document,
+//! reading ends with a config or with problems that say where they are. Fields: config, dialect
+//! file, OpenAPI document; an empty field stands for one that is right.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Sealed texts: what was not sealed here, for this use, unchanged, does not open; what was opens as
-//! what went in. Fields: purpose, place of a change, the change, content.
+//! Sealed texts: what was not sealed here, for this use, unchanged, does not open; what was opens
+//! as what went in. Fields: purpose, place of a change, the change, content.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz TARGET`: one fuzz target for a while, from its seeds and what earlier runs found.
-//! The lock file of the product is used, so that what is fuzzed is what is shipped.
+//! `cargo xtask fuzz TARGET`: one fuzz target for a while, from its seeds and what earlier runs
+//! found. The lock file of the product is used, so that what is fuzzed is what is shipped.
 
 use std::path::Path;
 use std::process::Command;
