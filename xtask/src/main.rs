@@ -2,6 +2,7 @@
 //! It is no part of the product and knows it only from outside.
 
 mod bench;
+mod fuzz;
 mod postgres;
 mod process;
 mod test;
@@ -17,6 +18,8 @@ cargo xtask COMMAND
         set up what the tests need (database, browser, real clients) and run everything:
         formatting, tidy, clippy, all tests, documentation. With FILTER: only the set-up and
         the tests whose name contains it.
+  fuzz TARGET [--seconds N]
+        one fuzz target, for ten minutes unless told (docs/dev/fuzzing.md)
   tidy  check the house rules that no compiler knows: layers, sizes, words, links
   bench [--quick] [--only NAME] [--with-peers] [--json FILE] [--help]
         build release and measure it against the limit of this machine
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["bench", rest @ ..] => bench::run(&root, rest),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["test", rest @ ..] => {
             test::Options::parse(rest).and_then(|options| test::run(&root, &options))

@@ -178,7 +178,8 @@ impl Keyring {
         self.loaded_at
     }
 
-    /// Seal bytes. `None` only if the crypto library fails.
+    /// Seal bytes. `None` if there are more than [`Purpose::content_bytes_max`], or the crypto
+    /// library fails.
     pub fn seal_bytes(
         &self,
         purpose: Purpose,

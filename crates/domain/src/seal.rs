@@ -51,6 +51,13 @@ impl Purpose {
         }
     }
 
+    /// Longer contents are not sealed: their texts would be too long to be opened again.
+    pub const fn content_bytes_max(self) -> usize {
+        // base64url: four characters for three bytes.
+        let bytes = (self.text_bytes_max() - self.prefix().len()) / 4 * 3;
+        bytes - KEY_ID - NONCE - TAG
+    }
+
     /// Code keys rotate daily and die within minutes of their last code.
     pub const fn class(self) -> KeyClass {
         match self {
@@ -113,6 +120,9 @@ impl PurposeKeys {
         content: &[u8],
         entropy: &dyn Entropy,
     ) -> Option<String> {
+        if content.len() > purpose.content_bytes_max() {
+            return None;
+        }
         let (_, key, aad) = self.keys.iter().find(|(of, _, _)| *of == purpose)?;
         let nonce = random_bytes::<NONCE>(entropy);
         let mut bytes = Vec::with_capacity(KEY_ID + NONCE + content.len() + TAG);

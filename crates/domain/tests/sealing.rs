@@ -147,3 +147,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_would_be_too_long_to_be_opened_is_not_sealed() {
+    let keys = keyring("https://a.example", 1);
+    for purpose in Purpose::ALL {
+        let seal = |length| keys.seal_bytes(purpose, &vec![0; length], &Counting::default());
+        let longest = purpose.content_bytes_max();
+        let text = seal(longest).unwrap();
+        assert_eq!(keys.open_bytes(purpose, &text), Ok(vec![0; longest]));
+        assert_eq!(seal(longest + 1), None, "{purpose:?}");
+    }
+}

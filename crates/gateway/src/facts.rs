@@ -55,10 +55,10 @@ pub struct GatewayStats {
     pub tunnels: usize,
     /// Answers that are being sent, event streams among them.
     pub streams: usize,
-    /// JWTs whose signature is remembered.
-    pub jwts: usize,
-    pub jwt_hits: u64,
-    pub jwt_misses: u64,
+    /// Access tokens that are remembered as opened.
+    pub opened_tokens: usize,
+    pub opened_hits: u64,
+    pub opened_misses: u64,
     pub apis: Vec<ApiStats>,
 }
 

@@ -187,9 +187,9 @@ impl<A: Authority> Gateway<A> {
         GatewayStats {
             tunnels: gateway.tunnels.len(),
             streams: gateway.streams.load(Ordering::Relaxed),
-            jwts: gateway.opened.len(),
-            jwt_hits: gateway.opened.hits.load(Ordering::Relaxed),
-            jwt_misses: gateway.opened.misses.load(Ordering::Relaxed),
+            opened_tokens: gateway.opened.len(),
+            opened_hits: gateway.opened.hits.load(Ordering::Relaxed),
+            opened_misses: gateway.opened.misses.load(Ordering::Relaxed),
             apis: apis.iter().filter_map(api).collect(),
         }
     }

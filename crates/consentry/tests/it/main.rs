@@ -21,6 +21,7 @@ mod browser;
 mod clients;
 mod dialects;
 mod durability;
+mod fuzz;
 mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;

@@ -88,7 +88,8 @@ impl TokenEndpoint {
     }
 }
 
-/// Doubled parameters stay doubled: the standard's decoder refuses them (attack R7).
+/// Doubled parameters stay doubled, whether or not all of them have a value: the standard's decoder
+/// refuses them (attack R7).
 fn rename(
     sent: &Params,
     parameters: &[Parameter],
@@ -96,21 +97,19 @@ fn rename(
 ) -> Result<Params, DecodeError> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     for parameter in parameters {
-        let before = pairs.len();
-        if let Some(own) = parameter.name.as_deref() {
-            let values = sent.iter().filter(|(name, value)| *name == own && !value.is_empty());
-            for (_, value) in values {
+        let own = parameter.name.as_deref();
+        let values: Vec<&str> =
+            sent.iter().filter(|(name, _)| own == Some(*name)).map(|(_, value)| value).collect();
+        match (values.as_slice(), &parameter.default) {
+            ([] | [""], None) => {}
+            ([] | [""], Some(default)) => pairs.push((&parameter.standard, default.clone())),
+            (values, _) => pairs.extend(values.iter().map(|value| {
                 let value = match parameter.standard.as_str() {
                     "scope" => value.replace(scope_separator, " "),
-                    _ => value.to_owned(),
+                    _ => (*value).to_owned(),
                 };
-                pairs.push((&parameter.standard, value));
-            }
-        }
-        if pairs.len() == before
-            && let Some(default) = &parameter.default
-        {
-            pairs.push((&parameter.standard, default.clone()));
+                (parameter.standard.as_str(), value)
+            })),
         }
     }
     Ok(Params::from_pairs(pairs)?)

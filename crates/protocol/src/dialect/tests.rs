@@ -152,6 +152,17 @@ fn an_authorization_request_gets_what_its_clients_leave_out() {
     assert!(doubled.one("client_id").is_err(), "r7: doubled parameters stay doubled");
 }
 
+#[test]
+fn r7_a_doubled_parameter_stays_doubled_when_one_of_the_two_is_empty() {
+    for body in ["rights=&rights=a", "rights=a&rights=", "rights=&rights="] {
+        let body = format!("app=7&key=k&ticket=c&{body}");
+        let params = endpoint().decode(FORM, body.as_bytes(), false).unwrap();
+        assert_eq!(params.one("scope").unwrap_err().name, "scope", "{body}");
+    }
+    let doubled = "app=7&key=k&ticket=c&kind=ticket&kind=".as_bytes();
+    assert!(matches!(endpoint().decode(FORM, doubled, false), Err(DecodeError::Duplicate(_))));
+}
+
 proptest! {
     #[test]
     fn x1_no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..400), json in any::<bool>()) {

@@ -131,14 +131,13 @@ impl Pending {
     pub fn seal(&self, provider: &Provider) -> Result<String, PageError> {
         let failed = |what: &str| PageError::Internal(what.to_owned());
         let bytes = serde_json::to_vec(self).map_err(|error| failed(&error.to_string()))?;
-        let text = provider
-            .keyring()
-            .seal_bytes(Purpose::Form, &bytes, &*provider.entropy)
-            .ok_or_else(|| failed("a request could not be sealed"))?;
-        if text.len() > Purpose::Form.text_bytes_max() {
+        if bytes.len() > Purpose::Form.content_bytes_max() {
             return Err(PageError::BadRequest("The app sent a request that is too long.".into()));
         }
-        Ok(text)
+        provider
+            .keyring()
+            .seal_bytes(Purpose::Form, &bytes, &*provider.entropy)
+            .ok_or_else(|| failed("a request could not be sealed"))
     }
 
     pub fn open(provider: &Provider, text: &str) -> Result<Self, PageError> {

@@ -190,10 +190,10 @@ impl Everything {
         page.gauge("consentry_postgres_max", help, pool.max as f64)?;
         let help = "Callers that wait for a connection";
         page.gauge("consentry_postgres_waiting", help, pool.waiting as f64)?;
-        let jwts = self.watched.gateway.stats();
+        let gateway = self.watched.gateway.stats();
         let caches = stats.caches.iter().map(|c| (c.name, c.rows, c.hits, c.misses));
         let mut caches: Vec<_> = caches.collect();
-        caches.push(("jwts", jwts.jwts, jwts.jwt_hits, jwts.jwt_misses));
+        caches.push(("opened_tokens", gateway.opened_tokens, gateway.opened_hits, gateway.opened_misses));
         let label = |name: &str| vec![("cache", name.to_owned())];
         let rows = caches.iter().map(|(name, rows, ..)| (label(name), *rows as f64)).collect();
         page.gauges("consentry_cache_rows", "Rows that are cached", rows)?;
