@@ -154,9 +154,12 @@ enum Whose {
     App(AppId),
 }
 
+/// Held by the one whose turn it is; the others wait in the order in which they came.
+type Waited = Arc<tokio::sync::Mutex<()>>;
+
 #[derive(Default)]
 struct Line {
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turn: Waited,
     waiting: usize,
 }
 
@@ -207,10 +210,7 @@ impl ForeignHashes {
         tokio::time::timeout(self.wait_max, waiting).await.unwrap_or(Err(Busy))
     }
 
-    fn stand_in_line(
-        &self,
-        of: [Whose; 2],
-    ) -> Result<([Arc<tokio::sync::Mutex<()>>; 2], Place), Busy> {
+    fn stand_in_line(&self, of: [Whose; 2]) -> Result<([Waited; 2], Place), Busy> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let is_long = |whose| lines.of.get(whose).is_some_and(|line| line.waiting >= LINE_MAX);
         if of.iter().any(is_long) || lines.waiting >= WAITING_MAX {

@@ -75,7 +75,7 @@ pub enum Failure {
     /// Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// Whoever read what is printed has enough of it, as `head` has: no failure, and nothing to say.
+    /// Whoever read what is printed has enough of it, as `head` has: no failure, nothing to say.
     #[error("nobody reads the output")]
     Unread,
 }

@@ -36,8 +36,8 @@ pub(super) fn skeleton(name: &str) -> String {
     shape(&plain(name))
 }
 
-/// The letters and digits of a plain name. `w` is `vv` there, as `m` is `rn` in TS 39: put together,
-/// they would hide where a word begins in “Dev Verve”.
+/// The letters and digits of a plain name. `w` is `vv` there, as `m` is `rn` in TS 39: the other
+/// way round they would hide where a word begins in “Dev Verve”.
 fn shape(plain: &str) -> String {
     let letters: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
     letters.replace('w', "vv")

@@ -1,5 +1,5 @@
 //! The bytes of an import: counted by lines, and with an end to each app. A quote that is never
-//! closed would otherwise take the rest of the file, or of a device without an end, into the memory.
+//! closed would otherwise take the rest of the file, or all of an endless device, into the memory.
 
 use std::cell::Cell;
 use std::io::{self, Read};
