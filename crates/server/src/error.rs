@@ -191,8 +191,9 @@ pub fn form_query(pairs: &[(&str, &str)]) -> String {
 pub struct RequestId(pub String);
 
 /// Render the [`PageError`] of a response, give every request an id and every answer the headers
-/// that all have, and tell the listener what the request was: it logs each once. One layer, as each
-/// costs every request a copy of the service below. Failures of ours are logged here too, with all there is to know.
+/// that all have, and tell the listener what the request was: it logs each once. Failures of ours
+/// are logged here too, with all there is to know. One layer, as each costs every request a copy of
+/// the service below.
 pub async fn render(State(provider): State<Shared>, mut request: Request, next: Next) -> Response {
     let given = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     let id = given.unwrap_or_else(|| provider.request_ids.make());

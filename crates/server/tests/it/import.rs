@@ -337,14 +337,11 @@ async fn an_app_that_is_there_with_another_content_is_left_alone_and_the_differe
         (json!({ "service_scopes": "orders.read" }), "service_scopes"),
         (json!({ "publisher": "ACME", "description": "x" }), "publisher, description"),
         (json!({ "kind": "web", "redirect_uris": "https://a.example/cb" }), "kind, redirect_uris"),
-        (json!({ "homepage": "https://a.example/" }), "homepage"),
         (json!({ "terms_url": "https://a.example/t" }), "terms_url"),
-        (json!({ "addresses": "10.0.0.0/8" }), "addresses"),
         (
             json!({ "kind": "web", "redirect_uris": "https://a.example/cb", "dialect": "bitport" }),
             "kind, redirect_uris, dialect",
         ),
-        (json!({ "privacy_url": "https://a.example/p" }), "privacy_url"),
     ] {
         let mut entry = service("moved", &json!({ "client_secret": "the secret" }));
         for (name, value) in change.as_object().unwrap() {

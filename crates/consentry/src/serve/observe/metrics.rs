@@ -193,7 +193,12 @@ impl Everything {
         let gateway = self.watched.gateway.stats();
         let caches = stats.caches.iter().map(|c| (c.name, c.rows, c.hits, c.misses));
         let mut caches: Vec<_> = caches.collect();
-        caches.push(("opened_tokens", gateway.opened_tokens, gateway.opened_hits, gateway.opened_misses));
+        caches.push((
+            "opened_tokens",
+            gateway.opened_tokens,
+            gateway.opened_hits,
+            gateway.opened_misses,
+        ));
         let label = |name: &str| vec![("cache", name.to_owned())];
         let rows = caches.iter().map(|(name, rows, ..)| (label(name), *rows as f64)).collect();
         page.gauges("consentry_cache_rows", "Rows that are cached", rows)?;
