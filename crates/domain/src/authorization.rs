@@ -25,6 +25,28 @@ pub struct Visit<'a> {
     pub dialect: Option<&'a str>,
 }
 
+/// What a consent page asks, whichever way the answer goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub app: &'a App,
+    pub scopes: &'a ScopeSet,
+    /// The dialect in which the app asks; `None`: the standard.
+    pub dialect: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// The scopes that the user cannot untick.
+    pub fn required_scopes(&self) -> ScopeSet {
+        self.app.required_scopes().intersection(self.scopes)
+    }
+
+    /// What a decision on the consent page allows: what was ticked of what was asked, and always
+    /// what is required (attack S5: nothing that the page did not offer).
+    pub fn allowed(&self, ticked: &ScopeSet) -> ScopeSet {
+        self.scopes.intersection(&ticked.union(&self.required_scopes()))
+    }
+}
+
 /// Whether this request has sent the user to the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInAsked {
@@ -107,20 +129,14 @@ impl Visit<'_> {
             return None;
         }
         let allowed = consent.scopes.intersection(&self.request.scopes);
-        let required = self.required_scopes();
+        let required = self.question().required_scopes();
         let asks_nothing_new = self.request.scopes.is_subset(&consent.asked);
         (asks_nothing_new && required.is_subset(&allowed) && !allowed.is_empty()).then_some(allowed)
     }
 
-    /// The scopes of this request that the user cannot untick.
-    pub fn required_scopes(&self) -> ScopeSet {
-        self.app.required_scopes().intersection(&self.request.scopes)
-    }
-
-    /// What a decision on the consent page allows: what was ticked of what was asked, and always
-    /// what is required (attack S5: nothing that the page did not offer).
-    pub fn allowed(&self, ticked: &ScopeSet) -> ScopeSet {
-        self.request.scopes.intersection(&ticked.union(&self.required_scopes()))
+    /// What the consent page asks.
+    pub fn question(&self) -> Question<'_> {
+        Question { app: self.app, scopes: &self.request.scopes, dialect: self.dialect }
     }
 
     /// The grant that `session`'s user gives, not inserted yet.

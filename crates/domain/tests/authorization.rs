@@ -225,8 +225,8 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
     let request = request(&app, "");
     let visit =
         Visit { app: &app, request: &request, started_at: at(0), sign_in: START, dialect: None };
-    assert_eq!(visit.allowed(&scopes("trade extra withdraw")), scopes("read trade"));
-    assert_eq!(visit.allowed(&ScopeSet::default()), scopes("read"));
+    assert_eq!(visit.question().allowed(&scopes("trade extra withdraw")), scopes("read trade"));
+    assert_eq!(visit.question().allowed(&ScopeSet::default()), scopes("read"));
 }
 
 fn code(app: &App) -> AuthorizationCode {
