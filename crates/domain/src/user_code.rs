@@ -253,7 +253,8 @@ mod tests {
             assert_eq!(UserCodeText::parse(typed).as_ref(), Some(&code), "{typed}");
         }
         let long = "W".repeat(1_000);
-        for typed in ["", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJH7", "AEIO-UYAE", "ẂDJB-MJHT", &long] {
+        for typed in ["", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJH7", "AEIO-UYAE", "ẂDJB-MJHT", &long]
+        {
             assert_eq!(UserCodeText::parse(typed), None, "{typed}");
         }
     }
@@ -265,7 +266,8 @@ mod tests {
         let mut poll = |seconds: u64| {
             let outcome = code.poll(grant, at(seconds));
             if let PollOutcome::Pending(pace) | PollOutcome::TooFast(Some(pace)) = &outcome {
-                code.device = code.device.take().map(|device| AskingDevice { pace: *pace, ..device });
+                code.device =
+                    code.device.take().map(|device| AskingDevice { pace: *pace, ..device });
             }
             outcome
         };

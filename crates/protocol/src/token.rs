@@ -20,14 +20,9 @@ pub enum TokenRequest {
         resources: Vec<String>,
     },
     /// RFC 8628 §3.4
-    DeviceCode {
-        device_code: String,
-        resources: Vec<String>,
-    },
+    DeviceCode { device_code: String, resources: Vec<String> },
     /// A code that a user carried from a dialect's page to an app. Only dialects have a word for it.
-    UserCode {
-        code: String,
-    },
+    UserCode { code: String },
     Refresh {
         token: String,
         /// `None` keeps the scopes of the grant.

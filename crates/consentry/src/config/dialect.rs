@@ -10,7 +10,7 @@ use domain::policy::Resource;
 use http::StatusCode;
 use protocol::dialect::{
     AuthorizeEndpoint, BodyFormat, Dialect, DialectLifetimes, ErrorRule, Failure, GrantType,
-    PageAlias, Parameter, RELAXABLE, Relaxed, TokenAnswer, TokenEndpoint,
+    PageAlias, Parameter, RELAXABLE, Relaxed, TokenAnswer, TokenEndpoint, UserCodePage,
 };
 use protocol::path::NormalPath;
 use protocol::rate::Rate;
@@ -167,6 +167,7 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
     }
     let tokens: Vec<TokenEndpoint> = sections.iter().filter_map(token).collect();
     let pages = root.sections("page").iter().filter_map(page).collect();
+    let user_code = root.raw("user_code").and_then(|_| user_code(&root.section("user_code")));
     let envelope = match root.raw("envelope") {
         None => None,
         Some(_) => Some(written_envelope(root)?),
@@ -179,11 +180,13 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         lifetimes: lifetimes?,
         authorize: authorize?,
         tokens,
+        user_code,
         pages,
         envelope,
     };
     refuse_doubled_paths(root, &dialect);
     check_refresh(root, &dialect);
+    check_user_codes(root, &dialect);
     Some(dialect)
 }
 
@@ -251,7 +254,7 @@ fn token(section: &Section<'_>) -> Option<TokenEndpoint> {
     let mut parameters = parameters(&section.section("parameters"), None);
     let grant_types = grant_types(section, &mut parameters);
     let needs = grant_types.iter().map(|(grant_type, _)| match grant_type {
-        GrantType::AuthorizationCode => "code",
+        GrantType::AuthorizationCode | GrantType::UserCode => "code",
         GrantType::RefreshToken => "refresh_token",
     });
     let needs: Vec<&str> = ["client_id"].into_iter().chain(needs).collect();
@@ -458,6 +461,10 @@ fn page(section: &Section<'_>) -> Option<PageAlias> {
     Some(PageAlias { from: from?, to: to?.value })
 }
 
+fn user_code(section: &Section<'_>) -> Option<UserCodePage> {
+    path(section, "path").map(|path| UserCodePage { path })
+}
+
 /// A path of the dialect's own.
 fn path(section: &Section<'_>, name: &str) -> Option<String> {
     let text = section.required(name)?;
@@ -501,5 +508,20 @@ fn check_refresh(root: &Section<'_>, dialect: &Dialect) {
             what,
             "`lifetimes.refresh_token` and a [[token]] for refresh tokens belong together.",
         );
+    }
+}
+
+/// Codes that nobody takes, or that nobody can get.
+fn check_user_codes(root: &Section<'_>, dialect: &Dialect) {
+    let is_taken = dialect.tokens.iter().any(|endpoint| {
+        endpoint.grant_types.iter().any(|(grant_type, _)| *grant_type == GrantType::UserCode)
+    });
+    if root.raw("user_code").is_some() != is_taken {
+        let what = match is_taken {
+            true => "an endpoint takes user codes, but there is no page that shows them",
+            false => "there is a page of user codes, but no endpoint takes them",
+        };
+        let to_do = "[user_code] and a [[token]] with a word for `user_code` belong together.";
+        root.document.problem(&root.spot_of("user_code"), what, to_do);
     }
 }

@@ -2,6 +2,8 @@
 //! refresh token becomes the next one, an app acts for itself. What the answers say is committed
 //! before they are given, refusals that revoke included (attack K2).
 
+use std::net::IpAddr;
+
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
@@ -27,6 +29,7 @@ use crate::oauth::open;
 use crate::provider::Provider;
 
 mod by_credentials;
+mod by_user_code;
 mod refresh;
 
 pub use crate::oauth::mint::IssuedTokens;
@@ -47,6 +50,14 @@ pub async fn issue(
             let shown = ShownCode { code, redirect_uri, verifier, resources };
             redeem_code(provider, client, shown, dialect).await
         }
+        TokenRequest::DeviceCode { device_code, resources } => {
+            by_user_code::of_device(provider, client, &device_code, &resources, dialect).await
+        }
+        TokenRequest::UserCode { code } => match dialect {
+            Some(dialect) => by_user_code::of_user(provider, client, &code, dialect).await,
+            // The standard has no word for it (attack B1).
+            None => Err(OAuthError::unsupported_grant_type().into()),
+        },
         TokenRequest::Refresh { token, scopes, resources } => {
             let asked = refresh::Asked { scopes, resources };
             refresh::refresh(provider, client, &token, asked, dialect).await
@@ -83,18 +94,40 @@ async fn redeem_code(
         verifier: shown.verifier.as_ref(),
     };
     code.check_proof(&proof).map_err(refused)?;
-    let audience = pick_audience(&shown.resources, &code.resources)?;
+    redeem(provider, client, Proven { code, device: None }, &shown.resources)
+        .await?
+        .map_err(refused)
+}
+
+/// A grant that is not inserted yet, and nothing is missing for it but the rows as they stand.
+struct Proven {
+    code: AuthorizationCode,
+    /// Where the device was that asked for it.
+    device: Option<IpAddr>,
+}
+
+async fn redeem(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    Proven { code, device }: Proven,
+    resources: &[String],
+) -> Result<Result<IssuedTokens, CodeRefusal>, TokenError> {
+    let audience = pick_audience(resources, &code.resources)?;
     let redemption = Redemption {
         attempt: AttemptId::random(&*provider.entropy),
-        lifetimes: policy.lifetimes_for(&client.app, dialect),
+        lifetimes: provider.policy().lifetimes_for(&client.app, code.dialect.as_deref()),
         address: client.address,
         now: provider.now(),
         code,
+        device,
     };
-    let (app, grant) = redemption.run(provider).await?.map_err(refused)?;
+    let (app, grant) = match redemption.run(provider).await? {
+        Ok(made) => made,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let generation = grant.refresh.map(|state| state.generation);
     let order = Order { scopes: grant.scopes.clone(), audience, generation };
-    mint::tokens(provider, &app, grant, order)
+    mint::tokens(provider, &app, grant, order).map(Ok)
 }
 
 fn refused(refusal: CodeRefusal) -> TokenError {
@@ -105,9 +138,10 @@ fn refused(refusal: CodeRefusal) -> TokenError {
 #[derive(Clone)]
 struct Redemption {
     code: AuthorizationCode,
+    device: Option<IpAddr>,
     attempt: AttemptId,
     lifetimes: EffectiveLifetimes,
-    address: std::net::IpAddr,
+    address: IpAddr,
     now: Timestamp,
 }
 
@@ -146,7 +180,7 @@ impl Redemption {
         let rows = CodeRows { app: &app, user: user.as_ref(), consent: consent.as_ref() };
         let made = self.code.clone().into_grant(&rows, self.attempt, &self.lifetimes, self.now);
         let grant = match made {
-            Ok(grant) => grant,
+            Ok(grant) => Grant { device_address: self.device, ..grant },
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.evict(tx).await?;
@@ -154,7 +188,8 @@ impl Redemption {
             return Ok(Err(CodeRefusal::Used));
         }
         let event = self.event(AuditKind::GrantCreated);
-        audit::record(tx, &event.detail(json!({ "scopes": grant.scopes }))).await?;
+        let detail = json!({ "scopes": grant.scopes, "device": self.device });
+        audit::record(tx, &event.detail(detail)).await?;
         Ok(Ok((app, grant)))
     }
 

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod authorize;
 pub mod client;
 pub mod consent;
+pub mod device;
 pub mod grants;
 pub mod introspect;
 pub mod jwks;
@@ -15,7 +16,7 @@ pub mod protected_resource;
 pub mod revoke;
 pub mod token;
 
-mod consent_page;
+pub(crate) mod consent_page;
 mod deliver;
 mod first_use;
 mod mint;

@@ -63,6 +63,11 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Start with a policy that `change` made another one: what the router is built from.
+    pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -72,9 +77,10 @@ impl TestApp {
             master: MasterKey::new([7; 32]),
         };
         let store = Store::open(config, clock.clone(), entropy.clone()).await.unwrap();
-        let mac = store.keyring().secret_mac(API_SECRET.as_bytes());
+        let mut policy = fixtures::policy(store.keyring().secret_mac(API_SECRET.as_bytes()));
+        change(&mut policy);
         let provider = Provider::new(ProviderParts {
-            policy: Arc::new(ArcSwap::from_pointee(fixtures::policy(mac))),
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             pages: Pages::new(Brand::named("Test Exchange"), None).unwrap(),
             clock: clock.clone(),

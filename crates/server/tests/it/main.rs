@@ -17,6 +17,7 @@ mod client_auth;
 mod connected;
 mod consent;
 mod control;
+mod devices;
 mod discovery;
 mod fixtures;
 mod import;

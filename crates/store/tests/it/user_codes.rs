@@ -6,7 +6,7 @@ use domain::id::{CodeId, SessionId};
 use domain::user_code::{Allowed, AskingDevice, PollPace, UserCode, UserCodeStatus};
 use store::testing::TestDb;
 use store::user_codes::Macs;
-use store::{apps, on_both, user_codes, users};
+use store::{DbError, Tx, apps, on_both, user_codes, users};
 
 use crate::support::{Case, LATER, NOW, app, entropy, scopes, tx, user};
 
