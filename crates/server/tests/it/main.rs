@@ -27,5 +27,6 @@ mod refresh;
 mod review;
 mod revoke;
 mod routes;
+mod shown_codes;
 mod sign_in;
 mod token;
