@@ -129,3 +129,50 @@ async fn c1_b1_a_bitport_user_code_is_traded_once_and_at_its_own_endpoint_alone(
     }
     assert!(kinds.iter().any(|kind| kind == "consent.given"), "{kinds:?}");
 }
+
+/// Needs the Python that `cargo xtask test` finds.
+#[cfg(feature = "full-tests")]
+#[tokio::test]
+async fn a_command_line_client_of_bitport_gets_in_with_a_code_and_out_when_it_is_revoked() {
+    use std::path::PathBuf;
+    use std::process::Stdio;
+
+    use serde_json::json;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::process::Command;
+
+    let demo = Demo::start(BINARY).await;
+    let bob = demo.drive.signed_in("bob").await;
+    let device = demo.drive.app("device");
+    let config = json!({
+        "base": device.issuer,
+        "client_id": device.client_id,
+        "client_secret": device.client_secret,
+    });
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/bitport_device.py");
+    let mut child = Command::new(crate::clients::variable("CONSENTRY_TEST_PYTHON"))
+        .arg(script)
+        .arg(config.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut input = child.stdin.take().unwrap();
+    let mut says = async || -> Value {
+        let line = lines.next_line().await.unwrap().expect("it says something");
+        serde_json::from_str(&line).unwrap()
+    };
+    let link = says().await["open"].as_str().unwrap().to_owned();
+    assert!(link.ends_with(&format!("/get-access?client_id={}", device.client_id)));
+    let code = get_access(&bob, &device).await;
+    input.write_all(format!("{}\n", code.to_lowercase()).as_bytes()).await.unwrap();
+    let found = says().await;
+    assert_eq!((&found["ok"], &found["plan"]), (&json!(true), &json!("Practice")), "{found}");
+    assert!(found["files"].as_array().unwrap().len() > 1, "{found}");
+    assert_eq!(found["downloaded"][0], 200, "{found}");
+    revoke(&bob).await;
+    input.write_all(b"revoked\n").await.unwrap();
+    assert_eq!(says().await["refused"], "Unauthorized access");
+}
