@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::consent::Consent;
 use crate::grant::Mode;
 use crate::id::{CodeId, GrantId, SessionId};
+use crate::keyring::Keyring;
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::token::{AuthorizationCode, CODE_LIFETIME};
@@ -168,6 +169,12 @@ impl Visit<'_> {
             expires_at: now.after(CODE_LIFETIME),
         }
     }
+}
+
+/// The id of the grant that a code becomes. It follows from the code's, so that whatever is pressed
+/// or presented twice leads to the same grant.
+pub fn grant_id_of(keyring: &Keyring, code: CodeId) -> GrantId {
+    GrantId::from_bytes(keyring.derive_id("grant of request", code.as_bytes()))
 }
 
 /// What a code is good for.

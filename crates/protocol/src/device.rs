@@ -1,5 +1,5 @@
-//! The device authorization endpoint (RFC 8628 §3.1 and §3.2): a device without a browser asks for a
-//! code that its user types elsewhere.
+//! The device authorization endpoint (RFC 8628 §3.1 and §3.2): a device without a browser asks for
+//! a code that its user types elsewhere.
 
 use serde_json::json;
 

@@ -21,7 +21,8 @@ pub enum TokenRequest {
     },
     /// RFC 8628 §3.4
     DeviceCode { device_code: String, resources: Vec<String> },
-    /// A code that a user carried from a dialect's page to an app. Only dialects have a word for it.
+    /// A code that a user carried from a dialect's page to an app. Only dialects have a word for
+    /// it.
     UserCode { code: String },
     Refresh {
         token: String,

@@ -16,8 +16,8 @@ macro_rules! select {
         concat!(
             "SELECT id, app_id, user_id, consent_id, consent_epoch, credential_id, scopes, \
              resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, details_ref, \
-             device_address, code_id, attempt_id, generation, parent, rotated_at, revoked_at, revoked_reason, \
-             created_at, last_used_at, expires_at, idle_expires_at FROM grants ",
+             device_address, code_id, attempt_id, generation, parent, rotated_at, revoked_at, \
+             revoked_reason, created_at, last_used_at, expires_at, idle_expires_at FROM grants ",
             $rest
         )
     };
@@ -37,8 +37,8 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
         .execute(
             "INSERT INTO grants (id, app_id, user_id, consent_id, consent_epoch, credential_id, \
              scopes, resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, \
-             details_ref, device_address, code_id, attempt_id, generation, parent, rotated_at, revoked_at, \
-             revoked_reason, created_at, last_used_at, expires_at, idle_expires_at) \
+             details_ref, device_address, code_id, attempt_id, generation, parent, rotated_at, \
+             revoked_at, revoked_reason, created_at, last_used_at, expires_at, idle_expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
              $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT DO NOTHING",
             bind![

@@ -36,8 +36,8 @@ pub(super) static DIALECT: Shape = Shape {
             "user_code",
             Kind::Section(&USER_CODE),
             "",
-            "A page where a signed-in user gets a code to paste into an app that has no browser. It \
-             needs a [[token]] with a word for `user_code`.",
+            "A page where a signed-in user gets a code to paste into an app that has no browser. \
+             It needs a [[token]] with a word for `user_code`.",
         ),
         key(
             "page",

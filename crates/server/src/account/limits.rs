@@ -1,6 +1,6 @@
-//! How often a sign-in or a user code may be tried. A browser that has signed in to the account before is counted
-//! by itself alone; everyone else per account and network, per account, and per address. Accounts
-//! that do not exist are counted like those that do (attack X2).
+//! How often a sign-in or a user code may be tried. A browser that has signed in to the account
+//! before is counted by itself alone; everyone else per account and network, per account, and per
+//! address. Accounts that do not exist are counted like those that do (attack X2).
 
 use std::net::IpAddr;
 use std::time::Duration;

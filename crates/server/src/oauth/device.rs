@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::app::{App, AppKind};
+use domain::app::App;
 use domain::entropy::random_bytes;
 use domain::id::CodeId;
 use domain::issuance::narrow_scopes;
@@ -64,13 +64,13 @@ pub async fn authorize(
     Err(TokenError::Internal("no user code was free"))
 }
 
-/// What the user will be asked. Apps in browsers go through the browser, and services have no user.
+/// What the user will be asked.
 fn asked_scopes(
     app: &App,
     request: &DeviceAuthorizationRequest,
     policy: &Policy,
 ) -> Result<ScopeSet, OAuthError> {
-    if !matches!(app.kind, AppKind::Web | AppKind::Native) {
+    if !app.kind.may_use_device_codes() {
         return Err(OAuthError::unauthorized_client("apps of this kind have no device codes"));
     }
     let known: Vec<_> = policy.resources.iter().map(|resource| &resource.identifier).collect();

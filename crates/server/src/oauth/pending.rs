@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::app::App;
-use domain::authorization::SignInAsked;
+use domain::authorization::{SignInAsked, grant_id_of};
 use domain::entropy::Entropy;
 use domain::id::{CodeId, GrantId, SessionId};
 use domain::keyring::Keyring;
@@ -150,7 +150,7 @@ impl Pending {
 
     /// The id of the grant that this request leads to.
     pub fn grant_id(&self, keyring: &Keyring) -> GrantId {
-        GrantId::from_bytes(keyring.derive_id("grant of request", self.code_id.as_bytes()))
+        grant_id_of(keyring, self.code_id)
     }
 
     #[must_use]

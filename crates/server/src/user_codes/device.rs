@@ -1,5 +1,5 @@
-//! `/device`: the user types the code that a device shows, says whether it is theirs, and decides on
-//! the consent page. A link with the code in it fills in the field and no more (attack D1).
+//! `/device`: the user types the code that a device shows, says whether it is theirs, and decides
+//! on the consent page. A link with the code in it fills in the field and no more (attack D1).
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! The page of a dialect where a signed-in user gets a code for an app that has no browser. They say
-//! which app, or come by a link that says it; the consent page asks as always.
+//! The page of a dialect where a signed-in user gets a code for an app that has no browser. They
+//! say which app, or come by a link that says it; the consent page asks as always.
 
 use axum::response::Response;
 use domain::app::{App, AppKind, AppStatus, Approval};

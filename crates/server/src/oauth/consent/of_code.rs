@@ -1,5 +1,5 @@
-//! What a decision does to a user code, in the transaction of the decision: a device's is decided, a
-//! dialect's is made.
+//! What a decision does to a user code, in the transaction of the decision: a device's is decided,
+//! a dialect's is made.
 
 use domain::app::App;
 use domain::consent::Consent;

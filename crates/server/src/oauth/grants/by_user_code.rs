@@ -3,7 +3,8 @@
 //! does, with the same guarantees: single use is the primary key of the grant.
 
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::id::{CodeId, GrantId};
+use domain::authorization::grant_id_of;
+use domain::id::CodeId;
 use domain::redemption::CodeRefusal;
 use domain::time::Timestamp;
 use domain::user_code::{PollOutcome, PollPace, UserCode, UserCodeText, device_code_mac};
@@ -32,7 +33,7 @@ pub(super) async fn of_device(
     let code = found.filter(|code| is_of(code, client, dialect)).ok_or_else(|| {
         OAuthError::invalid_grant("the device code is not valid, or is not this client's")
     })?;
-    match code.poll(grant_id(provider, code.id), provider.now()) {
+    match code.poll(grant_id_of(&provider.keyring(), code.id), provider.now()) {
         PollOutcome::Redeem(redeemed) => {
             let device = code.device.as_ref().map(|device| device.address);
             let proven = Proven { code: *redeemed, device };
@@ -82,7 +83,7 @@ pub(super) async fn of_user(
         Looked::Wait(seconds) => return Err(OAuthError::slow_down(seconds).into()),
         Looked::Wrong => return Err(wrong()),
     };
-    match code.poll(grant_id(provider, code.id), provider.now()) {
+    match code.poll(grant_id_of(&keyring, code.id), provider.now()) {
         PollOutcome::Redeem(redeemed) => {
             let proven = Proven { code: *redeemed, device: None };
             redeem(provider, client, proven, &[]).await?.map_err(refused)
@@ -121,7 +122,7 @@ impl Shown {
             Some(mac) => user_codes::find_by_user_code(tx, mac).await?,
             None => None,
         };
-        // A device's code is shown by the device and typed at our page; here it is none (attack B1).
+        // A device's code is typed at our page; here it is none (attack B1).
         let own = found
             .filter(|code| code.device.is_none() && is_of(code, &self.client, Some(&self.dialect)));
         let Some(code) = own else {
@@ -139,8 +140,4 @@ impl Shown {
 
 fn is_of(code: &UserCode, client: &AuthenticatedClient, dialect: Option<&str>) -> bool {
     code.app_id == client.app.id && code.dialect.as_deref() == dialect
-}
-
-fn grant_id(provider: &Provider, id: CodeId) -> GrantId {
-    GrantId::from_bytes(provider.keyring().derive_id("grant of request", id.as_bytes()))
 }
