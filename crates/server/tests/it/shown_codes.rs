@@ -143,8 +143,10 @@ async fn a_user_finds_the_app_sees_what_it_wants_and_gets_a_code_for_it() {
 }
 
 #[tokio::test]
-async fn denying_shows_no_code() {
+async fn denying_shows_no_code_and_a_stranger_signs_in_first() {
     let app = start().await;
+    let stranger = app.get("/old/get-access?client_id=7").await;
+    assert!(stranger.location().starts_with("/sign-in?continue=%2Fold%2Fget-access%3Fclient_id"));
     let user = app.add_user("alice", &[]).await;
     let player = add_app(&app, "7", "Player", AppKind::Web).await;
     let browser = app.signed_in(&user).await;
