@@ -1,6 +1,8 @@
 //! The task runner, started as `cargo xtask`: everything a contributor or CI does beyond `cargo`.
 //! It is no part of the product and knows it only from outside.
 
+mod bench;
+mod postgres;
 mod process;
 mod test;
 mod tidy;
@@ -16,6 +18,9 @@ cargo xtask COMMAND
         formatting, tidy, clippy, all tests, documentation. With FILTER: only the set-up and
         the tests whose name contains it.
   tidy  check the house rules that no compiler knows: layers, sizes, words, links
+  bench [--quick] [--only NAME] [--with-peers] [--json FILE] [--help]
+        build release and measure it against the limit of this machine
+        (docs/dev/performance.md); --help lists every option
   help  print this
 
 What the set-up installs, and the variables that replace it, are listed in CONTRIBUTING.md.";
@@ -29,6 +34,7 @@ fn main() -> ExitCode {
             println!("{HELP}");
             Ok(())
         }
+        ["bench", rest @ ..] => bench::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["test", rest @ ..] => {
             test::Options::parse(rest).and_then(|options| test::run(&root, &options))

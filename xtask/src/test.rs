@@ -2,7 +2,6 @@
 //! compiles in one configuration, and installs while the compiler works.
 
 mod clients;
-mod postgres;
 mod setup;
 mod tally;
 mod tools;

@@ -7,6 +7,11 @@ use consentry::cli::{Cli, Command, app, audit, check, import, init, keys, report
 use consentry::config::Environment;
 use consentry::{demo, serve};
 
+/// Requests of one connection are handled on several threads, so what one allocates another frees:
+/// glibc's allocator takes a lock for that (docs/dev/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let environment = Environment::of_process();
     let done = match Cli::parse().command {

@@ -260,6 +260,12 @@ impl Policy {
         dialect.map(|dialect| dialect.relaxed).unwrap_or_default()
     }
 
+    /// Do tokens that were made in `dialect` open anything for `app`? Not once it is not served any
+    /// more, or the app has left it (attack B1).
+    pub fn takes_tokens(&self, app: &App, dialect: Option<&str>) -> bool {
+        dialect.is_none_or(|name| self.dialect(name).is_some()) && app.speaks(dialect)
+    }
+
     /// Defaults and limits of a wire format.
     pub fn lifetimes_of(&self, dialect: Option<&str>) -> Lifetimes {
         let dialect = dialect.and_then(|name| self.dialect(name));

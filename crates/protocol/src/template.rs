@@ -351,7 +351,8 @@ mod tests {
 
     #[test]
     fn members_keep_their_order_and_values_their_type() {
-        let template = r#"{ "z": "{{age}}", "a": "{{name}}", "m": [1, true, null, 1.5], "t": "{{ name }} is {{age}}" }"#;
+        let template = r#"{ "z": "{{age}}", "a": "{{name}}",
+                            "m": [1, true, null, 1.5], "t": "{{ name }} is {{age}}" }"#;
         let rendered = render(template, Some("Ann"));
         assert_eq!(rendered, r#"{"z":7,"a":"Ann","m":[1,true,null,1.5],"t":"Ann is 7"}"#);
     }

@@ -92,16 +92,31 @@ fn in_transaction<T, E: From<StorageError>>(
 }
 
 /// Creates the schema in a fresh file and says whether it was fresh; refuses one from the future.
+/// A file of an older version starts afresh: nobody's practice money is worth a migration.
 pub(crate) fn migrate(tx: &Transaction<'_>, schema: &str) -> Result<bool, StorageError> {
-    const KNOWN: i64 = 1;
+    const KNOWN: i64 = 2;
     let found: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {
-        0 => {
+        KNOWN => Ok(false),
+        ..KNOWN => {
+            drop_tables(tx)?;
             tx.execute_batch(schema)?;
             tx.pragma_update(None, "user_version", KNOWN)?;
             Ok(true)
         }
-        KNOWN => Ok(false),
         _ => Err(StorageError::Newer { found, known: KNOWN }),
     }
+}
+
+fn drop_tables(tx: &Transaction<'_>) -> Result<(), StorageError> {
+    // Newest first: a table refers only to older ones.
+    let sql = "SELECT name FROM sqlite_schema
+        WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid DESC";
+    let mut statement = tx.prepare(sql)?;
+    let names: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for name in names {
+        tx.execute_batch(&format!("DROP TABLE \"{name}\""))?;
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use domain::policy::Policy;
 
 use crate::actor::{SignedInUser, Visitor};
 use crate::address::ClientAddress;
+use crate::oauth::token::preflight;
 use crate::provider::Shared;
 use crate::user_codes::shown;
 
@@ -45,7 +46,7 @@ pub fn routes(policy: &Policy) -> Router<Shared> {
                     None => http::StatusCode::NOT_FOUND.into_response(),
                 }
             };
-            router = router.route(&endpoint.path, post(issue));
+            router = router.route(&endpoint.path, post(issue).options(preflight));
         }
         if let Some(page) = &dialect.user_code {
             let (of_page, path) = (Arc::clone(dialect), page.path.clone());

@@ -13,6 +13,7 @@ use store::Store;
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
+use crate::oauth::failures::SeenFailures;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
 
@@ -30,6 +31,7 @@ pub struct Provider {
     pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
     pub paces: Paces,
+    pub seen_failures: SeenFailures,
 }
 
 /// What a provider is made from.
@@ -57,6 +59,7 @@ impl Provider {
             foreign_hashes,
             cookies,
             paces,
+            seen_failures: SeenFailures::default(),
         })
     }
 

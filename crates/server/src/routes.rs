@@ -84,6 +84,7 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}", get(apps::show))
         .route("/apps/{id}/details", post(changes::details))
         .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
+        .route("/apps/{id}/addresses", post(changes::addresses))
         .route("/apps/{id}/scopes", post(changes::request_scopes))
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))

@@ -98,6 +98,15 @@ pub async fn find_by_client_id(tx: &mut Tx<'_>, client_id: &str) -> Result<Optio
     row.map(read).transpose()
 }
 
+pub(crate) async fn find_id_by_client_id(
+    tx: &mut Tx<'_>,
+    client_id: &str,
+) -> Result<Option<AppId>, DbError> {
+    let sql = "SELECT app_id FROM client_ids WHERE wire_id = $1";
+    let row = tx.query_opt(sql, bind![client_id]).await?;
+    row.map(|mut row| row.take()).transpose()
+}
+
 /// Newest first.
 pub async fn list_of_owner(tx: &mut Tx<'_>, owner: UserId) -> Result<Vec<App>, DbError> {
     let rows = tx

@@ -5,6 +5,8 @@
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use quick_cache::Equivalent;
+
 /// Few enough to be cheap, many enough that two cores seldom meet in one.
 const SHARDS: usize = 32;
 
@@ -34,12 +36,15 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(crate) fn find(&self, key: &K) -> Option<V> {
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         self.shard(key)?.rows.get(key).cloned()
     }
 
     /// Call it before reading the row.
-    pub(crate) fn ticket(&self, key: &K) -> Option<Ticket> {
+    pub(crate) fn ticket<Q: Hash + ?Sized>(&self, key: &Q) -> Option<Ticket> {
         self.shard(key).map(|shard| Ticket { epoch: shard.epoch })
     }
 
@@ -70,7 +75,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    fn shard(&self, key: &K) -> Option<MutexGuard<'_, Shard<K, V>>> {
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> Option<MutexGuard<'_, Shard<K, V>>> {
         // The remainder is below the number of shards, so there always is one.
         let index = self.hasher.hash_one(key) % (SHARDS as u64);
         self.shards.get(usize::try_from(index).ok()?).map(lock)

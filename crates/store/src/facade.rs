@@ -10,7 +10,8 @@ use domain::audit::AuditEvent;
 use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
-use domain::id::{GrantId, TokenId};
+use domain::grant::{Grant, Mode, RefreshState};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, TokenId, UserId};
 use domain::keyring::{Keyring, MasterKey};
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
@@ -19,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
-use crate::live::{Live, Tuning};
+use crate::live::{Client, CodeRows, Live, Tuning};
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
@@ -183,6 +184,55 @@ impl Store {
     /// Whether this node may accept tokens, and if not, why.
     pub fn ready(&self) -> Result<(), Unverifiable> {
         self.shared.live.lease.check()
+    }
+
+    /// The app of a client id, with its secrets.
+    pub async fn client(&self, client_id: &str) -> Result<Option<Client>, DbError> {
+        self.shared.live.client(client_id).await
+    }
+
+    /// The last use of a secret of `app` was written.
+    pub fn forget_secrets(&self, app: AppId) {
+        self.shared.live.forget_secrets(app);
+    }
+
+    /// The rows behind a grant. Cached; `is_fresh`: the grant as the database has it now.
+    pub async fn grant_rows(
+        &self,
+        grant: GrantId,
+        is_fresh: bool,
+    ) -> Result<Option<LiveRows>, DbError> {
+        self.shared.live.grant_rows(grant, is_fresh).await
+    }
+
+    /// The grant of an app that acts for itself with `credential`.
+    pub async fn service_grant(
+        &self,
+        credential: CredentialId,
+        mode: Mode,
+    ) -> Result<Option<Arc<Grant>>, DbError> {
+        self.shared.live.service_grant(credential, mode).await
+    }
+
+    /// The rows that an authorization code names.
+    pub async fn code_rows(
+        &self,
+        app: AppId,
+        user: UserId,
+        consent: ConsentId,
+    ) -> Result<CodeRows, DbError> {
+        self.shared.live.code_rows(app, user, consent).await
+    }
+
+    /// A refresh token of `grant` becomes the next one: one compare-and-swap. `false`: the grant is
+    /// not what it was; read it again.
+    pub async fn rotate(
+        &self,
+        grant: &Arc<Grant>,
+        to: RefreshState,
+        idle_expires_at: Timestamp,
+    ) -> Result<bool, DbError> {
+        self.shared.live.rotate(grant, to, idle_expires_at).await
     }
 
     fn now(&self) -> Timestamp {

@@ -37,7 +37,7 @@ pub mod users;
 pub use db::Db;
 pub use error::DbError;
 pub use facade::{Store, StoreConfig};
-pub use live::Tuning;
+pub use live::{Client, CodeRows, Tuning};
 pub use sqlite::lock_exclusively;
 pub use tx::Tx;
 pub use value::{Column, FromColumn, Row, Value};

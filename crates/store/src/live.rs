@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::access::LiveRows;
-use domain::app::App;
+use domain::app::{App, ClientSecret};
 use domain::authority::Unverifiable;
 use domain::change::Change;
 use domain::consent::Consent;
-use domain::grant::{Grant, GrantStatus};
-use domain::id::{AppId, ConsentId, GrantId, TokenId, UserId};
+use domain::grant::{Grant, GrantStatus, Mode};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, TokenId, UserId};
 use domain::time::{Clock, Timestamp};
 use domain::user::User;
 use futures_util::FutureExt as _;
@@ -22,6 +22,10 @@ use crate::db::CommitObserver;
 use crate::feed::Cluster;
 use crate::lease::Lease;
 use crate::{Db, DbError, apps, consents, grants, revoked_tokens, users};
+
+mod known;
+
+pub use known::{Client, CodeRows};
 
 /// About 1 KiB a grant: 100 MiB at most.
 const GRANTS_MAX: usize = 100_000;
@@ -58,7 +62,16 @@ struct Caches {
     apps: Cache<AppId, Arc<App>>,
     users: Cache<UserId, Arc<User>>,
     revoked: Cache<TokenId, bool>,
+    /// Never another app's while the app is there.
+    client_ids: Cache<String, AppId>,
+    /// Go with their app.
+    secrets: Cache<AppId, Arc<[ClientSecret]>>,
+    /// Never another grant's while the grant is there.
+    service_grants: Cache<(CredentialId, Mode), GrantId>,
 }
+
+/// The rows that a grant leads to, by name.
+type BehindIds = (AppId, Option<UserId>, Option<ConsentId>);
 
 /// The rows that a grant leads to.
 struct Behind {
@@ -75,6 +88,9 @@ impl Live {
             apps: Cache::new(APPS_MAX),
             users: Cache::new(USERS_MAX),
             revoked: Cache::new(TOKENS_MAX),
+            client_ids: Cache::new(APPS_MAX),
+            secrets: Cache::new(APPS_MAX),
+            service_grants: Cache::new(APPS_MAX),
         };
         let lease = if cluster.is_some() { Lease::none_yet() } else { Lease::for_ever() };
         let (events, _) = broadcast::channel(EVENTS_MAX);
@@ -101,7 +117,8 @@ impl Live {
         let Some((grant, token_revoked)) = self.read_grant(grant_id, token_id).await? else {
             return Ok(None);
         };
-        let Behind { app, user, consent } = self.read_behind(&grant).await?;
+        let ids = (grant.app_id, grant.user_id(), grant.consent_id());
+        let Behind { app, user, consent } = self.read_behind(ids).await?;
         let Some(app) = app else { return Ok(None) };
         Ok(Some(LiveRows { grant, app, user, consent, token_revoked }))
     }
@@ -132,10 +149,10 @@ impl Live {
         Ok(Some((grant, revoked)))
     }
 
-    async fn read_behind(&self, grant: &Grant) -> Result<Behind, DbError> {
+    async fn read_behind(&self, ids: BehindIds) -> Result<Behind, DbError> {
         let Caches { apps: cached_apps, users: cached_users, consents: cached_consents, .. } =
             &self.caches;
-        let (app_id, user_id, consent_id) = (grant.app_id, grant.user_id(), grant.consent_id());
+        let (app_id, user_id, consent_id) = ids;
         let cached = Behind {
             app: cached_apps.find(&app_id),
             user: user_id.and_then(|id| cached_users.find(&id)),
@@ -152,6 +169,22 @@ impl Live {
             user_id.and_then(|id| cached_users.ticket(&id)),
             consent_id.and_then(|id| cached_consents.ticket(&id)),
         );
+        let found = self.find_behind(ids).await?;
+        if let Some(app) = &found.app {
+            cached_apps.insert(tickets.0, app_id, Arc::clone(app));
+        }
+        if let Some(user) = &found.user {
+            cached_users.insert(tickets.1, user.id, Arc::clone(user));
+        }
+        if let Some(consent) = &found.consent {
+            cached_consents.insert(tickets.2, consent.id, Arc::clone(consent));
+        }
+        Ok(found)
+    }
+
+    /// As the database has it now.
+    async fn find_behind(&self, ids: BehindIds) -> Result<Behind, DbError> {
+        let (app_id, user_id, consent_id) = ids;
         let read = async move |tx: &mut crate::Tx<'_>| {
             let app = apps::find(tx, app_id).await?.map(Arc::new);
             let user = match user_id {
@@ -164,17 +197,7 @@ impl Live {
             };
             Ok::<_, DbError>(Behind { app, user, consent })
         };
-        let found = self.db.read(read).await?;
-        if let Some(app) = &found.app {
-            cached_apps.insert(tickets.0, app_id, Arc::clone(app));
-        }
-        if let Some(user) = &found.user {
-            cached_users.insert(tickets.1, user.id, Arc::clone(user));
-        }
-        if let Some(consent) = &found.consent {
-            cached_consents.insert(tickets.2, consent.id, Arc::clone(consent));
-        }
-        Ok(found)
+        self.db.read(read).await
     }
 
     /// Resolves when `rows` or the token may no longer be what they are. Listens from the call on,
@@ -209,7 +232,10 @@ impl Live {
 
     pub(crate) fn apply(&self, change: Change) {
         match change {
-            Change::App(id) => self.caches.apps.forget(&id),
+            Change::App(id) => {
+                self.caches.apps.forget(&id);
+                self.caches.secrets.forget(&id);
+            }
             Change::User(id) => self.caches.users.forget(&id),
             Change::Consent(id) => self.caches.consents.forget(&id),
             Change::Grant(id) => self.caches.grants.forget(&id),
@@ -226,6 +252,9 @@ impl Live {
         self.caches.apps.forget_all();
         self.caches.users.forget_all();
         self.caches.revoked.forget_all();
+        self.caches.client_ids.forget_all();
+        self.caches.secrets.forget_all();
+        self.caches.service_grants.forget_all();
         self.keys_changed.notify_one();
         self.tell(Event::Doubt);
     }

@@ -23,12 +23,12 @@ impl Places {
         Self { scripts: root.join(SCRIPTS), installed: target.join("test-tools") }
     }
 
-    /// A Python that can import `authlib`.
+    /// A Python that can import `authlib` and `whitebit`.
     pub fn python(&self, tools: &Tools) -> Outcome<PathBuf> {
         let requirements = self.scripts.join("requirements.txt");
         let folder = self.installed.join("python");
         let python = folder.join("bin/python");
-        install_once(&folder, &[&requirements], "authlib", || {
+        install_once(&folder, &[&requirements], "authlib and whitebit-python-sdk", || {
             run_quietly(Command::new(&tools.python).args(["-m", "venv", "--clear"]).arg(&folder))?;
             let mut pip = Command::new(&python);
             pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--requirement"]);
@@ -53,11 +53,12 @@ impl Places {
         Ok(folder)
     }
 
-    /// The compiled client that uses `golang.org/x/oauth2`. Go keeps its own cache.
-    pub fn go_client(&self, tools: &Tools) -> Outcome<PathBuf> {
-        let program = self.installed.join("xoauth2");
+    /// The compiled client in the folder `name`: `xoauth2` uses `golang.org/x/oauth2`, `bitport`
+    /// has the habits of a public client. Go keeps its own cache.
+    pub fn go_client(&self, tools: &Tools, name: &str) -> Outcome<PathBuf> {
+        let program = self.installed.join(name);
         let mut build = Command::new(&tools.go);
-        build.current_dir(self.scripts.join("xoauth2"));
+        build.current_dir(self.scripts.join(name));
         build.args(["build", "-buildvcs=false", "-mod=readonly", "-o"]).arg(&program).arg(".");
         // The Go that is installed, never one that it would fetch by itself.
         build.env("GOTOOLCHAIN", "local").env("GOWORK", "off").env_remove("GOFLAGS");

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::clients::Places;
-use super::postgres::Cluster;
 use super::tools::Tools;
+use crate::postgres::Cluster;
 use crate::process::{Outcome, progress};
 
 /// Names a database that the developer brings; the set-up starts one when it is not there.
@@ -32,7 +32,10 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
         let cluster = scope.spawn(|| tools.initdb.as_deref().map(Cluster::start).transpose());
         let python = scope.spawn(|| places.python(&tools));
         let node = scope.spawn(|| places.node_folder(&tools));
-        let go = scope.spawn(|| places.go_client(&tools));
+        let go = scope.spawn(|| {
+            let bitport = places.go_client(&tools, "bitport")?;
+            Ok((places.go_client(&tools, "xoauth2")?, bitport))
+        });
         (joined(cluster), joined(python), joined(node), joined(go))
     });
     // Told together: who installs by hand wants the whole list.
@@ -42,7 +45,8 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
         .flatten()
         .cloned()
         .collect();
-    let (Ok(cluster), Ok(python), Ok(node), Ok(go)) = (cluster, python, node, go) else {
+    let (Ok(cluster), Ok(python), Ok(node), Ok((go, go_bitport))) = (cluster, python, node, go)
+    else {
         return Err(errors.join("\n  "));
     };
     let url = match &cluster {
@@ -65,6 +69,7 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
         variable("NODE", &tools.node),
         variable("NODE_DIR", &node),
         variable("GO_CLIENT", &go),
+        variable("GO_BITPORT", &go_bitport),
     ];
     Ok(Setup { variables, _cluster: cluster })
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::postgres;
 use crate::process::{Outcome, find_program, progress, run_quietly};
 
 /// A program, the names it goes by, and the Debian packages that bring it.
@@ -68,17 +69,8 @@ impl Wanted {
 
 /// Folders that distributions and installers use without adding them to `PATH`.
 fn more_folders() -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from("/usr/local/go/bin")];
-    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .collect();
-    // The newest first; from version 10 on the names sort by number.
-    versions.sort_unstable();
-    versions.reverse();
-    folders.extend(versions);
-    folders
+    let go = PathBuf::from("/usr/local/go/bin");
+    std::iter::once(go).chain(postgres::folders()).collect()
 }
 
 fn list_missing_packages(needs_database: bool) -> Vec<&'static str> {

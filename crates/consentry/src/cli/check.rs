@@ -15,11 +15,17 @@ pub struct CheckArgs {
     /// Print the reference of all keys as Markdown instead
     #[arg(long)]
     reference: bool,
+    /// Print the reference of dialect files as Markdown instead
+    #[arg(long, conflicts_with = "reference")]
+    dialect_reference: bool,
 }
 
 pub fn run(arguments: &CheckArgs, environment: &Environment) -> Result<(), Failure> {
     if arguments.reference {
         return Ok(write!(std::io::stdout().lock(), "{}", reference::markdown())?);
+    }
+    if arguments.dialect_reference {
+        return Ok(write!(std::io::stdout().lock(), "{}", reference::dialect_markdown())?);
     }
     let config = Config::load(&arguments.config.config, environment)?;
     check_pages(&config)?;

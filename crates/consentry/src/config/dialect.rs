@@ -2,25 +2,24 @@
 //! config file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::policy::Resource;
-use http::StatusCode;
 use protocol::dialect::{
-    AuthorizeEndpoint, BodyFormat, Dialect, DialectLifetimes, ErrorRule, Failure, GrantType,
-    PageAlias, Parameter, RELAXABLE, Relaxed, TokenAnswer, TokenEndpoint, UserCodePage,
+    AuthorizeEndpoint, Dialect, DialectLifetimes, GrantType, PageAlias, Parameter, RELAXABLE,
+    Relaxed, TokenEndpoint, UserCodePage,
 };
 use protocol::path::NormalPath;
-use protocol::rate::Rate;
-use protocol::template::{Placeholder, Template};
 use toml::de::DeTable;
 
 use super::dialect_schema::DIALECT;
+use super::dialect_token::token;
 use super::problem::nearest;
 use super::reader::{At, Document, Section, Spot};
 use super::resource::{OUR_SEGMENTS, written_envelope};
+use super::scope::Scopes;
 use super::{ReadFile, quantity, read_text, syntax_problem};
 
 /// The dialects that every Consentry has.
@@ -28,9 +27,6 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("bitport", include_str!("../../../../dialects/bitport.toml")),
     ("whitebit", include_str!("../../../../dialects/whitebit.toml")),
 ];
-
-/// Enough for a client that retries now and then, not for one that retries in a loop.
-const FAILURES: Rate = Rate { requests: 30, period: Duration::from_secs(60) };
 
 /// Dialects by name.
 #[derive(Default)]
@@ -83,7 +79,8 @@ impl Dialects {
             document.problem(spot, format!("there is no dialect `{text}`"), to_do);
             return None;
         }
-        let file = document.resolve(text);
+        // Without `./` in the middle, as people would name it.
+        let file: PathBuf = document.resolve(text).components().collect();
         match read_text(read, &file) {
             Ok(text) => read_file(document, &file, &text).map(Arc::new),
             Err(error) => {
@@ -116,6 +113,23 @@ impl Dialects {
         }
     }
 
+    /// RFC 6749 §3.3 allows almost everything in the name of a scope, a dialect's separator too.
+    pub(super) fn refuse_ambiguous_scopes(&self, root: &Section<'_>, scopes: &Scopes) {
+        let spot = root.spot_of("dialects");
+        for dialect in &self.served {
+            let of_answers = dialect.tokens.iter().map(|endpoint| endpoint.answer.scope_separator);
+            let separators: Vec<char> =
+                of_answers.chain([dialect.authorize.scope_separator]).collect();
+            for name in scopes.keys().filter(|name| name.as_str().contains(&separators[..])) {
+                let what = format!(
+                    "the dialect `{}` separates scopes by a character of `{name}`",
+                    dialect.name
+                );
+                root.document.problem(&spot, what, "Call the scope something else.");
+            }
+        }
+    }
+
     fn serve(&mut self, document: &Document<'_>, dialect: Arc<Dialect>, spot: &Spot) {
         for other in &self.served {
             if other.name == dialect.name {
@@ -143,7 +157,7 @@ fn read_file(parent: &Document<'_>, file: &Path, text: &str) -> Option<Dialect> 
         parent.absorb(syntax.iter().map(|error| syntax_problem(file, text, error)));
         return None;
     }
-    let document = Document::new(file, text, BTreeMap::new());
+    let document = Document::new(file, text, "the dialect", BTreeMap::new());
     let root = Section::root(&document, table.get_ref(), &DIALECT);
     let dialect = meaning(&root);
     drop(root);
@@ -158,22 +172,27 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
     let name = root.required("name").and_then(|text| root.meaning("name", text, dialect_name));
     let title = root.text("title").map(|at| at.value);
     let relaxed = relaxed(root);
-    let lifetimes = lifetimes(&root.section("lifetimes"));
-    let authorize = authorize(&root.section("authorize"));
-    let sections = root.sections("token");
-    if sections.is_empty() {
-        let what = "the dialect has no [[token]], so no code becomes a token";
-        root.document.problem(&root.spot, what, "Add one.");
+    let (of_lifetimes, of_authorize) = (root.section("lifetimes"), root.section("authorize"));
+    let (of_tokens, of_pages) = (root.sections("token"), root.sections("page"));
+    let lifetimes = lifetimes(&of_lifetimes);
+    let authorize = authorize(&of_authorize);
+    let tokens: Vec<TokenEndpoint> = of_tokens.iter().filter_map(token).collect();
+    let pages = of_pages.iter().filter_map(page).collect();
+    let of_user_code = root.raw("user_code").map(|_| root.section("user_code"));
+    let user_code = of_user_code.as_ref().and_then(user_code);
+    let endpoints = [&of_authorize].into_iter().chain(&of_tokens).chain(&of_user_code);
+    refuse_doubled_paths(root, endpoints, &of_pages);
+    // Whatever is wrong with an endpoint is told already.
+    if tokens.len() == of_tokens.len() {
+        check_grant_types(root, &of_lifetimes, &tokens);
+        check_user_codes(root, &tokens);
     }
-    let tokens: Vec<TokenEndpoint> = sections.iter().filter_map(token).collect();
-    let pages = root.sections("page").iter().filter_map(page).collect();
-    let user_code = root.raw("user_code").and_then(|_| user_code(&root.section("user_code")));
     let envelope = match root.raw("envelope") {
         None => None,
         Some(_) => Some(written_envelope(root)?),
     };
     let name = name?.value;
-    let dialect = Dialect {
+    Some(Dialect {
         title: title.unwrap_or_else(|| name.clone()),
         name,
         relaxed,
@@ -183,11 +202,7 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         user_code,
         pages,
         envelope,
-    };
-    refuse_doubled_paths(root, &dialect);
-    check_refresh(root, &dialect);
-    check_user_codes(root, &dialect);
-    Some(dialect)
+    })
 }
 
 fn dialect_name(text: &str) -> Result<String, &'static str> {
@@ -213,7 +228,7 @@ fn relaxed(root: &Section<'_>) -> Relaxed {
 }
 
 /// What to do about a word that is not one of `known`.
-fn one_of(text: &str, known: &[&str]) -> String {
+pub(super) fn one_of(text: &str, known: &[&str]) -> String {
     let guess = nearest(text, known.iter().copied());
     let guess = guess.map(|word| format!("Did you mean `{word}`? ")).unwrap_or_default();
     format!("{guess}It is one of: {}.", known.join(", "))
@@ -249,39 +264,8 @@ fn authorize(section: &Section<'_>) -> Option<AuthorizeEndpoint> {
     Some(AuthorizeEndpoint { path: path?, parameters, scope_separator })
 }
 
-fn token(section: &Section<'_>) -> Option<TokenEndpoint> {
-    let path = path(section, "path");
-    let mut parameters = parameters(&section.section("parameters"), None);
-    let grant_types = grant_types(section, &mut parameters);
-    let needs = grant_types.iter().map(|(grant_type, _)| match grant_type {
-        GrantType::AuthorizationCode | GrantType::UserCode => "code",
-        GrantType::RefreshToken => "refresh_token",
-    });
-    let needs: Vec<&str> = ["client_id"].into_iter().chain(needs).collect();
-    require_names(section, &parameters, &needs);
-    let required = required(section, &parameters);
-    let rates = section.section("rate");
-    let rate = |name| rates.parsed(name, quantity::rate).map(|at| at.value);
-    let answer = answer(&section.section("answer"));
-    let errors = errors(section);
-    Some(TokenEndpoint {
-        parameters,
-        grant_types,
-        bodies: bodies(section),
-        takes_basic: section.switch("basic").unwrap_or(false),
-        required,
-        scope_separator: ' ',
-        needs_listed_address: section.choice("addresses").is_some_and(|at| at.value == "listed"),
-        rate_per_app: rate("per_app"),
-        rate_of_failures: Some(rate("failures").unwrap_or(FAILURES)),
-        path: path?,
-        answer: answer?,
-        errors,
-    })
-}
-
 /// In the order of the schema. Without `defaults`, nothing is filled in.
-fn parameters(names: &Section<'_>, defaults: Option<&Section<'_>>) -> Vec<Parameter> {
+pub(super) fn parameters(names: &Section<'_>, defaults: Option<&Section<'_>>) -> Vec<Parameter> {
     let one = |standard: &'static str| {
         let name = names.text(standard).map(|at| at.value);
         let default = defaults.and_then(|defaults| defaults.text(standard)).map(|at| at.value);
@@ -294,7 +278,7 @@ fn parameters(names: &Section<'_>, defaults: Option<&Section<'_>>) -> Vec<Parame
     names.names().filter_map(one).collect()
 }
 
-fn require_names(section: &Section<'_>, parameters: &[Parameter], standards: &[&str]) {
+pub(super) fn require_names(section: &Section<'_>, parameters: &[Parameter], standards: &[&str]) {
     for standard in standards {
         let is_named = |one: &Parameter| one.standard == *standard && one.name.is_some();
         if !parameters.iter().any(is_named) {
@@ -307,140 +291,11 @@ fn require_names(section: &Section<'_>, parameters: &[Parameter], standards: &[&
     }
 }
 
-/// Either every request asks for the same, or a parameter says what it asks for.
-fn grant_types(section: &Section<'_>, parameters: &mut Vec<Parameter>) -> Vec<(GrantType, String)> {
-    let words = section.section("grant_types");
-    let named: Vec<(GrantType, String)> = GrantType::ALL
-        .into_iter()
-        .filter_map(|grant_type| Some((grant_type, words.text(grant_type.as_str())?.value)))
-        .collect();
-    let fixed = section.choice("grant").and_then(|at| {
-        GrantType::ALL.into_iter().find(|grant_type| grant_type.as_str() == at.value)
-    });
-    let has_parameter = parameters.iter().any(|one| one.standard == "grant_type");
-    match (fixed, named.is_empty(), has_parameter) {
-        (Some(grant_type), true, false) => {
-            parameters.push(Parameter {
-                standard: "grant_type".to_owned(),
-                name: None,
-                default: Some(grant_type.as_str().to_owned()),
-            });
-            vec![(grant_type, grant_type.as_str().to_owned())]
-        }
-        (None, false, true) => named,
-        _ => {
-            section.document.problem(
-                &section.spot,
-                "it is not clear what a request here asks for",
-                "Write either grant = \"…\" alone, or a name for `grant_type` in `parameters` and \
-                 its words in `grant_types`.",
-            );
-            named
-        }
-    }
-}
-
-fn required(section: &Section<'_>, parameters: &[Parameter]) -> Vec<String> {
-    let own: Vec<&str> = parameters.iter().filter_map(|one| one.name.as_deref()).collect();
-    let check = |text: &str| match own.contains(&text) {
-        true => Ok(text.to_owned()),
-        false => Err(one_of(text, &own)),
-    };
-    let texts = section.texts("required").unwrap_or_default();
-    texts
-        .into_iter()
-        .filter_map(|text| Some(section.meaning("required", text, check)?.value))
-        .collect()
-}
-
-fn bodies(section: &Section<'_>) -> Vec<BodyFormat> {
-    let known = BodyFormat::ALL.map(BodyFormat::as_str);
-    let parse = |text: &str| {
-        let found = BodyFormat::ALL.into_iter().find(|format| format.as_str() == text);
-        found.ok_or_else(|| one_of(text, &known))
-    };
-    let Some(texts) = section.texts("bodies") else { return vec![BodyFormat::Form] };
-    texts
-        .into_iter()
-        .filter_map(|text| Some(section.meaning("bodies", text, parse)?.value))
-        .collect()
-}
-
-fn answer(section: &Section<'_>) -> Option<TokenAnswer> {
-    let template = template(section);
-    let status = status(section).unwrap_or(StatusCode::OK);
-    let token_type = section.text("token_type").map_or_else(|| "Bearer".to_owned(), |at| at.value);
-    let scope_separator = separator(section);
-    let (template, text) = template?;
-    if !text.value.contains("access_token}}") && !text.value.contains("access_token }}") {
-        let what = "the template has no {{access_token}}, so nobody would get one";
-        section.document.problem(&text.spot, what, "Add it.");
-    }
-    Some(TokenAnswer { body: (status, template), token_type, scope_separator })
-}
-
-fn errors(section: &Section<'_>) -> Vec<ErrorRule> {
-    let sections = section.sections("error");
-    let known = Failure::ALL.map(Failure::as_str);
-    let parse = |text: &str| {
-        let found = Failure::ALL.into_iter().find(|failure| failure.as_str() == text);
-        found.ok_or_else(|| one_of(text, &known))
-    };
-    let last = sections.len().saturating_sub(1);
-    let mut rules = Vec::new();
-    for (index, rule) in sections.iter().enumerate() {
-        let words = rule.texts("when");
-        if words.is_none() && index != last {
-            let what = "this [[token.error]] fits everything, so those behind it are never used";
-            rule.document.problem(&rule.spot, what, "Move it to the end, or add `when`.");
-        }
-        let is_catch_all = words.is_none();
-        let words = words.unwrap_or_default().into_iter();
-        let when =
-            words.filter_map(|text| Some(rule.meaning("when", text, parse)?.value)).collect();
-        let (status, template) = (status(rule), template(rule));
-        if index == last && !is_catch_all {
-            let what = "the last [[token.error]] does not fit everything";
-            rule.document.problem(&rule.spot, what, "Add one without `when` behind it.");
-        }
-        if let Some((template, _)) = template {
-            rules.push(ErrorRule { when, status, template });
-        }
-    }
-    if sections.is_empty() {
-        let to_do = "Add [[token.error]] with a `template` and without `when`.";
-        section.document.problem(&section.spot, "the endpoint does not say how it refuses", to_do);
-    }
-    rules
-}
-
-/// `required` reports an absent template once.
-fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Template<P>, At<String>)> {
-    let text = section.required("template")?;
-    match Template::parse(&text.value) {
-        Ok(template) => Some((template, text)),
-        Err(error) => {
-            let to_do = "See docs/operator/dialect-files.md for what a template is.";
-            section.document.problem(&text.spot, error, to_do);
-            None
-        }
-    }
-}
-
-fn status(section: &Section<'_>) -> Option<StatusCode> {
-    let parse = |text: &str| {
-        let status = text.parse().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
-        let sendable = status.filter(|status| (200..600).contains(&status.as_u16()));
-        sendable.ok_or("It is an HTTP status from 200 to 599.")
-    };
-    section.parsed("status", parse).map(|at| at.value)
-}
-
-fn separator(section: &Section<'_>) -> char {
+pub(super) fn separator(section: &Section<'_>) -> char {
     let parse = |text: &str| {
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
-            // RFC 6749 §3.3: what a scope name cannot hold, or programs that split by it would fail.
+            // RFC 6749 §3.3 allows most of them in names, see `refuse_ambiguous_scopes`.
             (Some(one @ (' ' | ',' | ';' | '|' | '+')), None) => Ok(one),
             _ => Err("It is one of: space, `,`, `;`, `|`, `+`."),
         }
@@ -466,7 +321,7 @@ fn user_code(section: &Section<'_>) -> Option<UserCodePage> {
 }
 
 /// A path of the dialect's own.
-fn path(section: &Section<'_>, name: &str) -> Option<String> {
+pub(super) fn path(section: &Section<'_>, name: &str) -> Option<String> {
     let text = section.required(name)?;
     let check = |text: &str| {
         let normal = NormalPath::parse(text).map_err(|error| format!("{error}."))?;
@@ -482,29 +337,41 @@ fn path(section: &Section<'_>, name: &str) -> Option<String> {
     section.meaning(name, text, check).map(|at| at.value)
 }
 
-fn refuse_doubled_paths(root: &Section<'_>, dialect: &Dialect) {
-    let paths: Vec<&str> = dialect.paths().collect();
-    for (index, path) in paths.iter().enumerate() {
-        if paths.iter().take(index).any(|earlier| earlier == path) {
+fn refuse_doubled_paths<'s, 'a: 's>(
+    root: &Section<'_>,
+    endpoints: impl Iterator<Item = &'s Section<'a>>,
+    pages: &'s [Section<'a>],
+) {
+    let endpoints = endpoints.map(|section| (section, "path"));
+    let all = endpoints.chain(pages.iter().map(|section| (section, "from")));
+    let mut taken: Vec<String> = Vec::new();
+    for At { value: path, spot } in all.filter_map(|(section, key)| section.text(key)) {
+        if taken.contains(&path) {
             let what = format!("two parts of the dialect answer {path}");
-            root.document.problem(&root.spot, what, "Give one of them another path.");
+            root.document.problem(&spot, what, "Give one of them another path.");
         }
+        taken.push(path);
     }
 }
 
-/// Refresh tokens that nobody takes, or the reverse.
-fn check_refresh(root: &Section<'_>, dialect: &Dialect) {
-    let is_taken = dialect.tokens.iter().any(|endpoint| {
-        endpoint.grant_types.iter().any(|(grant_type, _)| *grant_type == GrantType::RefreshToken)
-    });
-    if dialect.lifetimes.refresh_token.is_some() != is_taken {
-        let spot = root.section("lifetimes").spot_of("refresh_token");
-        let what = match is_taken {
+/// Codes that nobody takes; refresh tokens that nobody takes, or the reverse.
+fn check_grant_types(root: &Section<'_>, lifetimes: &Section<'_>, tokens: &[TokenEndpoint]) {
+    let is_taken = |wanted| {
+        let mut all = tokens.iter().flat_map(|endpoint| &endpoint.grant_types);
+        all.any(|(grant_type, _)| *grant_type == wanted)
+    };
+    if !is_taken(GrantType::AuthorizationCode) {
+        let what = "no [[token]] takes codes, so nobody gets a token";
+        root.document.problem(&root.spot, what, "Add one with grant = \"authorization_code\".");
+    }
+    let takes_refresh = is_taken(GrantType::RefreshToken);
+    if lifetimes.text("refresh_token").is_some() != takes_refresh {
+        let what = match takes_refresh {
             true => "an endpoint takes refresh tokens, but there are none",
             false => "there are refresh tokens, but no endpoint takes them",
         };
         root.document.problem(
-            &spot,
+            &lifetimes.spot_of("refresh_token"),
             what,
             "`lifetimes.refresh_token` and a [[token]] for refresh tokens belong together.",
         );
@@ -512,10 +379,9 @@ fn check_refresh(root: &Section<'_>, dialect: &Dialect) {
 }
 
 /// Codes that nobody takes, or that nobody can get.
-fn check_user_codes(root: &Section<'_>, dialect: &Dialect) {
-    let is_taken = dialect.tokens.iter().any(|endpoint| {
-        endpoint.grant_types.iter().any(|(grant_type, _)| *grant_type == GrantType::UserCode)
-    });
+fn check_user_codes(root: &Section<'_>, tokens: &[TokenEndpoint]) {
+    let mut all = tokens.iter().flat_map(|endpoint| &endpoint.grant_types);
+    let is_taken = all.any(|(grant_type, _)| *grant_type == GrantType::UserCode);
     if root.raw("user_code").is_some() != is_taken {
         let what = match is_taken {
             true => "an endpoint takes user codes, but there is no page that shows them",

@@ -49,8 +49,8 @@ pub(super) static DIALECT: Shape = Shape {
             "envelope",
             Kind::Envelope,
             "none",
-            "How its API says no. An API in the config takes it with `envelope = \"NAME\"`; the keys \
-             are those of “Envelopes” in [the config file](config.md).",
+            "How its API says no. An API in the config takes it with `envelope = \"NAME\"`; the \
+             keys are those of “Envelopes” in [the config file](config.md).",
         ),
     ],
 };
@@ -94,8 +94,8 @@ static AUTHORIZE: Shape = Shape {
             "scope_separator",
             Kind::Text,
             "a space",
-            "Between scopes in a request. Without a name for `scope`, requests ask for the scopes of \
-             the registration.",
+            "Between scopes in a request. Without a name for `scope`, requests ask for the scopes \
+             of the registration.",
         ),
     ],
 };
@@ -156,8 +156,8 @@ static TOKEN: Shape = Shape {
             "addresses",
             Kind::Choice(&["any", "listed"]),
             "`any`",
-            "`listed`: an app without a list of allowed addresses is refused. A list that an app has \
-             holds in every case.",
+            "`listed`: an app without a list of allowed addresses is refused. A list that an app \
+             has holds in every case.",
         ),
         key("rate", Kind::Section(&RATE), "", "How often. Both count per node."),
         key("answer", Kind::Section(&ANSWER), "", "How tokens are handed over."),

@@ -20,6 +20,7 @@ mod brand;
 mod cors;
 mod dialect;
 mod dialect_schema;
+mod dialect_token;
 mod environment;
 mod issuer;
 mod lifetimes;
@@ -121,7 +122,7 @@ impl Config {
             ));
         }
         let (overrides, mut unknown) = environment.overrides();
-        let document = Document::new(file, text, overrides);
+        let document = Document::new(file, text, "the config", overrides);
         let root = Section::root(&document, table.get_ref(), &schema::ROOT);
         let config = Self::meaning(&root, environment, read);
         check_positions(&document, &root);
@@ -161,6 +162,7 @@ impl Config {
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
         dialects.refuse_covered(root, &resources);
+        dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
         let policy = Policy {
             issuer: issuer.text,

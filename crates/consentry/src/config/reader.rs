@@ -23,6 +23,8 @@ pub(super) struct Override {
 pub(super) struct Document<'a> {
     pub(super) file: &'a Path,
     pub(super) text: &'a str,
+    /// What it is called in messages: "the config".
+    title: &'static str,
     pub(super) overrides: BTreeMap<String, Override>,
     problems: RefCell<Vec<(usize, Problem)>>,
     warnings: RefCell<Vec<Problem>>,
@@ -46,9 +48,17 @@ impl<'a> Document<'a> {
     pub(super) fn new(
         file: &'a Path,
         text: &'a str,
+        title: &'static str,
         overrides: BTreeMap<String, Override>,
     ) -> Self {
-        Self { file, text, overrides, problems: RefCell::default(), warnings: RefCell::default() }
+        Self {
+            file,
+            text,
+            title,
+            overrides,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
     pub(super) fn place(&self, spot: &Spot) -> Place {
@@ -154,7 +164,7 @@ impl<'a> Section<'a> {
             self.path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
         let name = names.join(".");
         let name = name.trim_end_matches('.');
-        if name.is_empty() { "the config".into() } else { format!("[{name}]") }
+        if name.is_empty() { self.document.title.into() } else { format!("[{name}]") }
     }
 
     pub(super) fn exists(&self) -> bool {

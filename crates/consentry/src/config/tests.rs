@@ -12,6 +12,8 @@ use protocol::scope::ScopeSet;
 
 use super::*;
 
+mod dialects;
+
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 const RIGHT: &str = r##"
@@ -339,12 +341,18 @@ fn a_missing_or_wrong_master_key_is_a_mistake() {
 }
 
 #[test]
-fn the_reference_in_the_docs_is_the_one_of_the_code() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator/config.md");
-    let written = std::fs::read_to_string(path).unwrap_or_default();
+fn the_references_in_the_docs_are_those_of_the_code() {
+    let written = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operator");
+        std::fs::read_to_string(folder.join(name)).unwrap_or_default()
+    };
     assert!(
-        written == reference::markdown(),
+        written("config.md") == reference::markdown(),
         "run: cargo run -- check --reference > docs/operator/config.md"
+    );
+    assert!(
+        written("dialect-files.md") == reference::dialect_markdown(),
+        "run: cargo run -- check --dialect-reference > docs/operator/dialect-files.md"
     );
 }
 

@@ -164,6 +164,8 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
             optional("users.balances.read", "To show your balances."),
             optional("users.orders.read", "To list your orders."),
             optional("users.deals.read", "To list your trades."),
+            optional("users.transactions.read", "To list what came in and went out."),
+            optional("users.converts.read", "To list your conversions."),
             optional("balances.read", "To size the orders it proposes."),
             optional("orders.read", "To follow your open orders."),
             optional("orders.create", "To place the orders you confirm."),
@@ -209,6 +211,7 @@ pub(super) static DRIVE: [AppScript; 2] = [
         scopes: &[
             required("files.read", "To play your files on the television."),
             optional("account.read", "To greet you by your address."),
+            optional("files.write", "To fetch new films, and to delete those you have seen."),
         ],
         service_scopes: &[],
         addresses: &[],

@@ -22,7 +22,7 @@ mod upstream;
 
 use ports::Ports;
 use practice_app::PracticeApp;
-use provider::{DRIVE, DemoProvider, EXCHANGE};
+use provider::{DRIVE, DRIVE_OF_2026, DemoProvider, EXCHANGE};
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -35,6 +35,9 @@ pub struct DemoArgs {
     /// Port of the practice app, which plays the third party; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 8499)]
     app_port: u16,
+    /// Let the drive's /v2/me answer with an object in `data`, instead of a list of one
+    #[arg(long)]
+    me_as_object: bool,
     /// Folder that is kept between runs; without it a fresh one, removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -66,7 +69,8 @@ async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     let sockets = Ports::bind(arguments, folder).await?;
     let app_origin = format!("http://127.0.0.1:{}", sockets.app.port);
     let exchange = DemoProvider::start(&EXCHANGE, folder, sockets.exchange, &app_origin).await?;
-    let drive = match DemoProvider::start(&DRIVE, folder, sockets.drive, &app_origin).await {
+    let script = if arguments.me_as_object { &DRIVE_OF_2026 } else { &DRIVE };
+    let drive = match DemoProvider::start(script, folder, sockets.drive, &app_origin).await {
         Ok(drive) => drive,
         Err(failure) => {
             exchange.stop(&CancellationToken::new()).await;

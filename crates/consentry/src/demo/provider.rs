@@ -37,14 +37,19 @@ pub(super) static EXCHANGE: Script = Script {
     apps: &apps::EXCHANGE,
 };
 
-pub(super) static DRIVE: Script = Script {
+const DRIVE_OF_LISTS: Script = Script {
     name: "drive",
     title: "Practice Drive",
     config: include_str!("drive.toml"),
     openapi: ("drive.yaml", sandbox::drive::OPENAPI),
-    api: Api::Drive,
+    api: Api::Drive { me_is_object: false },
     apps: &apps::DRIVE,
 };
+
+pub(super) static DRIVE: Script = DRIVE_OF_LISTS;
+/// For Bitport clients of 2026, which read an object where all others read a list of one.
+pub(super) static DRIVE_OF_2026: Script =
+    Script { api: Api::Drive { me_is_object: true }, ..DRIVE_OF_LISTS };
 
 pub(super) struct DemoProvider {
     pub(super) script: &'static Script,

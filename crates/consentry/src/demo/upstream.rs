@@ -18,7 +18,7 @@ use crate::system::SystemEntropy;
 #[derive(Clone, Copy)]
 pub(super) enum Api {
     Exchange,
-    Drive,
+    Drive { me_is_object: bool },
 }
 
 /// Its port is known before its provider, whose config names it.
@@ -89,10 +89,11 @@ fn router(api: Api, folder: &Path, provider: &Shared) -> Result<Router, Failure>
             let exchange = exchange::Exchange::open(&path, verifier, clock).map_err(unusable)?;
             Ok(exchange::router(exchange))
         }
-        Api::Drive => {
+        Api::Drive { me_is_object } => {
             let secret = link_secret(folder)?;
             let path = folder.join("practice-drive.db");
             let drive = drive::Drive::open(&path, verifier, clock, &secret).map_err(unusable)?;
+            let drive = if me_is_object { drive.with_me_as_object() } else { drive };
             Ok(drive::router(drive))
         }
     }

@@ -35,19 +35,69 @@ enum Library {
     XOauth2,
 }
 
-impl Library {
-    fn program(self) -> Command {
-        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-        let (interpreter, script) = match self {
-            Self::Oauth4webapi => ("CONSENTRY_TEST_NODE", "oauth4webapi.mjs"),
-            Self::Authlib => ("CONSENTRY_TEST_PYTHON", "authlib_client.py"),
-            Self::XOauth2 => return Command::new(variable("CONSENTRY_TEST_GO_CLIENT")),
-        };
-        // The script of Node looks the library up there.
+/// A program around a client. What it says and hears is told in `tests/clients/README.md`.
+#[derive(Debug)]
+pub(crate) struct Program(Command);
+
+impl Program {
+    pub(crate) fn python(script: &str) -> Self {
+        Self::script("CONSENTRY_TEST_PYTHON", script)
+    }
+
+    pub(crate) fn node(script: &str) -> Self {
+        // The script looks its library up there.
         variable("CONSENTRY_TEST_NODE_DIR");
+        Self::script("CONSENTRY_TEST_NODE", script)
+    }
+
+    pub(crate) fn compiled(program: &str) -> Self {
+        Self(Command::new(program))
+    }
+
+    fn script(interpreter: &str, script: &str) -> Self {
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
         let mut command = Command::new(variable(interpreter));
         command.arg(scripts.join(script));
-        command
+        Self(command)
+    }
+
+    /// Run it as `app`, let `user` allow what it asks for, and return what it found.
+    pub(crate) async fn run(mut self, config: &Value, app: &TestApp, user: &Browser) -> Value {
+        let mut child = self
+            .0
+            .arg(config.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let asked = self.next_line(&mut lines).await;
+        let url = asked["authorize_url"].as_str().unwrap_or_else(|| panic!("{self:?}: {asked}"));
+        let page = user.open(url).await;
+        let callback = app.allow(user, page).await.callback();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(format!("{callback}\n").as_bytes()).await.unwrap();
+        let found = self.next_line(&mut lines).await;
+        assert_eq!(found["ok"], true, "{self:?}: {found}");
+        assert!(child.wait().await.unwrap().success(), "{self:?}");
+        found
+    }
+
+    async fn next_line(&self, lines: &mut Lines<BufReader<ChildStdout>>) -> Value {
+        let line = lines.next_line().await.unwrap();
+        let line = line.unwrap_or_else(|| panic!("{self:?} ended without a word"));
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{self:?} said {line}: {e}"))
+    }
+}
+
+impl Library {
+    fn program(self) -> Program {
+        match self {
+            Self::Oauth4webapi => Program::node("oauth4webapi.mjs"),
+            Self::Authlib => Program::python("authlib_client.py"),
+            Self::XOauth2 => Program::compiled(&variable("CONSENTRY_TEST_GO_CLIENT")),
+        }
     }
 
     /// Run the program as `app`, let `user` allow what it asks for, and return what it found.
@@ -64,32 +114,8 @@ impl Library {
         for (name, value) in more.as_object().unwrap() {
             config[name] = value.clone();
         }
-        let mut child = self
-            .program()
-            .arg(config.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let asked = next_line(self, &mut lines).await;
-        let url = asked["authorize_url"].as_str().unwrap_or_else(|| panic!("{self:?}: {asked}"));
-        let page = user.open(url).await;
-        let callback = app.allow(user, page).await.callback();
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(format!("{callback}\n").as_bytes()).await.unwrap();
-        let found = next_line(self, &mut lines).await;
-        assert_eq!(found["ok"], true, "{self:?}: {found}");
-        assert!(child.wait().await.unwrap().success(), "{self:?}");
-        found
+        self.program().run(&config, app, user).await
     }
-}
-
-async fn next_line(library: Library, lines: &mut Lines<BufReader<ChildStdout>>) -> Value {
-    let line = lines.next_line().await.unwrap();
-    let line = line.unwrap_or_else(|| panic!("{library:?} ended without a word"));
-    serde_json::from_str(&line).unwrap_or_else(|e| panic!("{library:?} said {line}: {e}"))
 }
 
 /// The call that every client makes.

@@ -20,10 +20,12 @@ mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
 mod devices;
+mod dialects;
 mod durability;
 mod import;
 #[cfg(feature = "full-tests")]
 mod nodes;
+mod practice;
 mod refresh;
 mod revocation;
 mod served;

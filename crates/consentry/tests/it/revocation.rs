@@ -20,7 +20,7 @@ async fn connected_bot(demo: &Demo) -> (Browser, TestApp, Tokens) {
 }
 
 /// The path of the only connected app's page.
-async fn connected_path(browser: &Browser) -> String {
+pub async fn connected_path(browser: &Browser) -> String {
     let page = browser.open("/connected").await;
     let link = testkit::html::tags(&page.html)
         .into_iter()

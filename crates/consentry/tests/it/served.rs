@@ -87,6 +87,12 @@ impl Site {
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
+    /// More lines at the top of the config.
+    pub fn also_config(&self, more: &str) {
+        let first = "data_dir = \"data\"";
+        self.change_config(first, &format!("{first}\n{more}"));
+    }
+
     /// `consentry WORDS -c CONFIG`, to its end.
     pub async fn run(&self, words: &[&str]) -> Output {
         run(self.folder.path(), &[words, &["-c", "consentry.toml"]].concat()).await
@@ -109,24 +115,19 @@ impl Site {
 
     /// A web app of dev@example.com, who must exist.
     pub async fn add_app(&self, name: &str) -> TestApp {
-        let app = self
-            .command(&[
-                "app",
-                "create",
-                "--kind",
-                "web",
-                "--owner",
-                "dev@example.com",
-                "--name",
-                name,
-                "--scope",
-                "items.read=To show your items",
-                "--redirect-uri",
-                CALLBACK,
-            ])
-            .await;
-        let text = |name: &str| app[name].as_str().unwrap_or_default().to_owned();
-        TestApp::new(&self.issuer, &text("client_id"), Some(&text("client_secret")), CALLBACK)
+        self.create_app(name, "web", &["--redirect-uri", CALLBACK]).await
+    }
+
+    /// An app of dev@example.com; `more` are further words of the command line.
+    pub async fn create_app(&self, name: &str, kind: &str, more: &[&str]) -> TestApp {
+        let scope = "items.read=To show your items";
+        let words = ["app", "create", "--owner", "dev@example.com", "--kind", kind];
+        let words = [&words[..], &["--name", name, "--scope", scope], more].concat();
+        let app = self.command(&words).await;
+        let text = |name: &str| app[name].as_str().map(str::to_owned);
+        let redirect_uri = app["redirect_uris"][0].as_str().unwrap();
+        let (id, secret) = (text("client_id").unwrap(), text("client_secret"));
+        TestApp::new(&self.issuer, &id, secret.as_deref(), redirect_uri)
     }
 
     /// Start the server and wait until it accepts tokens.

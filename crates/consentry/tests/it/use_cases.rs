@@ -7,7 +7,7 @@ use testkit::{Browser, Demo, TestApp};
 
 use crate::BINARY;
 
-fn buy_order() -> Value {
+pub fn buy_order() -> Value {
     json!({ "market": "BTC_USDT", "side": "buy", "amount": "0.01", "price": "20000" })
 }
 
@@ -24,7 +24,7 @@ fn audit_kinds(demo: &Demo, provider: &str, client_id: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn assert_audited(demo: &Demo, provider: &str, app: &TestApp, kinds: &[&str]) {
+pub fn assert_audited(demo: &Demo, provider: &str, app: &TestApp, kinds: &[&str]) {
     let found = audit_kinds(demo, provider, &app.client_id);
     for kind in kinds {
         assert!(found.iter().any(|known| known == kind), "no {kind} among {found:?}");
@@ -32,7 +32,7 @@ fn assert_audited(demo: &Demo, provider: &str, app: &TestApp, kinds: &[&str]) {
 }
 
 /// The open orders of whoever `token` is for.
-async fn open_orders(app: &TestApp, token: &str) -> Vec<Value> {
+pub async fn open_orders(app: &TestApp, token: &str) -> Vec<Value> {
     let body = json!({ "market": "BTC_USDT" });
     let answer = app.call(Method::POST, "/api/v4/orders", token, body).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);

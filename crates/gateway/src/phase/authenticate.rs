@@ -52,9 +52,7 @@ pub(crate) async fn authenticate<A: Authority>(
     let caller = identify(gateway, matched, &presented, client).await?;
     let policy = gateway.policy();
     let dialect = caller.rows.grant.dialect.as_deref();
-    // A dialect that is not served any more opens nothing, and none opens an app's that left it.
-    let is_served = dialect.is_none_or(|name| policy.dialect(name).is_some());
-    if !is_served || !caller.rows.app.speaks(dialect) {
+    if !policy.takes_tokens(&caller.rows.app, dialect) {
         return Err(AccessRefusal::WrongDialect.into());
     }
     // Without a scheme it is a token only to the dialect that takes it so (attack B1).

@@ -7,7 +7,6 @@ use domain::policy::Resource;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use ipnet::IpNet;
-use protocol::envelope::ErrorEnvelope;
 use serde_json::json;
 
 use crate::upstream::Echo;

@@ -309,7 +309,7 @@ pub(crate) fn rate(requests: u32) -> Option<Rate> {
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Its errors are HTTP 200, but for a bad token.
-pub fn bitport_envelope() -> ErrorEnvelope {
+pub(crate) fn bitport_envelope() -> ErrorEnvelope {
     let spec = serde_json::json!({
         "template": r#"{"status":"error","data":null,"errors":[{"message":"{{message}}","code":"{{code}}"}]}"#,
         "statuses": { "not_found": 200, "method_not_allowed": 200, "bad_request": 200 },

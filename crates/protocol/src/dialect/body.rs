@@ -51,17 +51,22 @@ pub(super) fn read(
     if essence.eq_ignore_ascii_case("application/json") && takes(BodyFormat::Json) {
         return json(body);
     }
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let both = takes(BodyFormat::Json);
-        let expected = if both { "a form or as JSON" } else { "application/x-www-form-urlencoded" };
-        return Err(BodyError::ContentType(expected));
-    }
+    let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let wrong_type =
+        BodyError::ContentType(match (takes(BodyFormat::Form), takes(BodyFormat::Json)) {
+            (true, true) => "application/x-www-form-urlencoded or application/json",
+            (false, true) => "application/json",
+            (_, false) => "application/x-www-form-urlencoded",
+        });
     // No parameter name begins like this.
     let looks_like_json = body.trim_ascii_start().first() == Some(&b'{');
-    if looks_like_json && takes(BodyFormat::JsonAsForm) {
+    if is_form && looks_like_json && takes(BodyFormat::JsonAsForm) {
         return json(body);
     }
-    Ok(Params::parse(body)?)
+    match is_form && takes(BodyFormat::Form) {
+        true => Ok(Params::parse(body)?),
+        false => Err(wrong_type),
+    }
 }
 
 fn json(body: &[u8]) -> Result<Params, BodyError> {

@@ -3,14 +3,18 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rusqlite::Transaction;
 use serde_json::{Value, json};
 
 use super::error::{DriveError, success};
+use super::link::Delivery;
+use super::rows::User;
 use super::tree::{Depth, Tree, date};
-use super::{Drive, Segment, rows};
+use super::{Drive, Segment, files, rows, zip};
 use crate::assertion::Caller;
 
 const DISK_BYTES: u64 = 10 * 1024 * 1024 * 1024;
@@ -32,7 +36,7 @@ pub(super) async fn show_me(
     let tree = tree_of(&drive, caller).await?;
     let used = tree.total_size();
     let ends_at = tree.created_at.saturating_add(PLAN_MS);
-    Ok(success(vec![json!({
+    let me = json!({
         // The assertion carries no address, and none is needed to tell two accounts apart.
         "email": format!("{subject}@drive.invalid"),
         "plan_name": "Practice",
@@ -43,7 +47,12 @@ pub(super) async fn show_me(
             "available": DISK_BYTES.saturating_sub(used),
             "used": used,
         },
-    })]))
+    });
+    // Bitport's older clients read a list of one, its newest an object.
+    if drive.me_is_object {
+        return Ok(Json(json!({ "status": "success", "data": me, "errors": null })));
+    }
+    Ok(success(vec![me]))
 }
 
 pub(super) async fn show_top(
@@ -63,6 +72,30 @@ pub(super) async fn show_folder(
     let code = code.ok_or(DriveError::NoSuchFolder)?;
     let folder = tree.find_folder(&code).ok_or(DriveError::NoSuchFolder)?;
     Ok(success(vec![tree.view(Some(folder), Depth::Shallow)]))
+}
+
+/// Deletes a folder with everything in it.
+pub(super) async fn delete_folder(
+    State(drive): State<Drive>,
+    caller: Caller,
+    Segment(code): Segment,
+) -> Result<Json<Value>, DriveError> {
+    let code = code.ok_or(DriveError::NoSuchFolder)?;
+    let deleting = drive.as_user(caller, move |tx, user| Ok(rows::delete_folder(tx, user, &code)?));
+    if deleting.await? { Ok(success(Vec::new())) } else { Err(DriveError::NoSuchFolder) }
+}
+
+pub(super) async fn download_folder(
+    State(drive): State<Drive>,
+    caller: Caller,
+    Segment(code): Segment,
+) -> Result<Response, DriveError> {
+    let tree = tree_of(&drive, caller).await?;
+    let code = code.ok_or(DriveError::NoSuchFolder)?;
+    let folder = tree.find_folder(&code).ok_or(DriveError::NoSuchFolder)?;
+    // Said here, where the caller reads the envelope, and not behind the link.
+    zip::layout(&tree.below(&folder.code)).ok_or(DriveError::TooLargeForZip)?;
+    Ok(files::link_to(&drive, &folder.code, Delivery::Zip))
 }
 
 /// `scope=recursive` shows folders with their contents; `folderPath`, in Base64, names the folder
@@ -95,15 +128,15 @@ pub(super) async fn search(
 }
 
 async fn tree_of(drive: &Drive, caller: Caller) -> Result<Tree, DriveError> {
-    drive
-        .as_user(caller, |tx, user| {
-            Ok(Tree {
-                folders: rows::list_folders(tx, user)?,
-                files: rows::list_files(tx, user)?,
-                created_at: user.created_at,
-            })
-        })
-        .await
+    drive.as_user(caller, read_tree).await
+}
+
+pub(super) fn read_tree(tx: &Transaction<'_>, user: User) -> Result<Tree, DriveError> {
+    Ok(Tree {
+        folders: rows::list_folders(tx, user)?,
+        files: rows::list_files(tx, user)?,
+        created_at: user.created_at,
+    })
 }
 
 /// A parameter that is given at most once.

@@ -13,7 +13,7 @@ pub(crate) const SAMPLES: [Sample; 6] = [
     Sample { folder: &["Documents"], name: "Budget.csv", bytes: || BUDGET.into() },
     Sample { folder: &["Documents", "Travel"], name: "Packing list.txt", bytes: || PACKING.into() },
     Sample { folder: &["Pictures"], name: "Sunrise.bmp", bytes: picture },
-    Sample { folder: &["Music"], name: "Tone.wav", bytes: sound },
+    Sample { folder: &["Music"], name: "Tone.wav", bytes: || sound(100) },
     Sample { folder: &["Backups"], name: "archive.bin", bytes: archive },
 ];
 
@@ -53,11 +53,11 @@ fn picture() -> Vec<u8> {
     bytes
 }
 
-/// One second of a triangle wave at 441 Hz: mono, 16 bits, 44,100 samples a second.
-fn sound() -> Vec<u8> {
+/// One second of a triangle wave whose period is so many samples (100 make 441 Hz): mono, 16 bits,
+/// 44,100 samples a second.
+pub(crate) fn sound(period: i32) -> Vec<u8> {
     const RATE: u32 = 44_100;
-    const PERIOD: i32 = 100;
-    const QUARTER: i32 = PERIOD / 4;
+    let quarter = period / 4;
     let data = RATE * 2;
     let mut bytes = b"RIFF".to_vec();
     bytes.extend((36 + data).to_le_bytes());
@@ -70,11 +70,35 @@ fn sound() -> Vec<u8> {
     bytes.extend([2, 0, 16, 0]);
     bytes.extend(b"data");
     bytes.extend(data.to_le_bytes());
-    for sample in (0..PERIOD).cycle().take(44_100) {
-        // From -25 up to 25 and down again, scaled to a third of full volume.
-        let height = QUARTER - (sample - PERIOD / 2).abs();
-        let level = i16::try_from(height * 400).unwrap_or(0);
+    for sample in (0..period).cycle().take(44_100) {
+        // From minus a quarter of the period up and down again, scaled to a third of full volume.
+        let height = quarter - (sample - period / 2).abs();
+        let level = i16::try_from(height * 10_000 / quarter.max(1)).unwrap_or(0);
         bytes.extend(level.to_le_bytes());
+    }
+    bytes
+}
+
+/// Three seconds of a white ball on grey, falling and rising: raw frames as YUV4MPEG2 keeps them.
+pub(crate) fn film() -> Vec<u8> {
+    const WIDTH: i32 = 64;
+    const HEIGHT: i32 = 48;
+    const RADIUS: i32 = 6;
+    let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n".to_vec();
+    for frame in 0..75 {
+        bytes.extend(b"FRAME\n");
+        // A parabola every 25 frames, from the top of the picture to its bottom and back.
+        let time = frame % 25 - 12;
+        let height = HEIGHT - RADIUS - (144 - time * time) * (HEIGHT - 2 * RADIUS) / 144;
+        for row in 0..HEIGHT {
+            for column in 0..WIDTH {
+                let (down, right) = (row - height, column - WIDTH / 2);
+                let is_ball = down * down + right * right <= RADIUS * RADIUS;
+                bytes.push(if is_ball { 235 } else { 110 });
+            }
+        }
+        // Both colour planes, a quarter of the size: no colour.
+        bytes.extend([128; 64 * 48 / 2]);
     }
     bytes
 }
@@ -92,8 +116,8 @@ fn archive() -> Vec<u8> {
     bytes
 }
 
-/// CRC-32 as in zip and gzip (ISO 3309, reflected), as eight hexadecimal digits.
-pub(crate) fn crc32(bytes: &[u8]) -> String {
+/// CRC-32 as in zip and gzip (ISO 3309, reflected).
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let table: [u32; 256] = std::array::from_fn(|index| {
         let mut value = u32::try_from(index).unwrap_or(0);
         for _ in 0..8 {
@@ -105,7 +129,7 @@ pub(crate) fn crc32(bytes: &[u8]) -> String {
         let index = usize::from(crc.to_le_bytes()[0] ^ byte);
         table.get(index).copied().unwrap_or(0) ^ (crc >> 8)
     });
-    format!("{:08x}", !crc)
+    !crc
 }
 
 /// Bitport's kind of a file and its media type, by the end of its name.
@@ -117,6 +141,8 @@ pub(crate) fn kind_of(name: &str) -> (&'static str, &'static str, String) {
         "csv" => ("document", "text/csv; charset=utf-8"),
         "bmp" => ("image", "image/bmp"),
         "wav" => ("audio", "audio/wav"),
+        "y4m" => ("video", "video/x-yuv4mpeg"),
+        "zip" => ("archive", "application/zip"),
         _ => ("other", "application/octet-stream"),
     };
     (kind, media_type, extension)

@@ -13,8 +13,14 @@ use crate::storage::StorageError;
 #[derive(Debug)]
 pub(crate) enum DriveError {
     Unauthorized,
-    /// A parameter is missing or wrong; the text says which and what it must be.
+    /// The text says which parameter is missing.
+    Mandatory(&'static str),
+    /// The text says which parameter is wrong and what it must be.
     Parameter(&'static str),
+    TooManyTransfers,
+    NoSuchTransfer,
+    /// A zip without its later extensions has room for four gibibytes and 65,535 entries.
+    TooLargeForZip,
     NoSuchFile,
     NoSuchFolder,
     NoSuchMethod,
@@ -32,7 +38,13 @@ impl DriveError {
     fn answer(&self) -> (StatusCode, &'static str, u32) {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized access", 401),
-            Self::Parameter(message) => (StatusCode::OK, message, 101),
+            Self::Mandatory(message) => (StatusCode::OK, message, 101),
+            Self::Parameter(message) => (StatusCode::OK, message, 102),
+            Self::TooManyTransfers => {
+                (StatusCode::OK, "Too many transfers. Delete some of the list.", 103)
+            }
+            Self::NoSuchTransfer => (StatusCode::OK, "Transfer not found", 404),
+            Self::TooLargeForZip => (StatusCode::OK, "The folder is too large for a zip", 104),
             Self::NoSuchFile => (StatusCode::OK, "File not found", 404),
             Self::NoSuchFolder => (StatusCode::OK, "Folder not found", 404),
             Self::NoSuchMethod => (StatusCode::OK, "Method not found", 404),

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::error::{DriveError, success};
-use super::link::Disposition;
+use super::link::Delivery;
 use super::rows::File;
 use super::{Drive, Segment, rows, tree};
 use crate::assertion::Caller;
@@ -36,7 +36,7 @@ pub(super) async fn download(
     caller: Caller,
     code: Segment,
 ) -> Result<Response, DriveError> {
-    redirect(drive, caller, code, Disposition::Attachment).await
+    redirect(drive, caller, code, Delivery::Attachment).await
 }
 
 pub(super) async fn stream(
@@ -44,20 +44,25 @@ pub(super) async fn stream(
     caller: Caller,
     code: Segment,
 ) -> Result<Response, DriveError> {
-    redirect(drive, caller, code, Disposition::Inline).await
+    redirect(drive, caller, code, Delivery::Inline).await
 }
 
 async fn redirect(
     drive: Drive,
     caller: Caller,
     code: Segment,
-    disposition: Disposition,
+    delivery: Delivery,
 ) -> Result<Response, DriveError> {
     let file = find(&drive, caller, code).await?;
-    let location = drive.links.sign(&file.code, disposition, (drive.clock)());
+    Ok(link_to(&drive, &file.code, delivery))
+}
+
+/// The redirect to the bytes behind a code.
+pub(super) fn link_to(drive: &Drive, code: &str, delivery: Delivery) -> Response {
+    let location = drive.links.sign(code, delivery, (drive.clock)());
     // The link is a key for a few minutes: no cache may keep it.
     let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".to_owned())];
-    Ok((StatusCode::FOUND, headers).into_response())
+    (StatusCode::FOUND, headers).into_response()
 }
 
 async fn find(drive: &Drive, caller: Caller, Segment(code): Segment) -> Result<File, DriveError> {

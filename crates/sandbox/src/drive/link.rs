@@ -1,5 +1,5 @@
-//! Signed download links: whoever holds one may fetch one file for a few minutes, without a token.
-//! Pure; the key and the clock are parameters.
+//! Signed download links: whoever holds one may fetch one file or folder for a few minutes, without
+//! a token. Pure; the key and the clock are parameters.
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use base64::Engine as _;
@@ -13,23 +13,26 @@ pub(crate) struct LinkSigner {
     key: Key,
 }
 
-/// Whether a browser saves the file or shows it.
+/// What a link gives: a file to save, a file to show, or a folder as a zip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disposition {
+pub(crate) enum Delivery {
     Attachment,
     Inline,
+    Zip,
 }
 
-impl Disposition {
+impl Delivery {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Attachment => "attachment",
             Self::Inline => "inline",
+            Self::Zip => "zip",
         }
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        [Self::Attachment, Self::Inline].into_iter().find(|each| each.as_str() == text)
+        let all = [Self::Attachment, Self::Inline, Self::Zip];
+        all.into_iter().find(|each| each.as_str() == text)
     }
 }
 
@@ -46,30 +49,31 @@ impl LinkSigner {
 
     /// A path and query, relative to the host that the caller used. `code` is one of ours: letters
     /// and digits.
-    pub(crate) fn sign(&self, code: &str, disposition: Disposition, now: i64) -> String {
+    pub(crate) fn sign(&self, code: &str, delivery: Delivery, now: i64) -> String {
         let expires = now.div_euclid(1000).saturating_add(LIFETIME_SECONDS);
-        let tag = hmac::sign(&self.key, message(code, disposition, expires).as_bytes());
+        let tag = hmac::sign(&self.key, message(code, delivery, expires).as_bytes());
         let signature = BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref());
-        let disposition = disposition.as_str();
-        format!("/v2/dl/{code}?as={disposition}&expires={expires}&signature={signature}")
+        let delivery = delivery.as_str();
+        format!("/v2/dl/{code}?as={delivery}&expires={expires}&signature={signature}")
     }
 
     pub(crate) fn verify(
         &self,
         code: &str,
-        disposition: Disposition,
+        delivery: Delivery,
         expires: i64,
         signature: &str,
         now: i64,
     ) -> Result<(), BadLink> {
         let tag = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| BadLink::Forged)?;
-        let message = message(code, disposition, expires);
+        let message = message(code, delivery, expires);
         hmac::verify(&self.key, message.as_bytes(), &tag).map_err(|_| BadLink::Forged)?;
         if now.div_euclid(1000) >= expires { Err(BadLink::Expired) } else { Ok(()) }
     }
 }
 
-/// The last two lines have no line break in them, so two links never share a message.
-fn message(code: &str, disposition: Disposition, expires: i64) -> String {
-    format!("practice drive link\n{code}\n{}\n{expires}", disposition.as_str())
+/// The path that is opened, and when that ends. The last line has no line break in it, so two
+/// links never share a message.
+fn message(code: &str, delivery: Delivery, expires: i64) -> String {
+    format!("/v2/dl/{code}?as={}\n{expires}", delivery.as_str())
 }

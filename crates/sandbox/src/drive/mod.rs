@@ -1,10 +1,11 @@
-//! The practice drive: an account, folders, files with real bytes and signed download links, with
-//! the paths and shapes of Bitport's v2. Handlers are thin; `tree` shows, `rows` keeps.
+//! The practice drive: an account, folders, files with real bytes, signed download links and
+//! transfers, with the paths and shapes of Bitport's v2. Handlers are thin; `tree` shows, `rows`
+//! and `transfer_rows` keep.
 
 use std::path::Path;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use rusqlite::Transaction;
 
@@ -16,20 +17,27 @@ use crate::assertion::{AssertionVerifier, Caller};
 use crate::routes::{self, Route};
 use crate::storage::{Database, StorageError, migrate};
 
+pub(crate) mod catalogue;
 mod cloud;
 pub(crate) mod content;
 mod download;
 mod error;
 mod files;
 mod link;
+mod parts;
+pub(crate) mod progress;
 pub(crate) mod range;
 mod rows;
+mod transfer_rows;
+mod transfers;
 mod tree;
+pub(crate) mod zip;
 
 /// The API's description; its `security` entries name the scopes that each route needs.
 pub const OPENAPI: &str = include_str!("../../openapi/drive.yaml");
 
 const SCHEMA: &str = include_str!("schema.sql");
+const BODY_BYTES_MAX: usize = 65_536;
 
 /// A running drive. Cheap to clone; the clones are the same drive.
 #[derive(Clone)]
@@ -38,6 +46,7 @@ pub struct Drive {
     verifier: AssertionVerifier,
     clock: Clock,
     links: LinkSigner,
+    me_is_object: bool,
 }
 
 impl Drive {
@@ -55,10 +64,19 @@ impl Drive {
             }
             Ok(())
         })?;
-        Ok(Self { database, verifier, clock, links: LinkSigner::new(link_secret) })
+        let links = LinkSigner::new(link_secret);
+        Ok(Self { database, verifier, clock, links, me_is_object: false })
     }
 
-    /// Runs `job` for the caller in one transaction; a new caller gets a drive first.
+    /// Answers `/v2/me` with an object in `data`, as a client of 2026 reads it, instead of the
+    /// list of one that all others read.
+    #[must_use]
+    pub fn with_me_as_object(self) -> Self {
+        Self { me_is_object: true, ..self }
+    }
+
+    /// Runs `job` for the caller in one transaction; a new caller gets a drive first, and what
+    /// transfers have brought by now is there.
     async fn as_user<T: Send + 'static>(
         &self,
         Caller(assertion): Caller,
@@ -68,6 +86,7 @@ impl Drive {
         self.database
             .run(move |tx| {
                 let user = rows::find_or_welcome(tx, &assertion.subject, now)?;
+                transfer_rows::store_finished(tx, user, now)?;
                 job(tx, user)
             })
             .await
@@ -76,6 +95,7 @@ impl Drive {
 
 pub fn router(drive: Drive) -> Router {
     routes::router(routes())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(async || DriveError::NoSuchMethod)
         .method_not_allowed_fallback(async || DriveError::NoSuchMethod)
         .with_state(drive)
@@ -87,11 +107,17 @@ pub(crate) fn routes() -> Vec<Route<Drive>> {
         Route::get("/v2/cloud", cloud::show_top),
         Route::get("/v2/cloud/byPath", cloud::show_by_path),
         Route::get("/v2/cloud/{code}", cloud::show_folder),
+        Route::delete("/v2/cloud/{code}", cloud::delete_folder),
+        Route::get("/v2/cloud/{code}/download-as-zip", cloud::download_folder),
         Route::get("/v2/search/{term}", cloud::search),
         Route::get("/v2/files/{code}", files::show),
         Route::delete("/v2/files/{code}", files::delete),
         Route::get("/v2/files/{code}/download", files::download),
         Route::get("/v2/files/{code}/stream", files::stream),
+        Route::get("/v2/transfers", transfers::list),
+        Route::post("/v2/transfers", transfers::start),
+        Route::get("/v2/transfers/{token}", transfers::show),
+        Route::delete("/v2/transfers/{token}", transfers::delete),
         Route::get("/v2/dl/{code}", download::send),
     ]
 }

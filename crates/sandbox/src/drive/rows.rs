@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Bytes;
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 
+use super::catalogue::TORRENTS;
 use super::content::{self, SAMPLES};
 use crate::storage::StorageError;
 
@@ -30,17 +31,21 @@ pub(crate) struct File {
     pub(crate) code: String,
     pub(crate) folder: Option<String>,
     pub(crate) name: String,
+    /// The name of its bytes among all contents.
+    pub(crate) content: String,
     pub(crate) size: u64,
-    pub(crate) crc32: String,
+    pub(crate) crc32: u32,
     pub(crate) created_at: i64,
 }
 
-/// Writes the bytes that all users start with, once per database.
+/// Writes the bytes that all users start with or can get, once per database.
 pub(crate) fn create_contents(tx: &Transaction<'_>) -> Result<()> {
     let sql = "INSERT INTO contents (name, bytes, size, crc32) VALUES (?1, ?2, length(?2), ?3)";
-    for sample in &SAMPLES {
-        let bytes = (sample.bytes)();
-        tx.execute(sql, (sample.name, &bytes, content::crc32(&bytes)))?;
+    let samples = SAMPLES.iter().map(|sample| (sample.name, sample.bytes));
+    let files = TORRENTS.iter().flat_map(|torrent| torrent.files);
+    for (name, make) in samples.chain(files.map(|file| (file.name, file.bytes))) {
+        let bytes = make();
+        tx.execute(sql, (name, &bytes, content::crc32(&bytes)))?;
     }
     Ok(())
 }
@@ -70,21 +75,55 @@ pub(crate) fn find_or_welcome(tx: &Transaction<'_>, sub: &str, now: i64) -> Resu
             parent = Some(code);
         }
         let code = code_of(sub, &format!("{path}/{}", sample.name));
-        tx.execute(
-            "INSERT INTO files (code, owner, folder, name, content, created_at)
-            VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
-            (code, user.id, parent, sample.name, now),
-        )?;
+        create_file(tx, user, &code, parent.as_deref(), sample.name, now)?;
     }
     Ok(user)
+}
+
+/// A file with the content of its name.
+pub(crate) fn create_file(
+    tx: &Transaction<'_>,
+    user: User,
+    code: &str,
+    folder: Option<&str>,
+    name: &str,
+    now: i64,
+) -> Result<()> {
+    let sql = "INSERT INTO files (code, owner, folder, name, content, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+    tx.prepare_cached(sql)?.execute((code, user.id, folder, name, now))?;
+    Ok(())
+}
+
+/// A folder at the top. Where the name is taken, a number is added to it.
+pub(crate) fn create_top_folder(
+    tx: &Transaction<'_>,
+    user: User,
+    code: &str,
+    name: &str,
+    now: i64,
+) -> Result<()> {
+    let taken = "SELECT 1 FROM folders WHERE owner = ?1 AND parent IS NULL AND name = ?2";
+    let mut taken = tx.prepare_cached(taken)?;
+    let (mut free, mut number) = (name.to_owned(), 1_u32);
+    while taken.exists((user.id, &free))? {
+        number = number.saturating_add(1);
+        free = format!("{name} ({number})");
+    }
+    let sql = "INSERT INTO folders (code, owner, name, created_at) VALUES (?1, ?2, ?3, ?4)";
+    tx.prepare_cached(sql)?.execute((code, user.id, free, now))?;
+    Ok(())
 }
 
 /// The same user and path always have the same code. It names a file and opens nothing: whose
 /// file it is is checked at every call, or a link is signed.
 fn code_of(sub: &str, path: &str) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     // The length keeps two pairs with the same joined text apart.
-    let seed = format!("{}:{sub}{path}", sub.len());
+    code_from(&format!("{}:{sub}{path}", sub.len()))
+}
+
+pub(crate) fn code_from(seed: &str) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let hash = digest(&SHA256, seed.as_bytes());
     let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).map(|letter| char::from(*letter));
     hash.as_ref().iter().filter_map(letter).take(CODE_CHARS).collect()
@@ -93,14 +132,7 @@ fn code_of(sub: &str, path: &str) -> String {
 pub(crate) fn list_folders(tx: &Transaction<'_>, user: User) -> Result<Vec<Folder>> {
     let sql = "SELECT code, parent, name, created_at FROM folders WHERE owner = ?1 ORDER BY name";
     let mut statement = tx.prepare_cached(sql)?;
-    let folders = statement.query_map([user.id], |row| {
-        Ok(Folder {
-            code: row.get("code")?,
-            parent: row.get("parent")?,
-            name: row.get("name")?,
-            created_at: row.get("created_at")?,
-        })
-    })?;
+    let folders = statement.query_map([user.id], read_folder)?;
     Ok(folders.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -130,10 +162,31 @@ pub(crate) fn find_linked_file(tx: &Transaction<'_>, code: &str) -> Result<Optio
     Ok(statement.query_row([code], read_file).optional()?)
 }
 
-/// `count` bytes from `first`, or fewer where the file ends.
-pub(crate) fn read_bytes(
+/// A folder of whichever user, and its owner: for a signed link, which names no user.
+pub(crate) fn find_linked_folder(
     tx: &Transaction<'_>,
     code: &str,
+) -> Result<Option<(User, Folder)>> {
+    let sql = "SELECT folders.*, users.created_at AS owner_since
+        FROM folders JOIN users ON users.id = folders.owner WHERE folders.code = ?1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let found = statement.query_row([code], |row| {
+        let user = User { id: row.get("owner")?, created_at: row.get("owner_since")? };
+        Ok((user, read_folder(row)?))
+    });
+    Ok(found.optional()?)
+}
+
+pub(crate) fn size_of_content(tx: &Transaction<'_>, name: &str) -> Result<u64> {
+    let sql = "SELECT size FROM contents WHERE name = ?1";
+    let size: i64 = tx.prepare_cached(sql)?.query_row([name], |row| row.get(0))?;
+    Ok(size.unsigned_abs())
+}
+
+/// `count` bytes from `first` of a content, or fewer where it ends.
+pub(crate) fn read_bytes(
+    tx: &Transaction<'_>,
+    content: &str,
     first: u64,
     count: u64,
 ) -> Result<Bytes> {
@@ -141,11 +194,9 @@ pub(crate) fn read_bytes(
     let first = i64::try_from(first).map_err(outside)?;
     let count = i64::try_from(count).map_err(outside)?;
     // substr counts from one.
-    let sql = "SELECT substr(contents.bytes, ?2 + 1, ?3)
-        FROM files JOIN contents ON contents.name = files.content
-        WHERE files.code = ?1";
+    let sql = "SELECT substr(bytes, ?2 + 1, ?3) FROM contents WHERE name = ?1";
     let mut statement = tx.prepare_cached(sql)?;
-    let bytes: Vec<u8> = statement.query_row((code, first, count), |row| row.get(0))?;
+    let bytes: Vec<u8> = statement.query_row((content, first, count), |row| row.get(0))?;
     Ok(Bytes::from(bytes))
 }
 
@@ -155,6 +206,21 @@ pub(crate) fn delete_file(tx: &Transaction<'_>, user: User, code: &str) -> Resul
     Ok(tx.prepare_cached(sql)?.execute((user.id, code))? > 0)
 }
 
+/// With everything in it. Says whether there was such a folder.
+pub(crate) fn delete_folder(tx: &Transaction<'_>, user: User, code: &str) -> Result<bool> {
+    let sql = "DELETE FROM folders WHERE owner = ?1 AND code = ?2";
+    Ok(tx.prepare_cached(sql)?.execute((user.id, code))? > 0)
+}
+
+fn read_folder(row: &Row<'_>) -> rusqlite::Result<Folder> {
+    Ok(Folder {
+        code: row.get("code")?,
+        parent: row.get("parent")?,
+        name: row.get("name")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
 fn read_file(row: &Row<'_>) -> rusqlite::Result<File> {
     // The schema says that it is the length of a blob.
     let size: i64 = row.get("size")?;
@@ -162,6 +228,7 @@ fn read_file(row: &Row<'_>) -> rusqlite::Result<File> {
         code: row.get("code")?,
         folder: row.get("folder")?,
         name: row.get("name")?,
+        content: row.get("content")?,
         size: size.unsigned_abs(),
         crc32: row.get("crc32")?,
         created_at: row.get("created_at")?,

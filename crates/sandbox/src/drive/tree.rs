@@ -75,6 +75,31 @@ impl Tree {
         })
     }
 
+    /// Everything below a folder, as paths from it: folders with a slash at the end and no file.
+    pub(crate) fn below(&self, code: &str) -> Vec<(String, Option<&File>, i64)> {
+        let mut found = Vec::new();
+        self.collect(code, "", DEPTH_MAX, &mut found);
+        found
+    }
+
+    fn collect<'a>(
+        &'a self,
+        code: &str,
+        path: &str,
+        levels: usize,
+        found: &mut Vec<(String, Option<&'a File>, i64)>,
+    ) {
+        let Some(levels) = levels.checked_sub(1) else { return };
+        for file in self.files_in(Some(code)) {
+            found.push((format!("{path}{}", file.name), Some(file), file.created_at));
+        }
+        for folder in self.folders_in(Some(code)) {
+            let path = format!("{path}{}/", folder.name);
+            found.push((path.clone(), None, folder.created_at));
+            self.collect(&folder.code, &path, levels, found);
+        }
+    }
+
     /// Folders and files whose name contains the term, in whatever case.
     pub(crate) fn search(&self, term: &str) -> Value {
         let term = term.to_lowercase();
@@ -119,10 +144,10 @@ pub(crate) fn view_file(file: &File) -> Value {
     json!({
         "name": file.name,
         "code": file.code,
-        "crc32": file.crc32,
+        "crc32": format!("{:08x}", file.crc32),
         "parent_folder_code": file.folder,
         "size": file.size,
-        "video": false,
+        "video": kind == "video",
         "conversion_status": "unconverted",
         "screenshots": { "small": null, "medium": null, "big": null },
         "extension": extension,

@@ -16,8 +16,10 @@ use crate::storage::StorageError;
 pub(crate) mod code {
     pub(crate) const INVALID_ARGUMENT: u32 = 1;
     pub(crate) const ORDER_NOT_FOUND: u32 = 2;
+    pub(crate) const TRANSFER: u32 = 3;
     pub(crate) const INVALID_PAYLOAD: u32 = 9;
     pub(crate) const NOT_ENOUGH_BALANCE: u32 = 10;
+    pub(crate) const NOT_ENOUGH_LIQUIDITY: u32 = 11;
     pub(crate) const FIELD: u32 = 30;
     pub(crate) const MARKET: u32 = 31;
     pub(crate) const AMOUNT: u32 = 32;
@@ -40,6 +42,12 @@ pub(crate) enum ApiError {
         code: u32,
         field: &'static str,
         message: &'static str,
+    },
+    /// The same for transfers and conversions, which V4 answers with 422.
+    NotCovered {
+        code: u32,
+        field: &'static str,
+        message: String,
     },
     NoSuchPath,
     NoSuchMethod,
@@ -104,6 +112,10 @@ impl IntoResponse for ApiError {
             Self::Refused { code, field, message } => {
                 let errors = json!({ field: [message] });
                 (StatusCode::BAD_REQUEST, envelope(code, "Inner validation failed", errors))
+            }
+            Self::NotCovered { code, field, message } => {
+                let body = envelope(code, "Inner validation failed", json!({ field: [message] }));
+                (StatusCode::UNPROCESSABLE_ENTITY, body)
             }
             Self::NoSuchPath => (StatusCode::NOT_FOUND, envelope(0, "Not found.", json!({}))),
             Self::NoSuchMethod => {

@@ -9,11 +9,13 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::book::Side;
+use super::book::{Kind, Limit, Side};
 use super::error::{ApiError, Faults, code};
 use super::market::{self, Market, QUANTITY_MAX};
 use super::rows::Filter;
 use super::trading::{Change, NewOrder, OrderName};
+
+mod wallet;
 
 const PAGE_DEFAULT: i64 = 50;
 const PAGE_MAX: i64 = 100;
@@ -37,6 +39,14 @@ pub(crate) struct Params {
     offset: Value,
     ioc: Value,
     post_only: Value,
+    from: Value,
+    to: Value,
+    method: Value,
+    direction: Value,
+    quote_id: Value,
+    transaction_method: Value,
+    from_ticker: Value,
+    to_ticker: Value,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Params {
@@ -93,13 +103,40 @@ impl Params {
         let amount = reader.required("amount", "Amount", &self.amount, Reader::amount);
         let price = reader.required("price", "Price", &self.price, Reader::price);
         let client_order_id = reader.client_order_id().unwrap_or_default();
-        reader.refuse_options();
+        let ioc = reader.boolean("ioc", "Ioc", &self.ioc);
+        let post_only = reader.boolean("postOnly", "PostOnly", &self.post_only);
+        if ioc && post_only {
+            let message = "Either ioc or postOnly can be true.";
+            reader.faults.add(code::FIELD, "ioc", message);
+        }
         if let Some(market) = market {
             reader.check_steps(market, amount, price);
         }
         let order = match (market, side, amount, price) {
             (Some(market), Some(side), Some(amount), Some(price)) => {
-                Some(NewOrder { market, side, amount, price, client_order_id })
+                let kind = Kind::Limit(Limit { price, ioc, post_only });
+                Some(NewOrder { market, side, kind, amount, client_order_id })
+            }
+            _ => None,
+        };
+        reader.finish(order)
+    }
+
+    /// An order without a price: `kind` says what its amount counts.
+    pub(crate) fn new_market_order(&self, kind: Kind) -> Result<NewOrder, ApiError> {
+        let mut reader = self.reader();
+        let market = reader.required("market", "Market", &self.market, Reader::market);
+        let side = reader.required("side", "Side", &self.side, Reader::side);
+        let amount = reader.required("amount", "Amount", &self.amount, Reader::amount);
+        let client_order_id = reader.client_order_id().unwrap_or_default();
+        let order = match (market, side, amount) {
+            (Some(market), Some(side), Some(amount)) => {
+                if kind == Kind::Market && side == Side::Buy {
+                    reader.check_money_step(market, amount);
+                } else {
+                    reader.check_steps(market, Some(amount), None);
+                }
+                Some(NewOrder { market, side, kind, amount, client_order_id })
             }
             _ => None,
         };
@@ -133,26 +170,25 @@ impl Params {
         reader.finish(Some(market))
     }
 
-    pub(crate) fn optional_currency(&self) -> Result<Option<&'static str>, ApiError> {
-        match &self.ticker {
-            Value::Null => Ok(None),
-            Value::String(ticker) => match market::find_currency(ticker) {
-                Some(currency) => Ok(Some(currency)),
-                None => Err(Faults::one(code::FIELD, "ticker", "Currency was not found.")),
-            },
-            _ => Err(Faults::one(code::FIELD, "ticker", "Ticker field should be a string.")),
-        }
-    }
-
     pub(crate) fn filter(&self) -> Result<Filter, ApiError> {
         let mut reader = self.reader();
+        let (limit, offset) = reader.page();
         let filter = Filter {
             market: reader.market(),
             order_id: reader.order_id(),
             client_order_id: reader.client_order_id(),
-            limit: reader.integer("limit", "Limit", &self.limit, PAGE_DEFAULT, (1, PAGE_MAX)),
-            offset: reader.integer("offset", "Offset", &self.offset, 0, (0, OFFSET_MAX)),
+            limit,
+            offset,
         };
+        reader.finish(Some(filter))
+    }
+
+    /// The deals of one order, which must be named by its id.
+    pub(crate) fn filter_of_order(&self) -> Result<Filter, ApiError> {
+        let mut reader = self.reader();
+        let order_id = reader.required("orderId", "OrderId", &self.order_id, Reader::order_id);
+        let (limit, offset) = reader.page();
+        let filter = Filter { order_id, limit, offset, ..Filter::default() };
         reader.finish(Some(filter))
     }
 
@@ -243,6 +279,20 @@ impl Reader<'_> {
         None
     }
 
+    fn page(&mut self) -> (i64, i64) {
+        let Params { limit, offset, .. } = self.params;
+        let limit = self.integer("limit", "Limit", limit, PAGE_DEFAULT, (1, PAGE_MAX));
+        let offset = self.integer("offset", "Offset", offset, 0, (0, OFFSET_MAX));
+        (limit, offset)
+    }
+
+    fn check_money_step(&mut self, market: &Market, amount: Decimal) {
+        if amount.scale() > market.money_precision() {
+            let step = Decimal::new(1, market.money_precision());
+            self.faults.add(code::AMOUNT, "amount", format!("Min amount step = {step}"));
+        }
+    }
+
     fn check_steps(&mut self, market: &Market, amount: Option<Decimal>, price: Option<Decimal>) {
         if let Some(amount) = amount {
             if amount.scale() > market.stock_precision {
@@ -328,13 +378,13 @@ impl Reader<'_> {
         default
     }
 
-    /// An option that would change what an order does is refused rather than ignored.
-    fn refuse_options(&mut self) {
-        let params = self.params;
-        for (field, value) in [("ioc", &params.ioc), ("postOnly", &params.post_only)] {
-            if !matches!(value, Value::Null | Value::Bool(false)) {
-                let message = "This practice exchange does not support the option.";
-                self.faults.add(code::FIELD, field, message);
+    fn boolean(&mut self, field: &'static str, label: &str, value: &Value) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Bool(value) => *value,
+            _ => {
+                self.faults.add(code::FIELD, field, format!("{label} field should be a boolean."));
+                false
             }
         }
     }

@@ -4,8 +4,13 @@ use rust_decimal::Decimal;
 
 pub(crate) const CURRENCIES: [&str; 3] = ["BTC", "ETH", "USDT"];
 
-/// No amount or price above this is taken. With the steps below, every product has at most 28
-/// digits, so `Decimal` never rounds one.
+/// What a deal costs whoever was in the book, and whoever came to it: parts of its money. A buyer
+/// freezes the taker's fee, so it must be the greater one.
+pub(crate) const MAKER_FEE: Decimal = Decimal::from_parts(5, 0, 0, false, 4);
+pub(crate) const TAKER_FEE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
+
+/// No amount or price above this is taken. With the steps and fees here, every product has at most
+/// 28 digits, so `Decimal` never rounds one.
 pub(crate) const QUANTITY_MAX: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
 #[derive(Debug)]
@@ -67,7 +72,21 @@ pub(crate) fn find_currency(ticker: &str) -> Option<&'static str> {
     CURRENCIES.into_iter().find(|known| *known == ticker)
 }
 
+/// The name of a currency in words, and the network that it is paid in and out over.
+pub(crate) fn describe_currency(ticker: &str) -> (&'static str, &'static str) {
+    match ticker {
+        "BTC" => ("Bitcoin", "BTC"),
+        "ETH" => ("Ethereum", "ERC20"),
+        _ => ("Tether US", "ERC20"),
+    }
+}
+
 impl Market {
+    /// Decimal places that amount times price can have.
+    pub(crate) fn money_precision(&self) -> u32 {
+        self.stock_precision.saturating_add(self.price_precision)
+    }
+
     /// The price counted in its smallest step: a number that SQLite can sort.
     pub(crate) fn price_ticks(&self, price: Decimal) -> Option<i64> {
         price

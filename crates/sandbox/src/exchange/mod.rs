@@ -1,5 +1,6 @@
-//! The practice exchange: balances, limit orders, a matching book between users, with the paths
-//! and shapes of WhiteBIT's V4. Handlers are thin; `book` matches, `trading` does, `rows` keeps.
+//! The practice exchange: balances, orders, a matching book between users and conversions, with the
+//! paths and shapes of WhiteBIT's V4. Handlers are thin; `book` matches, `trading` and `wallet` do,
+//! `rows` and `wallet_rows` keep.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::storage::{Database, StorageError, migrate};
 
 mod accounts;
 pub(crate) mod book;
+mod conversions;
 mod error;
 pub(crate) mod forms;
 pub(crate) mod market;
@@ -29,6 +31,8 @@ pub(crate) mod seed;
 mod stream;
 pub(crate) mod trading;
 mod views;
+pub(crate) mod wallet;
+pub(crate) mod wallet_rows;
 
 /// The API's description; its `security` entries name the scopes that each route needs.
 pub const OPENAPI: &str = include_str!("../../openapi/exchange.yaml");
@@ -106,16 +110,26 @@ pub(crate) fn routes() -> Vec<Route<Exchange>> {
         Route::get("/api/v4/public/orderbook/{market}", public::show_order_book),
         Route::post("/api/v4/trade-account/balance", accounts::show_trade_balance),
         Route::post("/api/v4/main-account/balance", accounts::show_main_balance),
+        Route::post("/api/v4/main-account/transfer", accounts::transfer),
+        Route::post("/api/v4/main-account/history", accounts::list_transactions),
         Route::post("/api/v4/order/new", orders::create),
+        Route::post("/api/v4/order/market", orders::create_market),
+        Route::post("/api/v4/order/stock_market", orders::create_stock_market),
         Route::post("/api/v4/order/modify", orders::modify),
         Route::post("/api/v4/order/cancel", orders::cancel),
         Route::post("/api/v4/order/cancel/all", orders::cancel_all),
         Route::post("/api/v4/orders", orders::list_open),
         Route::post("/api/v4/trade-account/order/history", orders::list_executed),
         Route::post("/api/v4/trade-account/executed-history", orders::list_deals),
+        Route::post("/api/v4/trade-account/order", orders::list_deals_of_order),
+        Route::post("/api/v4/convert/estimate", conversions::estimate),
+        Route::post("/api/v4/convert/confirm", conversions::confirm),
+        Route::post("/api/v4/convert/history", conversions::list),
         // The same reads as above, for apps that hold the `users.*` scopes.
         Route::post("/api/v4/accounts/balances/spot", accounts::show_trade_balance),
         Route::post("/api/v4/accounts/balances/main", accounts::show_main_balance),
+        Route::post("/api/v4/accounts/transactions", accounts::list_transactions),
+        Route::post("/api/v4/accounts/converts", conversions::list),
         Route::post("/api/v4/accounts/orders", orders::list_executed),
         Route::post("/api/v4/accounts/deals", orders::list_deals),
         Route::get("/api/v4/accounts/stream", stream::follow_orders),

@@ -1,12 +1,14 @@
-//! Limit orders of the calling user: place, change, cancel, list, and what became of them.
+//! Orders of the calling user: place, change, cancel, list, and what became of them.
 
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Exchange;
+use super::book::Kind;
 use super::error::ApiError;
 use super::forms::Params;
+use super::trading::NewOrder;
 use super::{rows, trading, views};
 use crate::assertion::Caller;
 
@@ -15,7 +17,26 @@ pub(crate) async fn create(
     caller: Caller,
     params: Params,
 ) -> Result<Json<Value>, ApiError> {
-    let new = params.new_order()?;
+    place(exchange, caller, params.new_order()?).await
+}
+
+pub(crate) async fn create_market(
+    State(exchange): State<Exchange>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    place(exchange, caller, params.new_market_order(Kind::Market)?).await
+}
+
+pub(crate) async fn create_stock_market(
+    State(exchange): State<Exchange>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    place(exchange, caller, params.new_market_order(Kind::StockMarket)?).await
+}
+
+async fn place(exchange: Exchange, caller: Caller, new: NewOrder) -> Result<Json<Value>, ApiError> {
     let outcome =
         exchange.as_user(caller, move |tx, user, now| trading::place(tx, user, new, now)).await?;
     exchange.announce(outcome.changed);
@@ -97,4 +118,18 @@ pub(crate) async fn list_deals(
         .as_user(caller, move |tx, user, _| Ok(rows::list_deals(tx, user, &filter)?))
         .await?;
     Ok(Json(views::deals(&deals, market)))
+}
+
+/// The deals of one order, in V4's page with `records`.
+pub(crate) async fn list_deals_of_order(
+    State(exchange): State<Exchange>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    let filter = params.filter_of_order()?;
+    let page = (filter.limit, filter.offset);
+    let deals = exchange
+        .as_user(caller, move |tx, user, _| Ok(rows::list_deals(tx, user, &filter)?))
+        .await?;
+    Ok(Json(views::deals_of_order(&deals, page)))
 }

@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, Transaction, named_params};
 use rust_decimal::Decimal;
 
-use super::book::{Order, Side, Status, UserId};
+use super::book::{Deal, Kind, Limit, Order, Side, Status, UserId};
 use super::market::{self, Market};
 use crate::storage::StorageError;
 
@@ -12,6 +12,10 @@ type Result<T> = std::result::Result<T, StorageError>;
 
 pub(crate) const MAKER: i64 = 1;
 pub(crate) const TAKER: i64 = 2;
+
+const LIMIT: &str = "limit";
+const MARKET: &str = "market";
+const STOCK_MARKET: &str = "stock market";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Balance {
@@ -21,17 +25,17 @@ pub(crate) struct Balance {
     pub(crate) freeze: Decimal,
 }
 
+/// A deal as one of its two sides remembers it.
 #[derive(Debug)]
-pub(crate) struct Deal {
+pub(crate) struct PastDeal {
     pub(crate) id: i64,
     pub(crate) order_id: i64,
     pub(crate) client_order_id: String,
     pub(crate) market: &'static Market,
     pub(crate) side: Side,
     pub(crate) role: i64,
-    pub(crate) price: Decimal,
-    pub(crate) amount: Decimal,
-    pub(crate) money: Decimal,
+    pub(crate) deal: Deal,
+    pub(crate) fee: Decimal,
     pub(crate) created_at: i64,
 }
 
@@ -93,21 +97,32 @@ pub(crate) fn next_priority(tx: &Transaction<'_>) -> Result<i64> {
 /// Writes a new order and gives it the id that it then has.
 pub(crate) fn create_order(tx: &Transaction<'_>, mut order: Order) -> Result<Order> {
     let sql =
-        "INSERT INTO orders (owner, market, client_order_id, side, price, price_ticks, amount,
-            deal_stock, deal_money, priority, status, created_at, finished_at)
-        VALUES (:owner, :market, :client_order_id, :side, :price, :price_ticks, :amount,
-            :deal_stock, :deal_money, :priority, :status, :created_at, :finished_at)";
+        "INSERT INTO orders (owner, market, client_order_id, side, kind, price, price_ticks, ioc,
+            post_only, amount, deal_stock, deal_money, deal_fee, priority, status, created_at,
+            finished_at)
+        VALUES (:owner, :market, :client_order_id, :side, :kind, :price, :price_ticks, :ioc,
+            :post_only, :amount, :deal_stock, :deal_money, :deal_fee, :priority, :status,
+            :created_at, :finished_at)";
     let (status, finished_at) = status_columns(order.status);
+    let (kind, limit) = match order.kind {
+        Kind::Limit(limit) => (LIMIT, Some(limit)),
+        Kind::Market => (MARKET, None),
+        Kind::StockMarket => (STOCK_MARKET, None),
+    };
     tx.prepare_cached(sql)?.execute(named_params! {
         ":owner": order.owner.0,
         ":market": order.market.name,
         ":client_order_id": order.client_order_id,
         ":side": order.side.as_str(),
-        ":price": text(order.price),
+        ":kind": kind,
+        ":price": order.price().map(text),
         ":price_ticks": ticks(&order)?,
+        ":ioc": limit.is_some_and(|limit| limit.ioc),
+        ":post_only": limit.is_some_and(|limit| limit.post_only),
         ":amount": text(order.amount),
         ":deal_stock": text(order.deal_stock),
         ":deal_money": text(order.deal_money),
+        ":deal_fee": text(order.deal_fee),
         ":priority": order.priority,
         ":status": status,
         ":created_at": order.created_at,
@@ -119,17 +134,18 @@ pub(crate) fn create_order(tx: &Transaction<'_>, mut order: Order) -> Result<Ord
 
 pub(crate) fn save_order(tx: &Transaction<'_>, order: &Order) -> Result<()> {
     let sql = "UPDATE orders SET price = :price, price_ticks = :price_ticks, amount = :amount,
-            deal_stock = :deal_stock, deal_money = :deal_money, priority = :priority,
-            status = :status, finished_at = :finished_at
+            deal_stock = :deal_stock, deal_money = :deal_money, deal_fee = :deal_fee,
+            priority = :priority, status = :status, finished_at = :finished_at
         WHERE id = :id";
     let (status, finished_at) = status_columns(order.status);
     tx.prepare_cached(sql)?.execute(named_params! {
         ":id": order.id,
-        ":price": text(order.price),
+        ":price": order.price().map(text),
         ":price_ticks": ticks(order)?,
         ":amount": text(order.amount),
         ":deal_stock": text(order.deal_stock),
         ":deal_money": text(order.deal_money),
+        ":deal_fee": text(order.deal_fee),
         ":priority": order.priority,
         ":status": status,
         ":finished_at": finished_at,
@@ -211,12 +227,21 @@ pub(crate) fn list_crossed_orders(tx: &Transaction<'_>, taker: &Order) -> Result
         }
     };
     let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query((taker.market.name, ticks(taker)?))?;
+    // Without a price of its own, the worst will do.
+    let worst = match taker.side {
+        Side::Buy => i64::MAX,
+        Side::Sell => 0,
+    };
+    let mut rows = statement.query((taker.market.name, ticks(taker)?.unwrap_or(worst)))?;
     let mut wanted = taker.left();
     let mut crossed = Vec::new();
     while let (true, Some(row)) = (wanted > Decimal::ZERO, rows.next()?) {
         let order = read_order(row)?;
-        wanted = wanted.saturating_sub(order.left());
+        let offered = match order.price() {
+            Some(price) if taker.counts_money() => price.saturating_mul(order.left()),
+            _ => order.left(),
+        };
+        wanted = wanted.saturating_sub(offered);
         crossed.push(order);
     }
     Ok(crossed)
@@ -244,13 +269,15 @@ pub(crate) fn list_levels(
     let mut levels: Vec<(Decimal, Decimal)> = Vec::new();
     while let Some(row) = rows.next()? {
         let order = read_order(row)?;
+        // Only limit orders wait in the book.
+        let order_price = order.price().ok_or(StorageError::Corrupt("price"))?;
         let full = levels.len() == limit;
         match levels.last_mut() {
-            Some((price, amount)) if *price == order.price => {
+            Some((price, amount)) if *price == order_price => {
                 *amount = amount.saturating_add(order.left());
             }
             _ if full => break,
-            _ => levels.push((order.price, order.left())),
+            _ => levels.push((order_price, order.left())),
         }
     }
     Ok(levels)
@@ -260,28 +287,35 @@ pub(crate) fn create_deal(
     tx: &Transaction<'_>,
     order: &Order,
     role: i64,
-    (price, amount, money): (Decimal, Decimal, Decimal),
+    deal: &Deal,
+    fee: Decimal,
     now: i64,
 ) -> Result<()> {
     let sql = "INSERT INTO deals
-            (owner, order_id, market, side, role, price, amount, money, created_at)
-        VALUES (:owner, :order_id, :market, :side, :role, :price, :amount, :money, :created_at)";
+            (owner, order_id, market, side, role, price, amount, money, fee, created_at)
+        VALUES (:owner, :order_id, :market, :side, :role, :price, :amount, :money, :fee,
+            :created_at)";
     tx.prepare_cached(sql)?.execute(named_params! {
         ":owner": order.owner.0,
         ":order_id": order.id,
         ":market": order.market.name,
         ":side": order.side.as_str(),
         ":role": role,
-        ":price": text(price),
-        ":amount": text(amount),
-        ":money": text(money),
+        ":price": text(deal.price),
+        ":amount": text(deal.amount),
+        ":money": text(deal.money),
+        ":fee": text(fee),
         ":created_at": now,
     })?;
     Ok(())
 }
 
 /// A user's deals, newest first.
-pub(crate) fn list_deals(tx: &Transaction<'_>, user: UserId, filter: &Filter) -> Result<Vec<Deal>> {
+pub(crate) fn list_deals(
+    tx: &Transaction<'_>,
+    user: UserId,
+    filter: &Filter,
+) -> Result<Vec<PastDeal>> {
     let sql = "SELECT deals.*, orders.client_order_id
         FROM deals JOIN orders ON orders.id = deals.order_id
         WHERE deals.owner = :owner AND (:market IS NULL OR deals.market = :market)
@@ -297,23 +331,22 @@ pub(crate) fn list_deals(tx: &Transaction<'_>, user: UserId, filter: &Filter) ->
         ":limit": filter.limit,
         ":offset": filter.offset,
     };
-    let deals = statement.query_map(parameters, read_deal)?.collect::<rusqlite::Result<_>>()?;
+    let deals =
+        statement.query_map(parameters, read_past_deal)?.collect::<rusqlite::Result<_>>()?;
     Ok(deals)
 }
 
-/// The trades of a market since a moment, oldest first, as (price, amount, money).
+/// The trades of a market since a moment, oldest first.
 pub(crate) fn list_trades_since(
     tx: &Transaction<'_>,
     market: &Market,
     since: i64,
-) -> Result<Vec<(Decimal, Decimal, Decimal)>> {
+) -> Result<Vec<Deal>> {
     // Every trade has exactly one taker; counting both sides would double the volume.
     let sql = "SELECT price, amount, money FROM deals
         WHERE market = ?1 AND role = 2 AND created_at >= ?2 ORDER BY created_at, id";
     let mut statement = tx.prepare_cached(sql)?;
-    let trades = statement.query_map((market.name, since), |row| {
-        Ok((decimal(row, "price")?, decimal(row, "amount")?, decimal(row, "money")?))
-    })?;
+    let trades = statement.query_map((market.name, since), read_deal)?;
     Ok(trades.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -333,16 +366,28 @@ fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
         ("cancelled", Some(at)) => Status::Cancelled { at },
         _ => return Err(unreadable("status")),
     };
+    let kind: String = row.get("kind")?;
+    let kind = match kind.as_str() {
+        LIMIT => Kind::Limit(Limit {
+            price: decimal(row, "price")?,
+            ioc: row.get("ioc")?,
+            post_only: row.get("post_only")?,
+        }),
+        MARKET => Kind::Market,
+        STOCK_MARKET => Kind::StockMarket,
+        _ => return Err(unreadable("kind")),
+    };
     Ok(Order {
         id: row.get("id")?,
         owner: UserId(row.get("owner")?),
         market: read_market(row)?,
         client_order_id: row.get("client_order_id")?,
         side: read_side(row)?,
-        price: decimal(row, "price")?,
+        kind,
         amount: decimal(row, "amount")?,
         deal_stock: decimal(row, "deal_stock")?,
         deal_money: decimal(row, "deal_money")?,
+        deal_fee: decimal(row, "deal_fee")?,
         priority: row.get("priority")?,
         created_at: row.get("created_at")?,
         status,
@@ -351,15 +396,22 @@ fn read_order(row: &Row<'_>) -> rusqlite::Result<Order> {
 
 fn read_deal(row: &Row<'_>) -> rusqlite::Result<Deal> {
     Ok(Deal {
+        price: decimal(row, "price")?,
+        amount: decimal(row, "amount")?,
+        money: decimal(row, "money")?,
+    })
+}
+
+fn read_past_deal(row: &Row<'_>) -> rusqlite::Result<PastDeal> {
+    Ok(PastDeal {
         id: row.get("id")?,
         order_id: row.get("order_id")?,
         client_order_id: row.get("client_order_id")?,
         market: read_market(row)?,
         side: read_side(row)?,
         role: row.get("role")?,
-        price: decimal(row, "price")?,
-        amount: decimal(row, "amount")?,
-        money: decimal(row, "money")?,
+        deal: read_deal(row)?,
+        fee: decimal(row, "fee")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -374,23 +426,24 @@ fn read_side(row: &Row<'_>) -> rusqlite::Result<Side> {
     Side::from_text(&side).ok_or_else(|| unreadable("side"))
 }
 
-fn decimal(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Decimal> {
+pub(crate) fn decimal(row: &Row<'_>, column: &'static str) -> rusqlite::Result<Decimal> {
     let text: String = row.get(column)?;
     Decimal::from_str_exact(&text).map_err(|_| unreadable(column))
 }
 
-fn unreadable(column: &'static str) -> rusqlite::Error {
+pub(crate) fn unreadable(column: &'static str) -> rusqlite::Error {
     let reason = Box::new(StorageError::Corrupt(column));
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, reason)
 }
 
 /// Without trailing zeros, so that equal numbers are equal text.
-fn text(number: Decimal) -> String {
+pub(crate) fn text(number: Decimal) -> String {
     number.normalize().to_string()
 }
 
-fn ticks(order: &Order) -> Result<i64> {
-    order.market.price_ticks(order.price).ok_or(StorageError::Corrupt("price"))
+fn ticks(order: &Order) -> Result<Option<i64>> {
+    let Some(price) = order.price() else { return Ok(None) };
+    order.market.price_ticks(price).map(Some).ok_or(StorageError::Corrupt("price"))
 }
 
 fn status_columns(status: Status) -> (&'static str, Option<i64>) {

@@ -4,10 +4,11 @@
 use rusqlite::Transaction;
 use rust_decimal::Decimal;
 
-use super::book::{self, Movement, Order, Side, Status, TooLarge, UserId};
+use super::book::{self, Kind, Limit, Movement, Order, Side, Status, TooLarge, UserId};
 use super::error::{ApiError, Faults, code};
 use super::market::Market;
 use super::rows::{self, Filter, MAKER, TAKER};
+use super::seed;
 
 /// Open orders of one user, over all markets.
 const OPEN_ORDERS_MAX: i64 = 200;
@@ -16,8 +17,8 @@ const OPEN_ORDERS_MAX: i64 = 200;
 pub(crate) struct NewOrder {
     pub(crate) market: &'static Market,
     pub(crate) side: Side,
+    pub(crate) kind: Kind,
     pub(crate) amount: Decimal,
-    pub(crate) price: Decimal,
     pub(crate) client_order_id: String,
 }
 
@@ -53,7 +54,6 @@ pub(crate) fn place(
         return Err(refused(code::INVALID_ARGUMENT, "market", "Too many open orders."));
     }
     refuse_taken_name(tx, user, &new.client_order_id)?;
-    refuse_small_total(new.market, new.amount, new.price)?;
     let order = Order {
         // The row's id is given when it is written.
         id: 0,
@@ -61,17 +61,24 @@ pub(crate) fn place(
         market: new.market,
         client_order_id: new.client_order_id,
         side: new.side,
-        price: new.price,
+        kind: new.kind,
         amount: new.amount,
         deal_stock: Decimal::ZERO,
         deal_money: Decimal::ZERO,
+        deal_fee: Decimal::ZERO,
         priority: rows::next_priority(tx)?,
         created_at: now,
         status: Status::Open,
     };
+    refuse_small_total(&order)?;
+    refuse_to_take(tx, &order)?;
     apply(tx, order.freezing()?)?;
     let order = rows::create_order(tx, order)?;
-    trade(tx, order, now)
+    let outcome = trade(tx, order, now)?;
+    if outcome.order.price().is_none() && outcome.order.deal_stock.is_zero() {
+        return Err(refused(code::NOT_ENOUGH_LIQUIDITY, "amount", "Not enough liquidity."));
+    }
+    Ok(outcome)
 }
 
 /// Changes price or amount. An order keeps its place in the queue only when it shrinks: a better
@@ -84,17 +91,20 @@ pub(crate) fn modify(
     now: i64,
 ) -> Result<Outcome, ApiError> {
     let mut order = find_open(tx, user, name)?;
+    // Only limit orders are ever open.
+    let Kind::Limit(limit) = order.kind else { return Err(no_such_order()) };
     let amount = change.amount.unwrap_or(order.amount);
-    let price = change.price.unwrap_or(order.price);
+    let price = change.price.unwrap_or(limit.price);
     if amount <= order.deal_stock {
         let message = "Amount should be greater than the executed amount.";
         return Err(Faults::one(code::AMOUNT, "amount", message));
     }
-    refuse_small_total(order.market, amount, price)?;
-    let keeps_place = price == order.price && amount <= order.amount;
+    let keeps_place = price == limit.price && amount <= order.amount;
     apply(tx, order.releasing()?)?;
     order.amount = amount;
-    order.price = price;
+    order.kind = Kind::Limit(Limit { price, ..limit });
+    refuse_small_total(&order)?;
+    refuse_to_take(tx, &order)?;
     if !keeps_place {
         order.priority = rows::next_priority(tx)?;
     }
@@ -133,7 +143,7 @@ fn cancel_order(tx: &Transaction<'_>, mut order: Order, now: i64) -> Result<Orde
 /// Matches an order whose cost is frozen, and writes all that follows from it.
 fn trade(tx: &Transaction<'_>, order: Order, now: i64) -> Result<Outcome, ApiError> {
     let resting = rows::list_crossed_orders(tx, &order)?;
-    let matched = book::match_order(order, resting, now)?;
+    let matched = book::match_order(order, resting, seed::find_house(tx)?, now)?;
     for movement in matched.movements {
         apply(tx, movement)?;
     }
@@ -142,16 +152,15 @@ fn trade(tx: &Transaction<'_>, order: Order, now: i64) -> Result<Outcome, ApiErr
     let mut changed = vec![order.clone()];
     for fill in matched.fills {
         rows::save_order(tx, &fill.maker)?;
-        let trade = (fill.price, fill.amount, fill.money);
-        rows::create_deal(tx, &fill.maker, MAKER, trade, now)?;
-        rows::create_deal(tx, &order, TAKER, trade, now)?;
+        rows::create_deal(tx, &fill.maker, MAKER, &fill.deal, fill.maker_fee, now)?;
+        rows::create_deal(tx, &order, TAKER, &fill.deal, fill.taker_fee, now)?;
         changed.push(fill.maker);
     }
     Ok(Outcome { order, changed })
 }
 
 /// Moves money, and refuses before a balance would fall below zero.
-fn apply(tx: &Transaction<'_>, movement: Movement) -> Result<(), ApiError> {
+pub(crate) fn apply(tx: &Transaction<'_>, movement: Movement) -> Result<(), ApiError> {
     let Movement { user, currency, available, freeze } = movement;
     let mut balance = rows::find_balance(tx, user, currency)?;
     balance.available = book::plus(balance.available, available)?;
@@ -171,9 +180,11 @@ fn find_open(tx: &Transaction<'_>, user: UserId, name: &OrderName) -> Result<Ord
         limit: 1,
         offset: 0,
     };
-    let found = rows::list_open_orders(tx, user, &filter)?.into_iter().next();
-    let message = "Unexecuted order was not found.";
-    found.ok_or_else(|| refused(code::ORDER_NOT_FOUND, "orderId", message))
+    rows::list_open_orders(tx, user, &filter)?.into_iter().next().ok_or_else(no_such_order)
+}
+
+fn no_such_order() -> ApiError {
+    refused(code::ORDER_NOT_FOUND, "orderId", "Unexecuted order was not found.")
 }
 
 fn refuse_taken_name(tx: &Transaction<'_>, user: UserId, name: &str) -> Result<(), ApiError> {
@@ -188,15 +199,30 @@ fn refuse_taken_name(tx: &Transaction<'_>, user: UserId, name: &str) -> Result<(
     Err(Faults::one(code::CLIENT_ORDER_ID, "clientOrderId", message))
 }
 
-fn refuse_small_total(market: &Market, amount: Decimal, price: Decimal) -> Result<(), ApiError> {
-    let total = amount.checked_mul(price).ok_or(TooLarge)?;
-    if total >= market.total_min {
+/// Of a market order only a buyer's money says what it is worth before it trades.
+fn refuse_small_total(order: &Order) -> Result<(), ApiError> {
+    let total = match order.price() {
+        Some(price) => order.amount.checked_mul(price).ok_or(TooLarge)?,
+        None if order.counts_money() => order.amount,
+        None => return Ok(()),
+    };
+    if total >= order.market.total_min {
         return Ok(());
     }
-    let message = format!("Total(amount * price) is less than {}", market.total_min);
+    let message = format!("Total(amount * price) is less than {}", order.market.total_min);
     Err(Faults::one(code::FIELD, "total", message))
 }
 
-fn refused(code: u32, field: &'static str, message: &'static str) -> ApiError {
+/// An order that may only be a maker is refused where it would meet somebody.
+fn refuse_to_take(tx: &Transaction<'_>, order: &Order) -> Result<(), ApiError> {
+    let may_take = !matches!(order.kind, Kind::Limit(Limit { post_only: true, .. }));
+    if may_take || rows::list_crossed_orders(tx, order)?.is_empty() {
+        return Ok(());
+    }
+    let message = "The order would be executed at once as a taker.";
+    Err(Faults::one(code::FIELD, "postOnly", message))
+}
+
+pub(crate) fn refused(code: u32, field: &'static str, message: &'static str) -> ApiError {
     ApiError::Refused { code, field, message }
 }

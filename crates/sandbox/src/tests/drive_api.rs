@@ -11,7 +11,7 @@ pub(super) async fn code_of(world: &World, user: &str, name: &str) -> String {
     found["files"][0]["code"].as_str().unwrap().to_owned()
 }
 
-fn refusal(message: &str, code: u32) -> Value {
+pub(super) fn refusal(message: &str, code: u32) -> Value {
     let errors = json!([{ "message": message, "code": code }]);
     json!({ "status": "error", "data": null, "errors": errors })
 }
@@ -65,9 +65,9 @@ async fn a_folder_is_found_by_its_path_alone_or_with_all_below_it() {
     let shallow = world.drive_data("alice", "/v2/cloud/byPath").await;
     assert_eq!(shallow["folders"][1]["files"], json!([]));
     for (query, message, code) in [
-        ("scope=deep", "Parameter scope must be recursive.", 101),
-        ("scope=recursive&scope=recursive", "A parameter is given more than once.", 101),
-        ("folderPath=%25", "Parameter folderPath must be a path in Base64.", 101),
+        ("scope=deep", "Parameter scope must be recursive.", 102),
+        ("scope=recursive&scope=recursive", "A parameter is given more than once.", 102),
+        ("folderPath=%25", "Parameter folderPath must be a path in Base64.", 102),
         ("folderPath=L05vd2hlcmU=", "Folder not found", 404),
     ] {
         let answer = world.drive("alice", Method::GET, &format!("/v2/cloud/byPath?{query}")).await;

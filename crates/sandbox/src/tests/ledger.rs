@@ -7,16 +7,20 @@ use rusqlite::{Connection, Transaction};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::exchange::book::{Side, UserId};
+use crate::exchange::book::{Kind, Limit, Side, UserId};
 use crate::exchange::forms::Params;
 use crate::exchange::market::{CURRENCIES, MARKETS};
 use crate::exchange::rows::{self, Filter};
 use crate::exchange::trading::{self, Change, NewOrder, OrderName};
+use crate::exchange::wallet::{self, Direction, NewConversion, Transfer};
 use crate::exchange::{prepare, seed};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Place { market: usize, side: Side, thousandths: u32, price: u32 },
+    Place { market: usize, side: Side, thousandths: u32, price: u32, options: (bool, bool) },
+    Market { market: usize, side: Side, thousandths: u32, counts_stock: bool },
+    Transfer { currency: usize, thousandths: u32, to_trade: bool },
+    Convert { give: usize, receive: usize, direction: Direction, thousandths: u32 },
     Modify { market: usize, newest: i64, thousandths: Option<u32>, price: Option<u32> },
     Cancel { market: usize, newest: i64 },
     CancelAll,
@@ -30,8 +34,40 @@ fn price() -> impl Strategy<Value = u32> {
 fn step() -> impl Strategy<Value = Step> {
     let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
     let amount = prop_oneof![8 => 1_u32..2_000, 1 => 1_u32..2_000_000];
-    let place = (0_usize..3, side, amount.clone(), price()).prop_map(
-        |(market, side, thousandths, price)| Step::Place { market, side, thousandths, price },
+    // Neither, immediate or cancel, maker only.
+    let options = prop_oneof![
+        3 => Just((false, false)),
+        1 => Just((true, false)),
+        1 => Just((false, true)),
+    ];
+    let place = (0_usize..3, side.clone(), amount.clone(), price(), options).prop_map(
+        |(market, side, thousandths, price, options)| Step::Place {
+            market,
+            side,
+            thousandths,
+            price,
+            options,
+        },
+    );
+    let at_market = (0_usize..3, side, amount.clone(), any::<bool>()).prop_map(
+        |(market, side, thousandths, counts_stock)| Step::Market {
+            market,
+            side,
+            thousandths,
+            counts_stock,
+        },
+    );
+    let transfer = (0_usize..3, amount.clone(), any::<bool>()).prop_map(
+        |(currency, thousandths, to_trade)| Step::Transfer { currency, thousandths, to_trade },
+    );
+    let direction = prop_oneof![Just(Direction::Give), Just(Direction::Receive)];
+    let convert = (0_usize..3, 1_usize..3, direction, amount.clone()).prop_map(
+        |(give, further, direction, thousandths)| Step::Convert {
+            give,
+            receive: (give + further) % 3,
+            direction,
+            thousandths,
+        },
     );
     let modify =
         (0_usize..3, 0_i64..4, proptest::option::of(amount), proptest::option::of(price()))
@@ -43,7 +79,15 @@ fn step() -> impl Strategy<Value = Step> {
             });
     let cancel =
         (0_usize..3, 0_i64..4).prop_map(|(market, newest)| Step::Cancel { market, newest });
-    prop_oneof![6 => place, 2 => modify, 2 => cancel, 1 => Just(Step::CancelAll)]
+    prop_oneof![
+        6 => place,
+        3 => at_market,
+        2 => modify,
+        2 => cancel,
+        1 => Just(Step::CancelAll),
+        1 => transfer,
+        2 => convert,
+    ]
 }
 
 fn amount_of(thousandths: u32) -> Decimal {
@@ -53,6 +97,16 @@ fn amount_of(thousandths: u32) -> Decimal {
 fn price_of(market: usize, thousandths: u32) -> Decimal {
     let price = MARKETS[market].reference_price * Decimal::new(i64::from(thousandths), 3);
     price.normalize()
+}
+
+fn new_order(market: usize, side: Side, kind: Kind, thousandths: u32) -> NewOrder {
+    NewOrder {
+        market: &MARKETS[market],
+        side,
+        kind,
+        amount: amount_of(thousandths),
+        client_order_id: String::new(),
+    }
 }
 
 /// Does what the step says; a refusal undoes all of it. Says whether it was accepted.
@@ -66,15 +120,32 @@ fn take(connection: &mut Connection, user: UserId, step: &Step, now: i64) -> boo
         OrderName { market, order_id: Some(order_id), client_order_id: None }
     };
     let outcome = match step {
-        Step::Place { market, side, thousandths, price } => {
-            let new = NewOrder {
-                market: &MARKETS[*market],
-                side: *side,
-                amount: amount_of(*thousandths),
-                price: price_of(*market, *price),
-                client_order_id: String::new(),
-            };
+        Step::Place { market, side, thousandths, price, options: (ioc, post_only) } => {
+            let price = price_of(*market, *price);
+            let kind = Kind::Limit(Limit { price, ioc: *ioc, post_only: *post_only });
+            let new = new_order(*market, *side, kind, *thousandths);
             trading::place(&tx, user, new, now).map(|_| ())
+        }
+        Step::Market { market, side, thousandths, counts_stock } => {
+            let kind = if *counts_stock { Kind::StockMarket } else { Kind::Market };
+            let new = new_order(*market, *side, kind, *thousandths);
+            trading::place(&tx, user, new, now).map(|outcome| {
+                let order = outcome.order;
+                let limit = if order.counts_money() { order.deal_money } else { order.deal_stock };
+                assert!(limit <= order.amount, "more than was ordered");
+            })
+        }
+        Step::Transfer { currency, thousandths, to_trade } => {
+            let (currency, amount) = (CURRENCIES[*currency], amount_of(*thousandths));
+            wallet::transfer(&tx, user, Transfer { currency, amount, to_trade: *to_trade })
+        }
+        Step::Convert { give, receive, direction, thousandths } => {
+            let (give, receive) = (CURRENCIES[*give], CURRENCIES[*receive]);
+            let amount = amount_of(*thousandths);
+            let new = NewConversion { give, receive, direction: *direction, amount };
+            wallet::offer(&tx, user, &new, now)
+                .and_then(|quote| wallet::convert(&tx, user, quote.id, now))
+                .map(|_| ())
         }
         Step::Modify { market, newest, thousandths, price } => {
             let change = Change {
@@ -98,7 +169,10 @@ fn take(connection: &mut Connection, user: UserId, step: &Step, now: i64) -> boo
 
 /// All money there is, by currency; fails on a negative balance, or one that does not freeze
 /// exactly what the open orders of its owner cost.
-fn count_money(connection: &mut Connection, users: i64) -> BTreeMap<&'static str, Decimal> {
+pub(super) fn count_money(
+    connection: &mut Connection,
+    users: i64,
+) -> BTreeMap<&'static str, Decimal> {
     let tx = connection.transaction().unwrap();
     let mut totals = BTreeMap::new();
     for user in (1..=users).map(UserId) {
@@ -160,15 +234,22 @@ proptest! {
     ) {
         let body = json!({
             "market": market, "side": side, "amount": amount, "price": price, "orderId": id,
-            "clientOrderId": id, "limit": amount, "offset": price,
+            "clientOrderId": id, "limit": amount, "offset": price, "ticker": market, "from": side,
+            "to": market, "direction": side, "quoteId": id, "transactionMethod": id, "ioc": id,
         });
         let params: Params = serde_json::from_value(body).unwrap();
-        let _ = (params.filter(), params.change(), params.order_name());
+        let _ = (params.filter(), params.change(), params.order_name(), params.transfer());
+        let _ = (params.new_conversion(), params.transaction_filter(), params.quote_id());
         if let Ok(order) = params.new_order() {
-            prop_assert!(order.amount > Decimal::ZERO && order.price > Decimal::ZERO);
+            let Kind::Limit(limit) = order.kind else { panic!("it has a price") };
+            prop_assert!(order.amount > Decimal::ZERO && limit.price > Decimal::ZERO);
             prop_assert!(order.amount.scale() <= order.market.stock_precision);
-            prop_assert!(order.market.price_ticks(order.price).is_some());
-            prop_assert!(order.amount.checked_mul(order.price).is_some());
+            prop_assert!(order.market.price_ticks(limit.price).is_some());
+            prop_assert!(order.amount.checked_mul(limit.price).is_some());
+        }
+        if let Ok(order) = params.new_market_order(Kind::Market) {
+            prop_assert!(order.amount > Decimal::ZERO);
+            prop_assert!(order.amount.scale() <= order.market.money_precision());
         }
     }
 }
@@ -193,10 +274,22 @@ fn the_steps_of_the_property_really_trade() {
     prepare(&tx, 0).unwrap();
     let alice = seed::find_or_welcome(&tx, "alice", 0).unwrap();
     tx.commit().unwrap();
-    let buy = Step::Place { market: 0, side: Side::Buy, thousandths: 100, price: 1_002 };
+    let options = (false, false);
+    let buy = Step::Place { market: 0, side: Side::Buy, thousandths: 100, price: 1_002, options };
     assert!(take(&mut connection, alice, &buy, 1));
+    let sell = Step::Market { market: 1, side: Side::Sell, thousandths: 9, counts_stock: false };
+    assert!(take(&mut connection, alice, &sell, 2));
+    let direction = Direction::Receive;
+    let convert = Step::Convert { give: 2, receive: 1, direction, thousandths: 100 };
+    assert!(take(&mut connection, alice, &convert, 3));
+    assert!(take(
+        &mut connection,
+        alice,
+        &Step::Transfer { currency: 0, thousandths: 1, to_trade: false },
+        4
+    ));
     let tx = connection.transaction().unwrap();
-    // Yesterday's purchase, and this one.
+    // Yesterday's purchase, and two deals.
     let all = Filter { limit: 10, ..Filter::default() };
-    assert_eq!(rows::list_deals(&tx, alice, &all).unwrap().len(), 2);
+    assert_eq!(rows::list_deals(&tx, alice, &all).unwrap().len(), 3);
 }

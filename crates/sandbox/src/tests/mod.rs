@@ -23,10 +23,20 @@ mod book;
 mod documents;
 mod download;
 mod drive_api;
+mod examples;
+mod facts_bitport;
+mod facts_whitebit;
 mod identity;
 mod ledger;
+mod market_orders;
 mod orders;
+mod schema;
 mod signer;
+mod storage;
+mod transfers;
+mod wallet;
+mod whatever_is_sent;
+mod zips;
 
 const ISSUER: &str = "https://issuer.example";
 const EXCHANGE: &str = "https://exchange.example";
@@ -109,6 +119,16 @@ impl World {
             .uri(path)
             .header(ASSERTION_HEADER, self.assertion(DRIVE, user))
             .body(Body::empty());
+        send(&self.drive, request.unwrap()).await
+    }
+
+    async fn start_transfer(&self, user: &str, link: &str) -> Answer {
+        let form =
+            form_urlencoded::Serializer::new(String::new()).append_pair("torrent", link).finish();
+        let request = Request::post("/v2/transfers")
+            .header(ASSERTION_HEADER, self.assertion(DRIVE, user))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(form));
         send(&self.drive, request.unwrap()).await
     }
 

@@ -18,6 +18,9 @@ use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::grants::{self, IssuedTokens};
 use crate::provider::Provider;
 
+/// Characters of a client id that failures are counted by.
+const NAMED_MAX: usize = 100;
+
 pub(super) async fn answer(
     provider: &Provider,
     (dialect, endpoint): (&Dialect, &TokenEndpoint),
@@ -100,6 +103,8 @@ impl Call<'_> {
 
     fn failure_key(&self, presented: &PresentedClient) -> String {
         let named = presented.candidates().first().map_or("", |one| one.client_id.as_str());
+        // Longer than any registered id; made-up ones must not fill the memory (attack X2).
+        let named: String = named.chars().take(NAMED_MAX).collect();
         format!("failures of {named} from {} {}", self.address, self.endpoint.path)
     }
 }

@@ -2,6 +2,8 @@
 //! over sign-in and consent. Nothing is redirected before app and redirect URI are known to be good
 //! (attacks R1–R6); no answer is without `state` and `iss` (attack M1).
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
@@ -16,7 +18,7 @@ use protocol::authorize::{
 };
 use protocol::params::Params;
 use protocol::scope::ScopeSet;
-use store::{Tx, apps, consents, grants};
+use store::{Tx, consents, grants};
 
 use crate::actor::Visitor;
 use crate::error::PageError;
@@ -89,7 +91,7 @@ async fn receive(
     provider: &Provider,
     params: &Params,
     dialect: Option<&str>,
-) -> Result<(Pending, App), PageError> {
+) -> Result<(Pending, Arc<App>), PageError> {
     let raw = RawAuthorizeRequest::decode(params).map_err(|error| {
         let client_id = params.all("client_id").next().unwrap_or_default().to_owned();
         direct(&error, &RawAuthorizeRequest { client_id, ..RawAuthorizeRequest::default() })
@@ -104,12 +106,9 @@ pub(crate) async fn find_app(
     provider: &Provider,
     raw: &RawAuthorizeRequest,
     dialect: Option<&str>,
-) -> Result<App, PageError> {
-    let client_id = raw.client_id.clone();
-    let read = async move |tx: &mut Tx<'_>| {
-        Ok::<_, PageError>(apps::find_by_client_id(tx, &client_id).await?)
-    };
-    let app = provider.store.db.read(read).await?.filter(|app| app.speaks(dialect));
+) -> Result<Arc<App>, PageError> {
+    let client = provider.store.client(&raw.client_id).await?;
+    let app = client.map(|client| client.app).filter(|app| app.speaks(dialect));
     let app = app.ok_or_else(|| direct(&DirectError::UnknownClient, raw))?;
     if !app.is_live() {
         return Err(PageError::Authorize {

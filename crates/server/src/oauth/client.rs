@@ -3,6 +3,7 @@
 //! nothing up (attack C2).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -15,11 +16,12 @@ use http::header::AUTHORIZATION;
 use protocol::client_auth::{Candidate, PresentedClient};
 use protocol::error::OAuthError;
 use protocol::params::Params;
-use store::{DbError, apps, client_secrets, throttles};
+use store::{DbError, client_secrets, throttles};
 
 use crate::address::ClientAddress;
 use crate::form::{self, FormError};
 use crate::oauth::answer::{TokenError, Unauthenticated};
+use crate::oauth::failures::Seen;
 use crate::oauth::first_use::FirstUse;
 use crate::provider::{Provider, Shared};
 
@@ -30,7 +32,7 @@ const TOUCH_AFTER: std::time::Duration = std::time::Duration::from_secs(3600);
 /// and calling from where it may.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
-    pub app: App,
+    pub app: Arc<App>,
     /// The secret that was shown; `None` for a public app.
     pub credential: Option<CredentialId>,
     pub address: IpAddr,
@@ -151,25 +153,28 @@ impl AuthenticatedClient {
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
             return Err(OAuthError::slow_down(seconds).into());
         }
-        let admitted = found.app.as_ref().filter(|app| app.is_live() && app.speaks(dialect));
-        let known = found.app.as_ref().and_then(|app| {
-            prove(&provider.keyring(), presented.candidates(), app, &found.secrets, now)
+        let known = found.client.as_ref();
+        let admitted =
+            known.map(|client| &*client.app).filter(|app| app.is_live() && app.speaks(dialect));
+        let fast = known.and_then(|client| {
+            prove(&provider.keyring(), presented.candidates(), &client.app, &client.secrets, now)
                 .filter(|_| admitted.is_some())
         });
         // Slow, and counts and notes by itself.
         let first_use = admitted
-            .filter(|_| known.is_none())
-            .and_then(|app| FirstUse::of(app, presented.candidates(), &found.secrets, now));
+            .filter(|_| fast.is_none())
+            .and_then(|app| FirstUse::of(app, presented.candidates(), found.secrets(), now));
         let proven = match &first_use {
             Some(first_use) => first_use.prove(provider, &found.throttle_key).await?.map(Some),
-            None => known,
+            None => fast,
         };
-        let (Some(credential), Some(app)) = (proven, found.app.clone()) else {
+        let (Some(credential), Some(client)) = (proven, known) else {
             if first_use.is_none() {
                 found.count_failure(provider, now).await?;
             }
             return Err(OAuthError::invalid_client().into());
         };
+        let app = Arc::clone(&client.app);
         if !app.admits(address) {
             // Whoever gets here has the secret; the developer needs to know what is wrong.
             return Err(OAuthError::unauthorized_client(
@@ -216,10 +221,9 @@ pub(super) fn prove(
     proven
 }
 
-/// What the database knows about a client that presented itself.
+/// What is known about a client that presented itself.
 struct Found {
-    app: Option<App>,
-    secrets: Vec<ClientSecret>,
+    client: Option<store::Client>,
     throttle_key: String,
     throttle: Option<ThrottleState>,
 }
@@ -230,25 +234,29 @@ impl Found {
         candidates: &[Candidate],
         address: IpAddr,
     ) -> Result<Self, TokenError> {
-        let ids: Vec<String> = candidates.iter().map(|one| one.client_id.clone()).collect();
-        let read = async move |tx: &mut store::Tx<'_>| {
-            let mut app = None;
-            for id in &ids {
-                if app.is_none() {
-                    app = apps::find_by_client_id(tx, id).await?;
-                }
+        let mut client = None;
+        for candidate in candidates {
+            if client.is_none() {
+                client = provider.store.client(&candidate.client_id).await?;
             }
-            let secrets = match &app {
-                Some(app) => client_secrets::list_of_app(tx, app.id).await?,
-                None => Vec::new(),
-            };
-            // One row for all names that nobody has: made-up names must not fill the table.
-            let name = app.as_ref().map_or("unknown", |app| app.client_id.as_str());
-            let throttle_key = format!("client {name} from {address}");
-            let throttle = throttles::find(tx, &throttle_key).await?;
-            Ok::<_, DbError>(Self { app, secrets, throttle_key, throttle })
+        }
+        // One row for all names that nobody has: made-up names must not fill the table.
+        let name = client.as_ref().map_or("unknown", |client| client.app.client_id.as_str());
+        let throttle_key = format!("client {name} from {address}");
+        let throttle = match provider.seen_failures.of(&throttle_key) {
+            Seen::None => None,
+            Seen::State(state) => Some(state),
+            Seen::Unclear => {
+                let key = throttle_key.clone();
+                let read = async move |tx: &mut store::Tx<'_>| throttles::find(tx, &key).await;
+                provider.store.db.read(read).await?
+            }
         };
-        Ok(provider.store.db.read(read).await?)
+        Ok(Self { client, throttle_key, throttle })
+    }
+
+    fn secrets(&self) -> &[ClientSecret] {
+        self.client.as_ref().map(|client| &*client.secrets).unwrap_or_default()
     }
 
     /// Failures are counted, successes are not: a token request of an honest app writes nothing.
@@ -256,13 +264,17 @@ impl Found {
         let key = self.throttle_key.clone();
         let write = async move |tx: &mut store::Tx<'_>| {
             let state = throttles::find(tx, &key).await?.unwrap_or_default();
-            if let ThrottleOutcome::Admitted(state) = state.attempt(&PER_CLIENT, now) {
-                let forgotten_at = now.after(PER_CLIENT.forget_after);
-                throttles::save(tx, &key, &state, forgotten_at).await?;
-            }
-            Ok::<_, DbError>(())
+            let ThrottleOutcome::Admitted(state) = state.attempt(&PER_CLIENT, now) else {
+                // Counted up by another node.
+                return Ok(state);
+            };
+            let forgotten_at = now.after(PER_CLIENT.forget_after);
+            throttles::save(tx, &key, &state, forgotten_at).await?;
+            Ok::<_, DbError>(state)
         };
-        Ok(provider.store.db.write(write).await?)
+        let state = provider.store.db.write(write).await?;
+        provider.seen_failures.note(&self.throttle_key, state, now);
+        Ok(())
     }
 
     /// Forget failures, and remember coarsely that the secret is in use. Neither is worth failing a
@@ -274,17 +286,17 @@ impl Found {
         now: Timestamp,
     ) {
         let touched = self
-            .secrets
+            .secrets()
             .iter()
             .find(|secret| Some(secret.id) == credential)
             .filter(|secret| secret.last_used_at.is_none_or(|at| now > at.after(TOUCH_AFTER)))
-            .map(|secret| secret.id);
+            .map(|secret| (secret.id, secret.app_id));
         if touched.is_none() && self.throttle.is_none() {
             return;
         }
         let key = self.throttle.map(|_| self.throttle_key.clone());
         let write = async move |tx: &mut store::Tx<'_>| {
-            if let Some(id) = touched {
+            if let Some((id, _)) = touched {
                 client_secrets::touch(tx, id, now).await?;
             }
             if let Some(key) = &key {
@@ -294,6 +306,11 @@ impl Found {
         };
         if let Err(error) = provider.store.db.write(write).await {
             tracing::warn!(%error, "the last use of a client secret was not noted");
+            return;
+        }
+        provider.seen_failures.forget(&self.throttle_key);
+        if let Some((_, app_id)) = touched {
+            provider.store.forget_secrets(app_id);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the consent page tells: who asks, as whom, for what and why, what is new, where the user
 //! goes next, and for how long (screens, "Consent").
 
+use std::time::Duration;
+
 use axum::response::Response;
 use domain::app::{App, AppStatus, Approval};
 use domain::authorization::Question;
@@ -27,6 +29,7 @@ pub(crate) fn show(
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
     let (app, session) = (question.app, user.session.id);
+    let lifetimes = policy.lifetimes_for(app, question.dialect);
     let target = pending.form_target.clone();
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
     let page = views::Consent {
@@ -38,8 +41,8 @@ pub(crate) fn show(
         account: user.account(),
         switch_url: switch.sign_in_path(provider)?,
         scopes: scopes(question, &policy, remembered),
-        lasts: lasts(&policy.lifetimes_for(app, question.dialect)),
-        works_while_away: true,
+        lasts: lasts(&lifetimes),
+        works_while_away: works_while_away(&lifetimes),
         changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
     };
     view::page_with_form_action(provider, &page, target.as_deref())
@@ -119,17 +122,25 @@ fn tier(scope: &ScopeDefinition) -> views::Tier {
     }
 }
 
-/// Completes "Access lasts …".
+/// Completes "Access lasts …". Where a dialect has no refresh tokens, it ends with the token.
 fn lasts(lifetimes: &EffectiveLifetimes) -> String {
-    let (grant, idle) = (lifetimes.grant, lifetimes.refresh_idle);
-    if idle >= grant {
-        return format!("until you take it back, {} at most", duration_words(grant));
+    let EffectiveLifetimes { access_token, refresh_idle: idle, grant, has_refresh_tokens } =
+        *lifetimes;
+    let longest = if has_refresh_tokens { grant } else { access_token.min(grant) };
+    if idle >= longest {
+        return format!("until you take it back, {} at most", duration_words(longest));
     }
     format!(
         "until you take it back, {} at most, and ends by itself after {} without use",
-        duration_words(grant),
+        duration_words(longest),
         duration_words(idle)
     )
+}
+
+/// Goes on after the user has left, because it is renewed or because it lasts.
+fn works_while_away(lifetimes: &EffectiveLifetimes) -> bool {
+    const WHILE_PRESENT: Duration = Duration::from_secs(3600);
+    lifetimes.has_refresh_tokens || lifetimes.access_token > WHILE_PRESENT
 }
 
 /// The difference against what the user decided last, when there is one.

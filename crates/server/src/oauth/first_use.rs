@@ -2,6 +2,7 @@
 //! slowly, in a queue, and its MAC replaces the hash. From then on the app is like any other.
 
 use domain::app::{App, ClientSecret, SecretProof};
+use domain::change::Change;
 use domain::foreign_hash::ForeignHash;
 use domain::id::CredentialId;
 use domain::throttle::{PER_CLIENT, ThrottleOutcome};
@@ -9,7 +10,7 @@ use domain::time::Timestamp;
 use protocol::client_auth::Candidate;
 use protocol::error::OAuthError;
 use protocol::secret::Secret;
-use store::{DbError, Tx, client_secrets, throttles};
+use store::{DbError, Tx, changes, client_secrets, throttles};
 
 use super::answer::TokenError;
 use super::client::prove;
@@ -98,14 +99,18 @@ impl<'a> FirstUse<'a> {
                 ThrottleOutcome::Admitted(state) => {
                     let forgotten_at = now.after(PER_CLIENT.forget_after);
                     throttles::save(tx, &key, &state, forgotten_at).await?;
-                    Ok::<_, DbError>(Ok(client_secrets::list_of_app(tx, app).await?))
+                    let secrets = client_secrets::list_of_app(tx, app).await?;
+                    Ok::<_, DbError>(Ok((state, secrets)))
                 }
             }
         };
-        provider.store.db.write(write).await?.map_err(|wait| {
+        let counted = provider.store.db.write(write).await?;
+        let (state, secrets) = counted.map_err(|wait| {
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
-            OAuthError::slow_down(seconds).into()
-        })
+            OAuthError::slow_down(seconds)
+        })?;
+        provider.seen_failures.note(throttle_key, state, now);
+        Ok(secrets)
     }
 
     /// Replace the hash, and forget failures. The secret was right, whether or not that is kept.
@@ -116,17 +121,20 @@ impl<'a> FirstUse<'a> {
         upgrade: Option<Upgrade>,
         now: Timestamp,
     ) {
-        let key = throttle_key.to_owned();
+        let (key, app_id) = (throttle_key.to_owned(), self.app.id);
         let write = async move |tx: &mut Tx<'_>| {
             if let Some(Upgrade { id, from, mac, hint }) = &upgrade {
                 // Lost against another node: it found the same secret right.
                 client_secrets::upgrade(tx, *id, from, mac, hint, now).await?;
+                changes::record(tx, Change::App(app_id)).await?;
             }
             throttles::clear(tx, &key).await
         };
         if let Err(error) = provider.store.db.write(write).await {
             tracing::warn!(%error, app = %self.app.id, "the first use of a secret was not noted");
+            return;
         }
+        provider.seen_failures.forget(throttle_key);
     }
 }
 

@@ -4,11 +4,10 @@
 
 use std::net::IpAddr;
 
-use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::grant::{Grant, RevokeReason};
-use domain::id::AttemptId;
+use domain::id::{AttemptId, GrantId};
 use domain::issuance::pick_audience;
 use domain::policy::EffectiveLifetimes;
 use domain::redemption::{CodeOutcome, CodeRefusal, CodeRows, Proof, evictions};
@@ -20,7 +19,7 @@ use protocol::error::OAuthError;
 use protocol::pkce::CodeVerifier;
 use protocol::token::TokenRequest;
 use serde_json::json;
-use store::{DbError, Tx, apps, audit, changes, consents, grants, users};
+use store::{DbError, Tx, audit, changes, grants};
 
 use crate::oauth::answer::TokenError;
 use crate::oauth::client::AuthenticatedClient;
@@ -121,13 +120,13 @@ async fn redeem(
         code,
         device,
     };
-    let (app, grant) = match redemption.run(provider).await? {
-        Ok(made) => made,
+    let grant = match redemption.run(provider).await? {
+        Ok(grant) => grant,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let generation = grant.refresh.map(|state| state.generation);
     let order = Order { scopes: grant.scopes.clone(), audience, generation };
-    mint::tokens(provider, &app, grant, order).map(Ok)
+    mint::tokens(provider, &client.app, grant, order).map(Ok)
 }
 
 fn refused(refusal: CodeRefusal) -> TokenError {
@@ -145,15 +144,29 @@ struct Redemption {
     now: Timestamp,
 }
 
-type Redeemed = Result<(App, Grant), CodeRefusal>;
+type Redeemed = Result<Grant, CodeRefusal>;
 
 impl Redemption {
-    async fn run(&self, provider: &Provider) -> Result<Redeemed, DbError> {
+    /// The rows that the code names may be cached: what was taken back meanwhile shows in the
+    /// token, whose consent and epoch are looked at on every use.
+    async fn run(self, provider: &Provider) -> Result<Redeemed, DbError> {
+        let code = &self.code;
+        let rows = provider.store.code_rows(code.app_id, code.user_id, code.consent_id).await?;
+        let made = match &rows.app {
+            None => return Ok(Err(CodeRefusal::AppNotLive)),
+            Some(app) => {
+                let (user, consent) = (rows.user.as_deref(), rows.consent.as_deref());
+                let rows = CodeRows { app, user, consent };
+                let made = code.clone().into_grant(&rows, self.attempt, &self.lifetimes, self.now);
+                made.map(|grant| Grant { device_address: self.device, ..grant })
+            }
+        };
+        let excess = if made.is_ok() { self.find_excess(provider).await? } else { Vec::new() };
         let mut outcome = Err(DbError::OutcomeUnknown(String::new()));
         for _ in 0..ATTEMPTS_MAX {
-            let this = self.clone();
-            outcome =
-                provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await;
+            let (this, made, excess) = (self.clone(), made.clone(), excess.clone());
+            let write = async move |tx: &mut Tx<'_>| this.write(tx, made.clone(), &excess).await;
+            outcome = provider.store.db.write(write).await;
             if !matches!(outcome, Err(DbError::OutcomeUnknown(_))) {
                 break;
             }
@@ -161,36 +174,33 @@ impl Redemption {
         outcome
     }
 
-    async fn write(&self, tx: &mut Tx<'_>) -> Result<Redeemed, DbError> {
-        let Some(app) = apps::find(tx, self.code.app_id).await? else {
-            return Ok(Err(CodeRefusal::AppNotLive));
-        };
+    /// Single use is the primary key: the row goes in, or it is there and tells what to do.
+    async fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        made: Redeemed,
+        excess: &[GrantId],
+    ) -> Result<Redeemed, DbError> {
+        if let Ok(grant) = &made
+            && grants::insert(tx, grant).await?
+        {
+            self.evict(tx, excess).await?;
+            let event = self.event(AuditKind::GrantCreated);
+            let detail = json!({ "scopes": grant.scopes, "device": self.device });
+            audit::record(tx, &event.detail(detail)).await?;
+            return Ok(made);
+        }
         let existing = grants::find(tx, self.code.grant_id).await?;
         match self.code.present(existing, self.attempt) {
-            CodeOutcome::First => {}
-            CodeOutcome::OwnRow(grant) => return Ok(Ok((app, *grant))),
+            CodeOutcome::First => Ok(Err(made.err().unwrap_or(CodeRefusal::Used))),
+            CodeOutcome::OwnRow(grant) => Ok(Ok(*grant)),
+            // A replay also when the code could not be redeemed any more.
             CodeOutcome::Replay(grant) => {
                 self.revoke(tx, &grant).await?;
-                return Ok(Err(CodeRefusal::Used));
+                Ok(Err(CodeRefusal::Used))
             }
-            CodeOutcome::Foreign => return Ok(Err(CodeRefusal::Used)),
+            CodeOutcome::Foreign => Ok(Err(CodeRefusal::Used)),
         }
-        let user = users::find(tx, self.code.user_id).await?;
-        let consent = consents::find_of(tx, self.code.user_id, app.id).await?;
-        let rows = CodeRows { app: &app, user: user.as_ref(), consent: consent.as_ref() };
-        let made = self.code.clone().into_grant(&rows, self.attempt, &self.lifetimes, self.now);
-        let grant = match made {
-            Ok(grant) => Grant { device_address: self.device, ..grant },
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        self.evict(tx).await?;
-        if !grants::insert(tx, &grant).await? {
-            return Ok(Err(CodeRefusal::Used));
-        }
-        let event = self.event(AuditKind::GrantCreated);
-        let detail = json!({ "scopes": grant.scopes, "device": self.device });
-        audit::record(tx, &event.detail(detail)).await?;
-        Ok(Ok((app, grant)))
     }
 
     /// RFC 6749 §4.1.2: tokens of a code that is used twice are revoked.
@@ -201,15 +211,24 @@ impl Redemption {
         audit::record(tx, &self.event(AuditKind::CodeReplayed)).await
     }
 
-    /// Make room: apps that ask at every start would pile up grants otherwise.
-    async fn evict(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        let (user, app) = (self.code.user_id, self.code.app_id);
-        let live = grants::list_live_of(tx, user, app, self.now).await?;
-        for id in evictions(&live) {
-            grants::revoke(tx, id, RevokeReason::Evicted, self.now).await?;
-            changes::record(tx, Change::Grant(id)).await?;
-            let event = self.event(AuditKind::GrantRevoked).grant(id);
-            audit::record(tx, &event.detail(json!({ "reason": "evicted" }))).await?;
+    /// Make room: apps that ask at every start would pile up grants otherwise. Looked up outside of
+    /// the transaction, which would wait for everyone who is let in at the same time; codes that
+    /// are redeemed in the same moment can go over the limit until the next one.
+    async fn find_excess(&self, provider: &Provider) -> Result<Vec<GrantId>, DbError> {
+        let (user, app, now) = (self.code.user_id, self.code.app_id, self.now);
+        let read = async move |tx: &mut Tx<'_>| grants::list_live_of(tx, user, app, now).await;
+        let mut live = provider.store.db.read(read).await?;
+        live.retain(|grant| grant.id != self.code.grant_id);
+        Ok(evictions(&live))
+    }
+
+    async fn evict(&self, tx: &mut Tx<'_>, excess: &[GrantId]) -> Result<(), DbError> {
+        for id in excess {
+            if grants::revoke(tx, *id, RevokeReason::Evicted, self.now).await? {
+                changes::record(tx, Change::Grant(*id)).await?;
+                let event = self.event(AuditKind::GrantRevoked).grant(*id);
+                audit::record(tx, &event.detail(json!({ "reason": "evicted" }))).await?;
+            }
         }
         Ok(())
     }

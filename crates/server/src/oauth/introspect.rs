@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::access::{Access, AccessRefusal, LiveRows, check_access, grant_scopes, live_scopes};
 use domain::authority::{Authority as _, Unverifiable};
-use domain::id::TokenId;
 use domain::seal::Purpose;
 use domain::time::Timestamp;
 use domain::token::{AccessToken, RefreshToken};
@@ -53,7 +52,7 @@ async fn look_at_access(
     let Some(rows) = provider.store.live_rows(token.grant_id, token.token_id).await? else {
         return Ok(None);
     };
-    let scopes = match decide(caller, &token, &rows, provider.now()) {
+    let scopes = match decide(provider, caller, &token, &rows) {
         Ok(scopes) => scopes,
         Err(refusal) => {
             tracing::debug!(%refusal, grant = %token.grant_id, "introspected as inactive");
@@ -71,17 +70,26 @@ async fn look_at_access(
 }
 
 fn decide(
+    provider: &Provider,
     caller: &Introspector,
     token: &AccessToken,
     rows: &LiveRows,
-    now: Timestamp,
 ) -> Result<ScopeSet, AccessRefusal> {
+    if !is_taken(provider, rows) {
+        return Err(AccessRefusal::WrongDialect);
+    }
+    let now = provider.now();
     match caller {
         Introspector::Resource(server) => check_access(token, rows, &server.resource, None, now)
             .map(|access: Access| access.scopes),
         Introspector::App(client) if client.app.id == rows.app.id => live_scopes(token, rows, now),
         Introspector::App(_) => Err(AccessRefusal::WrongAudience),
     }
+}
+
+/// By the wire format that the grant was made in.
+fn is_taken(provider: &Provider, rows: &LiveRows) -> bool {
+    provider.policy().takes_tokens(&rows.app, rows.grant.dialect.as_deref())
 }
 
 /// Only the app itself may ask about a refresh token, and only the newest one is called active.
@@ -93,13 +101,13 @@ async fn look_at_refresh(
     let Introspector::App(client) = caller else { return Ok(None) };
     let opened = open::sealed::<RefreshToken>(provider, Purpose::Refresh, text).await;
     let Ok(token) = opened else { return Ok(None) };
-    // A refresh token has no id of its own; no access token has this one.
-    let nobody = TokenId::from_bytes([0; 16]);
-    let Some(rows) = provider.store.live_rows(token.grant_id, nobody).await? else {
-        return Ok(None);
-    };
+    // Other nodes rotate without a word: which one is the newest is asked of the database.
+    let rows = provider.store.grant_rows(token.grant_id, true).await;
+    let rows = rows.map_err(|error| Unverifiable { reason: error.to_string() })?;
+    let Some(rows) = rows else { return Ok(None) };
     let newest = rows.grant.refresh.map(|state| state.generation);
-    if rows.app.id != client.app.id || newest != Some(token.generation) {
+    let is_newest = newest == Some(token.generation);
+    if rows.app.id != client.app.id || !is_newest || !is_taken(provider, &rows) {
         return Ok(None);
     }
     let Ok(scopes) = grant_scopes(&rows, provider.now()) else { return Ok(None) };

@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod client;
 pub mod consent;
 pub mod device;
+pub mod failures;
 pub mod grants;
 pub mod introspect;
 pub mod jwks;

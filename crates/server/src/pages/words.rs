@@ -6,6 +6,7 @@ use jiff::Timestamp;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
 
 /// `2026-03-12T09:00:00Z`, for the attribute `datetime`.
 pub fn iso(at: Timestamp) -> String {
@@ -26,9 +27,11 @@ pub fn moment(now: Timestamp, at: Timestamp) -> String {
     if seconds > 0 { format!("{amount} ago") } else { format!("in {amount}") }
 }
 
-/// A duration in its largest whole unit: "15 minutes", "1 hour", "30 days".
+/// A duration in its largest whole unit: "15 minutes", "1 hour", "30 days", "10 years".
 pub fn duration(seconds: i64) -> String {
     let (amount, unit) = match seconds.saturating_abs() {
+        // One year is 365 days: only from two on are years easier to read, and only whole ones.
+        s if s >= 2 * YEAR && s % YEAR < DAY => (s / YEAR, "year"),
         s if s >= DAY => (s / DAY, "day"),
         s if s >= HOUR => (s / HOUR, "hour"),
         s if s >= MINUTE => (s / MINUTE, "minute"),
@@ -76,6 +79,9 @@ mod tests {
         assert_eq!(duration(900), "15 minutes");
         assert_eq!(duration(3600), "1 hour");
         assert_eq!(duration(90 * DAY), "90 days");
+        assert_eq!(duration(YEAR), "365 days");
+        assert_eq!(duration(800 * DAY), "800 days");
+        assert_eq!(duration(10 * YEAR), "10 years");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use domain::audit::{AuditEvent, AuditKind};
 use domain::id::AppId;
 use domain::policy::Policy;
 use domain::time::Timestamp;
+use ipnet::IpNet;
 use protocol::scope::ScopeName;
 use store::{DbError, Tx, audit, client_secrets, consents, usage};
 
@@ -85,6 +86,7 @@ impl OwnApp {
             scopes: self.scopes(policy),
             secrets: app.kind.is_confidential().then(|| self.secrets(now)),
             secrets_max: CLIENT_SECRETS_MAX as u64,
+            needs_addresses: needs_addresses(app, policy),
             lifetimes: typed.lifetimes.unwrap_or_else(|| lifetimes_of(app, policy)),
             user_count: self.user_count,
             last_call_at: self.last_call_at.map(|at| display::moment(now, at)),
@@ -175,12 +177,27 @@ pub fn form_of(app: &App, policy: &Policy) -> AppForm {
         kind: display::app_kind(app.kind),
         wire: app.dialect.clone().unwrap_or_else(|| STANDARD.to_owned()),
         redirect_uris: lines.join("\n"),
+        addresses: written_addresses(&app.addresses),
         homepage: app.homepage.clone().unwrap_or_default(),
         description: app.description.clone(),
         privacy_url: app.privacy_url.clone().unwrap_or_default(),
         terms_url: app.terms_url.clone().unwrap_or_default(),
         scopes: form::offered_scopes(policy, &app.requested_scopes()),
     }
+}
+
+/// A network of one address is written as the address.
+pub fn written_addresses(networks: &[IpNet]) -> String {
+    let line = |network: &IpNet| match network.prefix_len() == network.max_prefix_len() {
+        true => network.addr().to_string(),
+        false => network.to_string(),
+    };
+    networks.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn needs_addresses(app: &App, policy: &Policy) -> bool {
+    let dialect = app.dialect.as_deref().and_then(|name| policy.dialect(name));
+    dialect.is_some_and(|dialect| dialect.tokens.iter().any(|one| one.needs_listed_address))
 }
 
 /// In every wire format that the app speaks; a service sends no users anywhere.

@@ -16,7 +16,7 @@ use protocol::scope::ScopeName;
 use serde_json::{Value, json};
 use store::{Tx, apps, audit, changes};
 
-use super::app_view::{Typed, days, form_of, lifetimes_of, minutes};
+use super::app_view::{Typed, days, form_of, lifetimes_of, minutes, written_addresses};
 use super::apps::{owned, path_of, show_again};
 use super::form::{self, About};
 use super::registration::Standing;
@@ -58,8 +58,8 @@ pub async fn details(
 
 /// What was typed about the app, with the lists that its other forms hold.
 fn with_lists_of(as_it_stands: AppForm, typed: AppForm) -> AppForm {
-    let AppForm { redirect_uris, scopes, .. } = as_it_stands;
-    AppForm { redirect_uris, scopes, ..typed }
+    let AppForm { redirect_uris, addresses, scopes, .. } = as_it_stands;
+    AppForm { redirect_uris, addresses, scopes, ..typed }
 }
 
 fn change_about(
@@ -140,6 +140,31 @@ fn change_redirect_uris(
     let (app, done) = look_again(app, standing, now)?;
     let fields = json!([{ "field": "Redirect URIs", "before": before, "after": after }]);
     Ok(Changed { app, detail: json!({ "changes": fields }), done })
+}
+
+/// Where the app may call from. Nobody but the app's own servers feels it, so nobody reviews it.
+pub async fn addresses(
+    State(provider): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    owner: AppOwner,
+    form: SignedForm,
+) -> Result<Response, PageError> {
+    let text = form.params.one("addresses")?.unwrap_or_default();
+    let mut errors = AppFormErrors::default();
+    let networks = form::check_addresses(text, &mut errors);
+    if !form::is_clean(&errors) {
+        let as_it_stands = form_of(&owner.app, &provider.policy());
+        let typed = AppForm { addresses: text.to_owned(), ..as_it_stands };
+        return again(&provider, owner, typed, errors).await;
+    }
+    let change = move |app: App, _| {
+        let (before, after) = (written_addresses(&app.addresses), written_addresses(&networks));
+        let fields = json!([{ "field": "Addresses", "before": before, "after": after }]);
+        // Not `changed_at`: staff decide nothing about it.
+        let app = App { addresses: networks.clone(), ..app };
+        Ok(Changed { app, detail: json!({ "changes": fields }), done: Done::AppSaved })
+    };
+    write(&provider, owner, address, change).await
 }
 
 /// Ask for more scopes.

@@ -1,10 +1,12 @@
 //! What a developer typed about an app, and what is wrong with it. Pure: the same rules hold for
 //! the pages, the command line and the demo.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
 use domain::policy::Policy;
+use ipnet::IpNet;
 use protocol::dialect::Dialect;
 use protocol::params::{Duplicate, Params};
 use protocol::redirect_uri::RedirectUri;
@@ -23,6 +25,7 @@ const PURPOSE_MAX: usize = 200;
 /// In bytes.
 const URL_MAX: usize = 2000;
 pub const REDIRECT_URIS_MAX: usize = 20;
+const ADDRESSES_MAX: usize = 100;
 
 /// What users and reviewers read about an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub fn read(params: &Params, offered: Vec<ScopeChoice>) -> Result<AppForm, Dupli
         kind: parse_kind(&text("kind")?).map_or(views::AppKind::Web, display::app_kind),
         wire: params.one("wire")?.unwrap_or(views::STANDARD).to_owned(),
         redirect_uris: text("redirect_uris")?,
+        addresses: text("addresses")?,
         homepage: text("homepage")?,
         description: text("description")?,
         privacy_url: text("privacy_url")?,
@@ -129,14 +133,25 @@ pub fn is_clean(errors: &AppFormErrors) -> bool {
         wire,
         redirect_uris,
         redirect_lines,
+        addresses,
         homepage,
         description,
         privacy_url,
         terms_url,
         scopes,
     } = errors;
-    let fields =
-        [name, kind, wire, redirect_uris, homepage, description, privacy_url, terms_url, scopes];
+    let fields = [
+        name,
+        kind,
+        wire,
+        redirect_uris,
+        addresses,
+        homepage,
+        description,
+        privacy_url,
+        terms_url,
+        scopes,
+    ];
     fields.iter().all(|error| error.is_none()) && redirect_lines.is_empty()
 }
 
@@ -160,16 +175,40 @@ pub fn check_about(form: &AppForm) -> (About, AppFormErrors) {
     (about, errors)
 }
 
-/// Dialects whose apps a developer can set up alone: no list of addresses, which staff keep.
+/// Addresses and networks, one per line; blank lines are skipped. A network is its first address.
+pub fn check_addresses(text: &str, errors: &mut AppFormErrors) -> Vec<IpNet> {
+    let mut networks: Vec<IpNet> = Vec::new();
+    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+        if text.is_empty() {
+            continue;
+        }
+        let single = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        match text.parse::<IpNet>().or_else(|_| single()) {
+            Ok(network) => networks.push(network.trunc()),
+            Err(_) => {
+                errors.addresses.get_or_insert_with(|| {
+                    format!(
+                        "Line {line}, {text}: write an address (192.0.2.7) or a network \
+                         (192.0.2.0/24)."
+                    )
+                });
+            }
+        }
+    }
+    networks.sort_unstable();
+    networks.dedup();
+    if networks.len() > ADDRESSES_MAX {
+        errors.addresses = Some(format!("At most {ADDRESSES_MAX} lines. Use networks."));
+    }
+    networks
+}
+
 pub fn offered_dialects(policy: &Policy) -> Vec<DialectChoice> {
-    let is_offered = |dialect: &&Arc<Dialect>| {
-        !dialect.tokens.iter().any(|endpoint| endpoint.needs_listed_address)
-    };
     let choice = |dialect: &Arc<Dialect>| DialectChoice {
         name: dialect.name.clone(),
         title: dialect.title.clone(),
     };
-    policy.dialects.iter().filter(is_offered).map(choice).collect()
+    policy.dialects.iter().map(choice).collect()
 }
 
 fn check_wire(

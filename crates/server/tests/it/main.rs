@@ -9,6 +9,7 @@
 )]
 #![expect(unreachable_pub, reason = "the harness is one module of one binary")]
 
+mod app_settings;
 mod forms;
 mod harness;
 
@@ -18,6 +19,7 @@ mod connected;
 mod consent;
 mod control;
 mod devices;
+mod dialects;
 mod discovery;
 mod fixtures;
 mod import;

@@ -13,7 +13,7 @@ use store::Tx;
 use crate::forms::{assert_done, find_app, live_scope, submit};
 use crate::harness::{Answer, Browser, Client, TestApp, Tokens};
 
-const ASKS: [(&str, &str); 6] = [
+pub(crate) const ASKS: [(&str, &str); 6] = [
     ("name", "Night Trader"),
     ("kind", "web"),
     ("redirect_uris", "https://night.example/cb\r\nhttps://night.example/cb2"),
@@ -23,22 +23,22 @@ const ASKS: [(&str, &str); 6] = [
 ];
 
 /// The form with fields replaced.
-fn with<'a>(change: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn with<'a>(change: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let kept = ASKS.into_iter().filter(|(name, _)| !change.iter().any(|(n, _)| n == name));
     kept.chain(change.iter().copied()).collect()
 }
 
-async fn developer(app: &TestApp) -> User {
+pub(crate) async fn developer(app: &TestApp) -> User {
     app.add_user("devi", &[Role::Developer]).await
 }
 
-async fn apps_of(app: &TestApp, user: &User) -> Vec<App> {
+pub(crate) async fn apps_of(app: &TestApp, user: &User) -> Vec<App> {
     let id = user.id;
     app.write(async move |tx: &mut Tx<'_>| store::apps::list_of_owner(tx, id).await).await
 }
 
 /// Register an app through its form.
-async fn register(app: &TestApp, browser: &Browser<'_>, user: &User) -> (App, Answer) {
+pub(crate) async fn register(app: &TestApp, browser: &Browser<'_>, user: &User) -> (App, Answer) {
     let answer = submit(browser, "/apps/new", &ASKS).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     (apps_of(app, user).await.remove(0), answer)
@@ -218,7 +218,7 @@ async fn removing_a_secret_ends_it_and_what_the_app_got_for_itself_with_it() {
 }
 
 /// The developer of `bot`, its browser, and the app as alice connected it.
-async fn live_app(app: &TestApp) -> (Browser<'_>, Client, Tokens) {
+pub(crate) async fn live_app(app: &TestApp) -> (Browser<'_>, Client, Tokens) {
     let client = app.add_app("bot", AppKind::Web, |_| {}).await;
     let alice = app.add_user("alice", &[]).await;
     let tokens = client.tokens(app, &alice).await;
@@ -367,6 +367,7 @@ async fn a2_another_developers_app_does_not_exist() {
     let posts = [
         "details",
         "redirect-uris",
+        "addresses",
         "scopes",
         "scopes/remove",
         "lifetimes",

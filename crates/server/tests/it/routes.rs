@@ -39,7 +39,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 53] = [
+const CASES: [(&str, &str, Stranger, User); 54] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -80,6 +80,7 @@ const CASES: [(&str, &str, Stranger, User); 53] = [
     ("GET", "/apps/{id}", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/details", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/redirect-uris", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/addresses", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/scopes", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/scopes/remove", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/lifetimes", Stranger::SignIn, User::Forbidden),

@@ -1,6 +1,7 @@
 //! Client credentials: the app acts for itself. Its tokens point to a grant per credential, so that
 //! removing a credential ends only its tokens. No refresh token: the credential is one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
@@ -67,12 +68,8 @@ impl Wanted {
     }
 
     async fn find(&self, provider: &Provider) -> Result<Option<Grant>, DbError> {
-        let credential = self.credential;
-        let read = async move |tx: &mut Tx<'_>| {
-            grants::find_of_credential(tx, credential, Mode::Live).await
-        };
-        let found = provider.store.db.read(read).await?;
-        Ok(found.filter(|grant| self.is_met_by(grant)))
+        let found = provider.store.service_grant(self.credential, Mode::Live).await?;
+        Ok(found.filter(|grant| self.is_met_by(grant)).map(Arc::unwrap_or_clone))
     }
 
     /// Prolong the grant there is, or start a new one: a grant that has ended is never revived,

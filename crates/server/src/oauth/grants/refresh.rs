@@ -2,7 +2,6 @@
 //! Refreshes are not audited one by one: the trail grows with decisions, not with traffic.
 
 use domain::access::{LiveRows, grant_scopes};
-use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::grant::{Grant, RefreshOutcome, RefreshState, RevokeReason};
@@ -11,8 +10,7 @@ use domain::seal::Purpose;
 use domain::token::RefreshToken;
 use protocol::error::OAuthError;
 use protocol::scope::ScopeSet;
-use std::sync::Arc;
-use store::{DbError, Tx, apps, audit, changes, consents, grants, users};
+use store::{DbError, Tx, audit, changes, grants};
 
 use crate::oauth::answer::TokenError;
 use crate::oauth::client::AuthenticatedClient;
@@ -37,14 +35,20 @@ pub(super) async fn refresh(
     dialect: Option<&str>,
 ) -> Result<IssuedTokens, TokenError> {
     let token: RefreshToken = open(provider, Purpose::Refresh, text).await?;
+    let mut is_fresh = false;
     for _ in 0..SWAPS_MAX {
-        let rows = find_rows(provider, token).await?.ok_or_else(over)?;
+        let rows = provider.store.grant_rows(token.grant_id, is_fresh).await?.ok_or_else(over)?;
         // Somebody else's token: nothing happens to it (attack C2).
         if rows.grant.app_id != client.app.id || rows.grant.dialect.as_deref() != dialect {
             return Err(over());
         }
         let now = provider.now();
         let outcome = rows.grant.present_refresh(token.generation, &rows.app, now);
+        // What is cached is good enough for a compare-and-swap, and for nothing else.
+        if !is_fresh && !matches!(outcome, RefreshOutcome::Rotate(_)) {
+            is_fresh = true;
+            continue;
+        }
         let (generation, rotated) = match outcome {
             RefreshOutcome::Rotate(state) => (state.generation, Some(state)),
             RefreshOutcome::Repeat { generation } => (generation, None),
@@ -57,12 +61,14 @@ pub(super) async fn refresh(
         // A request that cannot be met must not use the token up.
         let order = place_order(&rows, &asked, generation, now)?;
         let swapped = match rotated {
-            Some(state) => rotate(provider, &rows.app, &rows.grant, state).await?,
+            Some(state) => rotate(provider, &rows, state).await?,
             None => true,
         };
         if swapped {
             return mint::tokens(provider, &rows.app, (*rows.grant).clone(), order);
         }
+        // Somebody else was faster.
+        is_fresh = true;
     }
     Err(DbError::Conflict("a grant is refreshed too often at once".to_owned()).into())
 }
@@ -72,19 +78,6 @@ fn over() -> TokenError {
     let text =
         "the refresh token is not valid any more, or is not this client's; ask the user again";
     OAuthError::invalid_grant(text).into()
-}
-
-async fn find_rows(provider: &Provider, token: RefreshToken) -> Result<Option<LiveRows>, DbError> {
-    let read = async move |tx: &mut Tx<'_>| {
-        let Some(grant) = grants::find(tx, token.grant_id).await? else { return Ok(None) };
-        let Some(app) = apps::find(tx, grant.app_id).await? else { return Ok(None) };
-        let Some(user_id) = grant.user_id() else { return Ok(None) };
-        let user = users::find(tx, user_id).await?.map(Arc::new);
-        let consent = consents::find_of(tx, user_id, app.id).await?.map(Arc::new);
-        let (grant, app) = (Arc::new(grant), Arc::new(app));
-        Ok::<_, DbError>(Some(LiveRows { grant, app, user, consent, token_revoked: false }))
-    };
-    provider.store.db.read(read).await
 }
 
 fn place_order(
@@ -108,22 +101,12 @@ fn place_order(
 /// `false`: somebody else was faster; decide again.
 async fn rotate(
     provider: &Provider,
-    app: &App,
-    grant: &Grant,
+    LiveRows { grant, app, .. }: &LiveRows,
     to: RefreshState,
-) -> Result<bool, TokenError> {
-    let from = grant.refresh.ok_or_else(over)?;
-    let dialect = grant.dialect.as_deref();
-    let idle = provider.policy().lifetimes_for(app, dialect).refresh_idle;
+) -> Result<bool, DbError> {
+    let idle = provider.policy().lifetimes_for(app, grant.dialect.as_deref()).refresh_idle;
     let idle_expires_at = to.rotated_at.after(idle).min(grant.expires_at);
-    let id = grant.id;
-    let write =
-        async move |tx: &mut Tx<'_>| grants::rotate(tx, id, &from, &to, idle_expires_at).await;
-    match provider.store.db.write_one(write).await {
-        // Reading again tells: if it went through, the presented generation is the parent now.
-        Err(DbError::OutcomeUnknown(_)) => Ok(false),
-        other => Ok(other?),
-    }
+    provider.store.rotate(grant, to, idle_expires_at).await
 }
 
 /// Two parties hold tokens of this grant. Neither can be told from the other, so both lose it.

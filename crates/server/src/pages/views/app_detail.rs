@@ -13,6 +13,7 @@ use super::{
 /// |---|---|---|
 /// | `details` | POST `/apps/{id}/details` | text fields of [`AppForm`] |
 /// | `redirect-uris` | POST `/apps/{id}/redirect-uris` | `redirect_uris` |
+/// | `addresses` | POST `/apps/{id}/addresses` | `addresses` |
 /// | `request-scopes` | POST `/apps/{id}/scopes` | scope fields of [`AppForm`] |
 /// | `remove-scope` (`remove-scope-{scope}`) | POST `/apps/{id}/scopes/remove` | hidden `scope` |
 /// | `lifetimes` | POST `/apps/{id}/lifetimes` | `access_minutes`, `refresh_days` |
@@ -44,6 +45,8 @@ pub struct AppDetail {
     pub secrets: Option<Vec<AppSecret>>,
     /// At most so many; the button goes away when they are used up.
     pub secrets_max: u64,
+    /// Its wire format takes calls only from listed addresses.
+    pub needs_addresses: bool,
     pub lifetimes: Lifetimes,
     pub user_count: u64,
     pub last_call_at: Option<Moment>,
@@ -112,6 +115,7 @@ impl View for AppDetail {
             status: AppStatus::Rejected,
             status_note: Some("Please say what the bot does with balances.".into()),
             secrets: None,
+            needs_addresses: true,
             form: filled_form(),
             errors: errors(),
             scopes: Vec::new(),
@@ -164,6 +168,7 @@ fn live_app() -> AppDetail {
             name: "Trading Bot".into(),
             kind: AppKind::Web,
             wire: super::STANDARD.into(),
+            addresses: "192.0.2.0/24".into(),
             redirect_uris: "https://bot.example.com/callback".into(),
             homepage: "https://bot.example.com/".into(),
             description: "Trades while you sleep.".into(),
@@ -215,6 +220,7 @@ fn live_app() -> AppDetail {
             },
         ]),
         secrets_max: 5,
+        needs_addresses: false,
         lifetimes: Lifetimes {
             access_minutes: 15,
             access_minutes_max: 60,

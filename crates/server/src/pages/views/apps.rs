@@ -100,6 +100,8 @@ pub struct AppForm {
     pub wire: String,
     /// One per line.
     pub redirect_uris: String,
+    /// Networks that it may call from, one per line; empty: from anywhere.
+    pub addresses: String,
     pub homepage: String,
     pub description: String,
     pub privacy_url: String,
@@ -131,6 +133,7 @@ pub struct AppFormErrors {
     /// About the list as a whole, for example that it is empty.
     pub redirect_uris: Option<String>,
     pub redirect_lines: Vec<LineError>,
+    pub addresses: Option<String>,
     pub homepage: Option<String>,
     pub description: Option<String>,
     pub privacy_url: Option<String>,
@@ -201,6 +204,7 @@ impl AppForm {
             kind: AppKind::Web,
             wire: STANDARD.into(),
             redirect_uris: String::new(),
+            addresses: String::new(),
             homepage: String::new(),
             description: String::new(),
             privacy_url: String::new(),
@@ -239,6 +243,7 @@ pub(super) fn filled_form() -> AppForm {
         name: "Bot".into(),
         kind: AppKind::Native,
         wire: "harbor-v1".into(),
+        addresses: "office".into(),
         redirect_uris: "https://bot.example.com/callback\nhttp://bot.example.com/cb#x".into(),
         homepage: "bot.example.com".into(),
         description: "Trades while you sleep.".into(),
@@ -257,6 +262,7 @@ pub(super) fn errors() -> AppFormErrors {
             uri: "http://bot.example.com/cb#x".into(),
             reason: "Use https, and drop the part after #.".into(),
         }],
+        addresses: Some("Line 1, office: write an address or a network.".into()),
         homepage: Some("Start with https://".into()),
         ..AppFormErrors::default()
     }

@@ -30,7 +30,7 @@ pub struct Consent {
     pub scopes: Vec<ConsentScope>,
     /// Completes "Access lasts …": "30 days" or "until you take it back".
     pub lasts: String,
-    /// A refresh token is issued.
+    /// A refresh token is issued, or the access token itself lasts.
     pub works_while_away: bool,
     /// The user consented before and this request differs.
     pub changes: Option<ConsentChanges>,

@@ -1,5 +1,5 @@
 //! A throw-away PostgreSQL cluster: its own folder, a free port on loopback, a random password,
-//! gone when the tests are over, however they end.
+//! gone when tests or measurements are over, however they end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -40,6 +40,19 @@ const PORT_TRIES: usize = 3;
 pub struct Cluster {
     keeper: Child,
     pub url: String,
+}
+
+/// Where distributions keep the programs of a server, newest first.
+pub fn folders() -> Vec<PathBuf> {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    // From version 10 on the names sort by number.
+    versions.sort_unstable();
+    versions.reverse();
+    versions
 }
 
 impl Cluster {

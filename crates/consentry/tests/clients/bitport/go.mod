@@ -1,0 +1,3 @@
+module consentry.test/bitport
+
+go 1.19
