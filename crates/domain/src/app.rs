@@ -32,6 +32,12 @@ impl AppKind {
         matches!(self, Self::Web | Self::Service)
     }
 
+    /// May run where there is no browser (RFC 8628). An app in a browser has one, and a service has
+    /// no user.
+    pub const fn may_use_device_codes(self) -> bool {
+        matches!(self, Self::Web | Self::Native)
+    }
+
     /// Which redirect URIs it may have.
     pub const fn redirect_policy(self) -> RedirectPolicy {
         match self {

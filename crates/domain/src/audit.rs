@@ -57,6 +57,12 @@ kinds! {
     GrantCreated = "grant.created",
     GrantRefreshed = "grant.refreshed",
     GrantRevoked = "grant.revoked",
+    /// A user looked at what a device asks for; somebody typed its code.
+    UserCodeEntered = "user_code.entered",
+    /// Somebody typed what is no code, at the page or at the token endpoint.
+    UserCodeWrong = "user_code.wrong",
+    /// A code was shown to a user, to give to an app.
+    UserCodeShown = "user_code.shown",
     /// A code was redeemed a second time by someone with everything it takes.
     CodeReplayed = "code.replayed",
     /// A refresh token older than its parent, or an orphan, was presented.

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::consent::Consent;
 use crate::grant::Mode;
 use crate::id::{CodeId, GrantId, SessionId};
+use crate::keyring::Keyring;
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::token::{AuthorizationCode, CODE_LIFETIME};
@@ -35,6 +36,28 @@ pub struct Wire<'a> {
     /// The user has let the app in through this very dialect, and that grant stands. What was
     /// told of another format, its lifetimes above all, is no consent to this one.
     pub has_grant: bool,
+}
+
+/// What a consent page asks, whichever way the answer goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub app: &'a App,
+    pub scopes: &'a ScopeSet,
+    /// The dialect in which the app asks; `None`: the standard.
+    pub dialect: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// The scopes that the user cannot untick.
+    pub fn required_scopes(&self) -> ScopeSet {
+        self.app.required_scopes().intersection(self.scopes)
+    }
+
+    /// What a decision on the consent page allows: what was ticked of what was asked, and always
+    /// what is required (attack S5: nothing that the page did not offer).
+    pub fn allowed(&self, ticked: &ScopeSet) -> ScopeSet {
+        self.scopes.intersection(&ticked.union(&self.required_scopes()))
+    }
 }
 
 /// Whether this request has sent the user to the sign-in page.
@@ -128,20 +151,14 @@ impl Visit<'_> {
             return None;
         }
         let allowed = consent.scopes.intersection(&self.request.scopes);
-        let required = self.required_scopes();
+        let required = self.question().required_scopes();
         let asks_nothing_new = self.request.scopes.is_subset(&consent.asked);
         (asks_nothing_new && required.is_subset(&allowed) && !allowed.is_empty()).then_some(allowed)
     }
 
-    /// The scopes of this request that the user cannot untick.
-    pub fn required_scopes(&self) -> ScopeSet {
-        self.app.required_scopes().intersection(&self.request.scopes)
-    }
-
-    /// What a decision on the consent page allows: what was ticked of what was asked, and always
-    /// what is required (attack S5: nothing that the page did not offer).
-    pub fn allowed(&self, ticked: &ScopeSet) -> ScopeSet {
-        self.request.scopes.intersection(&ticked.union(&self.required_scopes()))
+    /// What the consent page asks.
+    pub fn question(&self) -> Question<'_> {
+        Question { app: self.app, scopes: &self.request.scopes, dialect: self.wire.dialect }
     }
 
     /// The grant that `session`'s user gives, not inserted yet.
@@ -173,6 +190,12 @@ impl Visit<'_> {
             expires_at: now.after(CODE_LIFETIME),
         }
     }
+}
+
+/// The id of the grant that a code becomes. It follows from the code's, so that whatever is pressed
+/// or presented twice leads to the same grant.
+pub fn grant_id_of(keyring: &Keyring, code: CodeId) -> GrantId {
+    GrantId::from_bytes(keyring.derive_id("grant of request", code.as_bytes()))
 }
 
 /// What a code is good for.

@@ -1,6 +1,7 @@
 //! One live authorization of one app by one user (or by the app itself): the only thing tokens
 //! point to, and the rule by which its refresh tokens rotate.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use protocol::scope::ScopeSet;
@@ -80,6 +81,8 @@ pub struct Grant {
     pub key_binding: Option<Vec<u8>>,
     /// The row that holds larger request details.
     pub details_ref: Option<String>,
+    /// Where the device was that asked for it (RFC 8628).
+    pub device_address: Option<IpAddr>,
     /// The code it was made from. Unique: this is what makes a code single-use.
     pub code_id: Option<CodeId>,
     /// Who redeemed the code, so that a retry after a lost commit answer finds its own row.

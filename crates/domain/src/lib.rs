@@ -27,3 +27,4 @@ pub mod time;
 pub mod token;
 pub mod usage;
 pub mod user;
+pub mod user_code;

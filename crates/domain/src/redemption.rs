@@ -146,6 +146,7 @@ impl AuthorizationCode {
             amr: None,
             key_binding: None,
             details_ref: None,
+            device_address: None,
             code_id: Some(self.code_id),
             attempt_id,
             refresh: lifetimes.has_refresh_tokens.then(|| RefreshState::first(now)),

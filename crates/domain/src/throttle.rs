@@ -49,6 +49,15 @@ pub const PER_ADDRESS: SteadyRule =
 pub const PER_ACCOUNT_EVERYWHERE: SteadyRule =
     SteadyRule { attempts_max: 100, one_more_every: Duration::from_secs(300) };
 
+/// User codes that one user types: two letters wrong is common, twenty codes are not.
+pub const USER_CODES_PER_USER: SteadyRule =
+    SteadyRule { attempts_max: 10, one_more_every: Duration::from_secs(60) };
+
+/// User codes that one app shows from all its devices together. With 34 bits in a code, what is
+/// left after a day of guessing is one chance in millions per code that is alive.
+pub const USER_CODES_PER_APP: SteadyRule =
+    SteadyRule { attempts_max: 300, one_more_every: Duration::from_secs(20) };
+
 /// Attempts under one key so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThrottleState {

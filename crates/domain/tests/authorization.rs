@@ -231,8 +231,8 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
         sign_in: START,
         wire: Wire::default(),
     };
-    assert_eq!(visit.allowed(&scopes("trade extra withdraw")), scopes("read trade"));
-    assert_eq!(visit.allowed(&ScopeSet::default()), scopes("read"));
+    assert_eq!(visit.question().allowed(&scopes("trade extra withdraw")), scopes("read trade"));
+    assert_eq!(visit.question().allowed(&ScopeSet::default()), scopes("read"));
 }
 
 fn code(app: &App) -> AuthorizationCode {

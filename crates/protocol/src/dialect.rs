@@ -30,6 +30,8 @@ pub struct Dialect {
     pub lifetimes: DialectLifetimes,
     pub authorize: AuthorizeEndpoint,
     pub tokens: Vec<TokenEndpoint>,
+    /// Where a user gets a code to give to an app that has no browser.
+    pub user_code: Option<UserCodePage>,
     /// Addresses that its developers know, and the pages of ours that they lead to.
     pub pages: Vec<PageAlias>,
     /// How its API says no, for resources that name it.
@@ -93,6 +95,12 @@ pub struct DialectLifetimes {
     pub grant: Duration,
 }
 
+/// A page of ours at an address of the dialect's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserCodePage {
+    pub path: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageAlias {
     pub from: String,
@@ -137,15 +145,18 @@ pub struct TokenEndpoint {
 pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
+    /// A code that a user carries from [`Dialect::user_code`]'s page to an app.
+    UserCode,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::UserCode];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
+            Self::UserCode => "user_code",
         }
     }
 
@@ -154,6 +165,7 @@ impl GrantType {
         match self {
             Self::AuthorizationCode => "codes become tokens",
             Self::RefreshToken => "tokens are refreshed",
+            Self::UserCode => "codes that users were shown become tokens",
         }
     }
 }
@@ -163,6 +175,7 @@ impl Dialect {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.authorize.path.as_str())
             .chain(self.tokens.iter().map(|endpoint| endpoint.path.as_str()))
+            .chain(self.user_code.iter().map(|page| page.path.as_str()))
             .chain(self.pages.iter().map(|page| page.from.as_str()))
     }
 }

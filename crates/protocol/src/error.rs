@@ -21,6 +21,14 @@ pub enum OAuthErrorKind {
     InvalidTarget,
     /// RFC 7009 §2.2.1
     UnsupportedTokenType,
+    /// RFC 8628 §3.5: the user has not decided yet.
+    AuthorizationPending,
+    /// RFC 8628 §3.5: the same, and the device asks too often.
+    PollTooFast,
+    /// RFC 8628 §3.5: the user said no.
+    AccessDenied,
+    /// RFC 8628 §3.5
+    ExpiredToken,
     /// Too many attempts: HTTP 429 with `Retry-After`.
     SlowDown {
         retry_after_seconds: u32,
@@ -52,7 +60,10 @@ impl OAuthErrorKind {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
-            Self::SlowDown { .. } => "slow_down",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
+            Self::PollTooFast | Self::SlowDown { .. } => "slow_down",
             Self::TemporarilyUnavailable { .. } => "temporarily_unavailable",
             Self::ServerError => "server_error",
         }
@@ -84,7 +95,8 @@ impl OAuthError {
     pub fn unsupported_grant_type() -> Self {
         Self::new(
             OAuthErrorKind::UnsupportedGrantType,
-            "grant_type must be authorization_code, refresh_token or client_credentials",
+            "grant_type must be authorization_code, refresh_token, client_credentials or \
+             urn:ietf:params:oauth:grant-type:device_code",
         )
     }
 
@@ -94,6 +106,25 @@ impl OAuthError {
 
     pub fn invalid_target(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(OAuthErrorKind::InvalidTarget, description)
+    }
+
+    pub fn authorization_pending() -> Self {
+        Self::new(OAuthErrorKind::AuthorizationPending, "the user has not decided yet")
+    }
+
+    pub fn poll_too_fast() -> Self {
+        Self::new(
+            OAuthErrorKind::PollTooFast,
+            "wait five seconds longer between two requests from now on",
+        )
+    }
+
+    pub fn access_denied() -> Self {
+        Self::new(OAuthErrorKind::AccessDenied, "the user said no")
+    }
+
+    pub fn expired_token() -> Self {
+        Self::new(OAuthErrorKind::ExpiredToken, "the device code has expired; ask for another one")
     }
 
     pub fn slow_down(retry_after_seconds: u32) -> Self {

@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod authorize_response;
 pub mod bearer;
 pub mod client_auth;
+pub mod device;
 pub mod dialect;
 pub mod envelope;
 pub mod error;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scope::ScopeName;
+use crate::token::DEVICE_CODE_GRANT;
 
 /// `/.well-known/oauth-authorization-server`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub struct AuthorizationServerMetadata {
     pub jwks_uri: String,
     pub revocation_endpoint: String,
     pub introspection_endpoint: String,
+    /// RFC 8628 §4
+    pub device_authorization_endpoint: String,
     pub scopes_supported: Vec<ScopeName>,
     pub response_types_supported: Vec<String>,
     pub response_modes_supported: Vec<String>,
@@ -38,6 +41,7 @@ pub struct Endpoints {
     pub jwks: String,
     pub revocation: String,
     pub introspection: String,
+    pub device_authorization: String,
 }
 
 impl AuthorizationServerMetadata {
@@ -56,6 +60,7 @@ impl AuthorizationServerMetadata {
             jwks_uri: endpoints.jwks,
             revocation_endpoint: endpoints.revocation,
             introspection_endpoint: endpoints.introspection,
+            device_authorization_endpoint: endpoints.device_authorization,
             scopes_supported,
             response_types_supported: words(&["code"]),
             response_modes_supported: words(&["query", "form_post"]),
@@ -63,6 +68,7 @@ impl AuthorizationServerMetadata {
                 "authorization_code",
                 "refresh_token",
                 "client_credentials",
+                DEVICE_CODE_GRANT,
             ]),
             token_endpoint_auth_methods_supported: with_none(),
             revocation_endpoint_auth_methods_supported: with_none(),
@@ -127,6 +133,7 @@ mod tests {
             jwks: "https://as.example/jwks".into(),
             revocation: "https://as.example/revoke".into(),
             introspection: "https://as.example/introspect".into(),
+            device_authorization: "https://as.example/device".into(),
         };
         let scopes = vec![ScopeName::parse("orders.read").unwrap()];
         AuthorizationServerMetadata::standard("https://as.example", endpoints, scopes)

@@ -18,6 +18,11 @@ pub enum TokenRequest {
         verifier: Option<CodeVerifier>,
         resources: Vec<String>,
     },
+    /// RFC 8628 §3.4
+    DeviceCode { device_code: String, resources: Vec<String> },
+    /// A code that a user carried from a dialect's page to an app. Only dialects have a word for
+    /// it.
+    UserCode { code: String },
     Refresh {
         token: String,
         /// `None` keeps the scopes of the grant.
@@ -31,12 +36,16 @@ pub enum TokenRequest {
     },
 }
 
+/// RFC 8628 §3.4
+pub const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// Parameters that may come once, whether or not the grant type uses them (RFC 6749 §3.2).
-const SINGLE: [&str; 8] = [
+const SINGLE: [&str; 9] = [
     "grant_type",
     "code",
     "redirect_uri",
     "code_verifier",
+    "device_code",
     "refresh_token",
     "scope",
     "client_id",
@@ -67,6 +76,10 @@ impl TokenRequest {
                 scopes: scopes(form)?,
                 resources,
             }),
+            Some(DEVICE_CODE_GRANT) => {
+                Ok(Self::DeviceCode { device_code: required(form, "device_code")?, resources })
+            }
+            Some("user_code") => Ok(Self::UserCode { code: required(form, "code")? }),
             Some("client_credentials") => {
                 Ok(Self::ClientCredentials { scopes: scopes(form)?, resources })
             }
@@ -79,6 +92,8 @@ impl TokenRequest {
     pub fn grant_type(&self) -> &'static str {
         match self {
             Self::AuthorizationCode { .. } => "authorization_code",
+            Self::DeviceCode { .. } => DEVICE_CODE_GRANT,
+            Self::UserCode { .. } => "user_code",
             Self::Refresh { .. } => "refresh_token",
             Self::ClientCredentials { .. } => "client_credentials",
         }
@@ -98,7 +113,7 @@ fn required(form: &Params, name: &'static str) -> Result<String, OAuthError> {
         .ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
 }
 
-fn scopes(form: &Params) -> Result<Option<ScopeSet>, OAuthError> {
+pub(crate) fn scopes(form: &Params) -> Result<Option<ScopeSet>, OAuthError> {
     let Some(text) = form.one("scope")? else { return Ok(None) };
     let scopes =
         ScopeSet::parse(text).map_err(|error| OAuthError::invalid_scope(error.to_string()))?;

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::USER_AGENT;
 use http::request::Parts;
 use ipnet::IpNet;
 
@@ -19,6 +21,15 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
         let nowhere = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(parts.extensions.get::<Self>().copied().unwrap_or(nowhere))
     }
+}
+
+/// What is kept of a `User-Agent`, in characters.
+const USER_AGENT_MAX: usize = 200;
+
+/// What the other side says it is.
+pub fn user_agent(headers: &HeaderMap) -> String {
+    let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(USER_AGENT_MAX).collect()
 }
 
 /// The neighbourhood that limits count together: one IPv6 host has a whole /64 to itself.

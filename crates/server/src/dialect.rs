@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use domain::policy::Policy;
 
-use crate::actor::Visitor;
+use crate::actor::{SignedInUser, Visitor};
 use crate::address::ClientAddress;
 use crate::oauth::token::preflight;
 use crate::provider::Shared;
+use crate::user_codes::shown;
 
 mod authorize;
 mod paces;
@@ -46,6 +47,15 @@ pub fn routes(policy: &Policy) -> Router<Shared> {
                 }
             };
             router = router.route(&endpoint.path, post(issue).options(preflight));
+        }
+        if let Some(page) = &dialect.user_code {
+            let (of_page, path) = (Arc::clone(dialect), page.path.clone());
+            let show = async move |State(provider): State<Shared>,
+                                   user: SignedInUser,
+                                   RawQuery(query): RawQuery| {
+                shown::show(&provider, &user, query.as_deref(), (&of_page, &path)).await
+            };
+            router = router.route(&page.path, get(show));
         }
         for page in &dialect.pages {
             let to = page.to.clone();

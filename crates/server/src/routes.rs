@@ -8,12 +8,12 @@ use axum::routing::{get, post};
 
 use crate::account::{connected, sign_in, sign_out};
 use crate::oauth::{
-    authorize, consent, introspect, jwks, metadata, protected_resource, revoke, token,
+    authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
 use crate::portal::{apps, changes, secrets};
 use crate::provider::Shared;
 use crate::review::{queue, staff_apps};
-use crate::{account, control, dialect, error, pages};
+use crate::{account, control, dialect, error, pages, user_codes};
 
 /// Everything for browsers and apps.
 pub fn router(provider: Shared) -> Router {
@@ -36,6 +36,7 @@ fn oauth() -> Router<Shared> {
         .route("/oauth/authorize", get(authorize::start).post(authorize::start_by_form))
         .route("/oauth/authorize/continue", get(authorize::proceed))
         .route("/oauth/consent", post(consent::decide))
+        .route("/oauth/device_authorization", post(device::authorize).options(token::preflight))
         .route("/oauth/token", post(token::issue).options(token::preflight))
         .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
@@ -65,6 +66,8 @@ fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_out::submit))
+        .route("/device", get(user_codes::device::show).post(user_codes::device::enter))
+        .route("/device/confirm", post(user_codes::device::confirm))
         .route("/connected", get(connected::list))
         .route("/connected/{id}", get(connected::show))
         .route("/connected/{id}/revoke", post(connected::revoke))

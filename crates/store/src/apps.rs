@@ -144,6 +144,31 @@ pub async fn list_for_review(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
     Ok(apps.into_iter().filter(waits).collect())
 }
 
+/// Live apps of `dialect` that are called `text` on the wire, or whose name contains it as people
+/// read names; the exact one first.
+pub async fn search_of_dialect(
+    tx: &mut Tx<'_>,
+    dialect: &str,
+    text: &str,
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    let name = normalize_name(text);
+    // Letters and digits only, so nothing in it is a pattern.
+    let pattern = if name.is_empty() { String::new() } else { format!("%{name}%") };
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE a.status = 'live' AND c.dialect = $1 \
+                 AND (c.wire_id = $2 OR a.name_normalized LIKE $3) \
+                 ORDER BY CASE WHEN c.wire_id = $2 THEN 0 ELSE 1 END, a.name_normalized, a.id \
+                 LIMIT $4"
+            ),
+            bind![dialect, text, pattern, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Apps whose name looks like `name` to a person, for the look-alike check.
 pub async fn list_named_like(tx: &mut Tx<'_>, name: &str) -> Result<Vec<App>, DbError> {
     let rows = tx

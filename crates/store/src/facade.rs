@@ -15,6 +15,7 @@ use domain::id::{AppId, ConsentId, CredentialId, GrantId, TokenId, UserId};
 use domain::keyring::{Keyring, MasterKey};
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
+use domain::user_code::USER_CODES_KEPT;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -24,7 +25,7 @@ use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
-    used_once,
+    used_once, user_codes,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -304,6 +305,7 @@ impl Store {
                     revoked_tokens::sweep(tx, now, SWEEP_ROWS).await?,
                     sessions::sweep(tx, now, SWEEP_ROWS).await?,
                     throttles::sweep(tx, now, SWEEP_ROWS).await?,
+                    user_codes::sweep(tx, now.before(USER_CODES_KEPT), SWEEP_ROWS).await?,
                     usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))

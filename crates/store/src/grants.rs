@@ -1,5 +1,7 @@
 //! Table `grants`: the only thing tokens point to.
 
+use std::net::IpAddr;
+
 use domain::change::Change;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState, RevokeReason};
 use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
@@ -14,8 +16,8 @@ macro_rules! select {
         concat!(
             "SELECT id, app_id, user_id, consent_id, consent_epoch, credential_id, scopes, \
              resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, details_ref, \
-             code_id, attempt_id, generation, parent, rotated_at, revoked_at, revoked_reason, \
-             created_at, last_used_at, expires_at, idle_expires_at FROM grants ",
+             device_address, code_id, attempt_id, generation, parent, rotated_at, revoked_at, \
+             revoked_reason, created_at, last_used_at, expires_at, idle_expires_at FROM grants ",
             $rest
         )
     };
@@ -35,10 +37,10 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
         .execute(
             "INSERT INTO grants (id, app_id, user_id, consent_id, consent_epoch, credential_id, \
              scopes, resources, mode, dialect, session_id, auth_time, acr, amr, key_binding, \
-             details_ref, code_id, attempt_id, generation, parent, rotated_at, revoked_at, \
-             revoked_reason, created_at, last_used_at, expires_at, idle_expires_at) \
+             details_ref, device_address, code_id, attempt_id, generation, parent, rotated_at, \
+             revoked_at, revoked_reason, created_at, last_used_at, expires_at, idle_expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT DO NOTHING",
+             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT DO NOTHING",
             bind![
                 grant.id,
                 grant.app_id,
@@ -56,6 +58,7 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
                 grant.amr.as_ref(),
                 grant.key_binding.as_ref(),
                 grant.details_ref.as_ref(),
+                grant.device_address.map(|address| address.to_string()),
                 grant.code_id,
                 grant.attempt_id,
                 grant.refresh.map(|state| state.generation),
@@ -343,6 +346,7 @@ fn read(mut row: Row) -> Result<Grant, DbError> {
         amr: row.take()?,
         key_binding: row.take()?,
         details_ref: row.take()?,
+        device_address: row.take_as("address", read_address)?,
         code_id: row.take()?,
         attempt_id: row.take()?,
         refresh: match (row.take()?, row.take()?, row.take()?) {
@@ -360,6 +364,10 @@ fn read(mut row: Row) -> Result<Grant, DbError> {
         expires_at: row.take()?,
         idle_expires_at: row.take()?,
     })
+}
+
+fn read_address(text: Option<String>) -> Option<Option<IpAddr>> {
+    text.map(|text| text.parse().ok()).map_or(Some(None), |parsed| parsed.map(Some))
 }
 
 fn read_subject(row: &mut Row) -> Result<GrantSubject, DbError> {

@@ -32,6 +32,7 @@ pub mod testing;
 pub mod throttles;
 pub mod usage;
 pub mod used_once;
+pub mod user_codes;
 pub mod users;
 
 pub use db::Db;

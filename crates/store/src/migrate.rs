@@ -33,6 +33,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0003_imported_secrets.sql"),
         postgres: include_str!("../migrations/postgres/0003_imported_secrets.sql"),
     },
+    Migration {
+        version: 4,
+        name: "user_codes",
+        sqlite: include_str!("../migrations/sqlite/0004_user_codes.sql"),
+        postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::policy::Resource;
 use protocol::dialect::{
     AuthorizeEndpoint, Dialect, DialectLifetimes, GrantType, PageAlias, Parameter, RELAXABLE,
-    Relaxed, TokenEndpoint,
+    Relaxed, TokenEndpoint, UserCodePage,
 };
 use protocol::path::NormalPath;
 use toml::de::DeTable;
@@ -178,10 +178,14 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
     let authorize = authorize(&of_authorize);
     let tokens: Vec<TokenEndpoint> = of_tokens.iter().filter_map(token).collect();
     let pages = of_pages.iter().filter_map(page).collect();
-    refuse_doubled_paths(root, [&of_authorize].into_iter().chain(&of_tokens), &of_pages);
+    let of_user_code = root.raw("user_code").map(|_| root.section("user_code"));
+    let user_code = of_user_code.as_ref().and_then(user_code);
+    let endpoints = [&of_authorize].into_iter().chain(&of_tokens).chain(&of_user_code);
+    refuse_doubled_paths(root, endpoints, &of_pages);
     // Whatever is wrong with an endpoint is told already.
     if tokens.len() == of_tokens.len() {
         check_grant_types(root, &of_lifetimes, &tokens);
+        check_user_codes(root, &tokens);
     }
     let envelope = match root.raw("envelope") {
         None => None,
@@ -195,6 +199,7 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         lifetimes: lifetimes?,
         authorize: authorize?,
         tokens,
+        user_code,
         pages,
         envelope,
     })
@@ -334,6 +339,10 @@ fn page(section: &Section<'_>) -> Option<PageAlias> {
     Some(PageAlias { from: from?, to: to?.value })
 }
 
+fn user_code(section: &Section<'_>) -> Option<UserCodePage> {
+    path(section, "path").map(|path| UserCodePage { path })
+}
+
 /// A path of the dialect's own.
 pub(super) fn path(section: &Section<'_>, name: &str) -> Option<String> {
     let text = section.required(name)?;
@@ -393,5 +402,19 @@ fn check_grant_types(root: &Section<'_>, lifetimes: &Section<'_>, tokens: &[Toke
             what,
             "`lifetimes.refresh_token` and a [[token]] for refresh tokens belong together.",
         );
+    }
+}
+
+/// Codes that nobody takes, or that nobody can get.
+fn check_user_codes(root: &Section<'_>, tokens: &[TokenEndpoint]) {
+    let mut all = tokens.iter().flat_map(|endpoint| &endpoint.grant_types);
+    let is_taken = all.any(|(grant_type, _)| *grant_type == GrantType::UserCode);
+    if root.raw("user_code").is_some() != is_taken {
+        let what = match is_taken {
+            true => "an endpoint takes user codes, but there is no page that shows them",
+            false => "there is a page of user codes, but no endpoint takes them",
+        };
+        let to_do = "[user_code] and a [[token]] with a word for `user_code` belong together.";
+        root.document.problem(&root.spot_of("user_code"), what, to_do);
     }
 }

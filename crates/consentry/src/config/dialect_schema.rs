@@ -33,6 +33,13 @@ pub(super) static DIALECT: Shape = Shape {
             "An address where codes or refresh tokens become tokens. One or more.",
         ),
         key(
+            "user_code",
+            Kind::Section(&USER_CODE),
+            "",
+            "A page where a signed-in user gets a code to paste into an app that has no browser. \
+             It needs a [[token]] with a word for `user_code`.",
+        ),
+        key(
             "page",
             Kind::Sections(&PAGE),
             "",
@@ -115,7 +122,7 @@ static TOKEN: Shape = Shape {
         key("path", Kind::Text, REQUIRED, "Its address on the issuer's host."),
         key(
             "grant",
-            Kind::Choice(&["authorization_code", "refresh_token"]),
+            Kind::Choice(&["authorization_code", "refresh_token", "user_code"]),
             "by parameter",
             "What every request here asks for, where clients do not say it.",
         ),
@@ -167,6 +174,7 @@ static GRANT_TYPES: Shape = Shape {
     keys: &[
         key("authorization_code", Kind::Text, "none", "The word for a code."),
         key("refresh_token", Kind::Text, "none", "The word for a refresh token."),
+        key("user_code", Kind::Text, "none", "The word for a code that its user was shown."),
     ],
 };
 
@@ -232,6 +240,15 @@ static ERROR: Shape = Shape {
              missing parameters; as the name of a member it makes one for each).",
         ),
     ],
+};
+
+static USER_CODE: Shape = Shape {
+    keys: &[key(
+        "path",
+        Kind::Text,
+        REQUIRED,
+        "Its address on the issuer's host. With `?client_id=ID` it asks for that app at once.",
+    )],
 };
 
 static PAGE: Shape = Shape {

@@ -22,7 +22,7 @@ pub(super) fn token(section: &Section<'_>) -> Option<TokenEndpoint> {
     let mut parameters = parameters(&section.section("parameters"), None);
     let grant_types = grant_types(section, &mut parameters);
     let needs = grant_types.iter().map(|(grant_type, _)| match grant_type {
-        GrantType::AuthorizationCode => "code",
+        GrantType::AuthorizationCode | GrantType::UserCode => "code",
         GrantType::RefreshToken => "refresh_token",
     });
     let needs: Vec<&str> = ["client_id"].into_iter().chain(needs).collect();

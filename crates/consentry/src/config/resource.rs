@@ -22,8 +22,18 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 9] =
-    ["", ".well-known", "apps", "assets", "connected", "oauth", "sign-in", "sign-out", "staff"];
+pub(super) const OUR_SEGMENTS: [&str; 10] = [
+    "",
+    ".well-known",
+    "apps",
+    "assets",
+    "connected",
+    "device",
+    "oauth",
+    "sign-in",
+    "sign-out",
+    "staff",
+];
 
 /// What a resource is read against.
 pub(super) struct Surroundings<'a> {

@@ -384,3 +384,27 @@ fn telemetry_and_bounds_say_what_is_wrong_with_their_place() {
         assert!(error.contains(told), "no {told} in:\n{error}");
     }
 }
+
+#[test]
+fn a_page_of_user_codes_and_a_word_for_them_belong_together() {
+    const GOOD: &str = include_str!("../../../../dialects/bitport.toml");
+    let (page, word) = ("[user_code]\npath = \"/get-access\"\n", "user_code = \"code\"\n");
+    assert!(GOOD.contains(page) && GOOD.contains(word));
+    let told = |dialect: String| {
+        let text = RIGHT.replacen("data_dir", "dialects = [\"./own.toml\"]\ndata_dir", 1);
+        let read = |path: &Path| match path.ends_with("own.toml") {
+            true => Ok(dialect.clone().into_bytes()),
+            false => files(path),
+        };
+        let path = Path::new("etc/consentry.toml");
+        let parsed = Config::parse(path, &text, &Environment::default(), &read);
+        parsed.map(drop).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(told(GOOD.to_owned()), Ok(()));
+    let no_page = told(GOOD.replace(page, "")).unwrap_err();
+    assert!(no_page.contains("there is no page that shows them"), "{no_page}");
+    let no_word = told(GOOD.replace(word, "")).unwrap_err();
+    assert!(no_word.contains("but no endpoint takes them"), "{no_word}");
+    let taken = told(GOOD.replace("\"/get-access\"", "\"/device\"")).unwrap_err();
+    assert!(taken.contains("/device is where the standard's endpoints and pages are"), "{taken}");
+}

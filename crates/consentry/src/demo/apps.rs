@@ -17,6 +17,15 @@ pub(super) struct AppScript {
     pub(super) callback: Callback,
     pub(super) is_reviewed: bool,
     pub(super) wire: Wire,
+    /// It runs where there is no browser.
+    pub(super) without_browser: Option<WithoutBrowser>,
+}
+
+/// Where its provider's dialect shows user codes, and trades them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WithoutBrowser {
+    pub(super) code_page: &'static str,
+    pub(super) token_path: &'static str,
 }
 
 /// Which wire formats it speaks.
@@ -80,6 +89,7 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
         callback: Callback::PracticeApp,
         is_reviewed: true,
         wire: Wire::Standard,
+        without_browser: None,
     },
     AppScript {
         key: "portfolio-tracker",
@@ -99,6 +109,7 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
         callback: Callback::PracticeApp,
         is_reviewed: true,
         wire: Wire::Standard,
+        without_browser: None,
     },
     AppScript {
         key: "mobile",
@@ -118,6 +129,7 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
         callback: Callback::Loopback,
         is_reviewed: false,
         wire: Wire::Standard,
+        without_browser: None,
     },
     AppScript {
         key: "enterprise",
@@ -138,6 +150,7 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
         callback: Callback::PracticeApp,
         is_reviewed: true,
         wire: Wire::Standard,
+        without_browser: None,
     },
     AppScript {
         key: "whitebit-partner",
@@ -163,6 +176,7 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
         callback: Callback::PracticeApp,
         is_reviewed: true,
         wire: Wire::Dialect("whitebit"),
+        without_browser: None,
     },
 ];
 
@@ -185,6 +199,7 @@ pub(super) static DRIVE: [AppScript; 2] = [
         callback: Callback::PracticeApp,
         is_reviewed: true,
         wire: Wire::Both("bitport"),
+        without_browser: None,
     },
     AppScript {
         key: "device",
@@ -203,5 +218,9 @@ pub(super) static DRIVE: [AppScript; 2] = [
         callback: Callback::PracticeApp,
         is_reviewed: false,
         wire: Wire::Both("bitport"),
+        without_browser: Some(WithoutBrowser {
+            code_page: "/get-access",
+            token_path: "/v2/oauth2/access-token",
+        }),
     },
 ];

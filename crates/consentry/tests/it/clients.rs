@@ -7,8 +7,9 @@ use std::process::Stdio;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AccessToken, AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
-    HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl,
-    Scope, StandardRevocableToken, TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
+    DeviceAuthorizationUrl, HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge,
+    RedirectUrl, RevocationUrl, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
+    TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -290,4 +291,35 @@ async fn the_rust_library_oauth2_works_as_every_kind_of_app() {
     let own = asked.request_async(&Loopback(enterprise.client.clone())).await.unwrap();
     assert!(own.refresh_token().is_none(), "RFC 6749 §4.4.3");
     assert_eq!(balance_status(&enterprise, own.access_token()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_rust_library_oauth2_connects_a_device() {
+    let demo = Demo::start(BINARY).await;
+    let bob = demo.drive.signed_in("bob").await;
+    let device = demo.drive.app("device");
+    let at = |path: &str| format!("{}{path}", device.issuer);
+    let client = BasicClient::new(ClientId::new(device.client_id.clone()))
+        .set_client_secret(ClientSecret::new(device.client_secret.clone().unwrap()))
+        .set_device_authorization_url(
+            DeviceAuthorizationUrl::new(at("/oauth/device_authorization")).unwrap(),
+        )
+        .set_token_uri(TokenUrl::new(at("/oauth/token")).unwrap());
+    let http = Loopback(device.client.clone());
+    let asked = client.exchange_device_code().add_scope(Scope::new("files.read".into()));
+    let details: StandardDeviceAuthorizationResponse = asked.request_async(&http).await.unwrap();
+    let (user, code) = (&bob, details.user_code().secret());
+    // What it would sleep for, its user takes to decide.
+    let decide = async move |_| {
+        let form = user.open("/device").await.form("device").set("user_code", code);
+        let page = user.submit(&form).await;
+        let page = user.submit(&page.form("confirm-device").set("decision", "mine")).await;
+        user.submit(&page.form("consent").set("decision", "allow")).await;
+    };
+    let polling = client.exchange_device_access_token(&details);
+    let tokens = polling.request_async(&http, decide, None).await.unwrap();
+    assert!(tokens.refresh_token().is_some());
+    let token = tokens.access_token().secret();
+    let cloud = device.call(Method::GET, "/v2/cloud", token, Value::Null).await;
+    assert_eq!(cloud.body["status"], "success", "{}", cloud.body);
 }

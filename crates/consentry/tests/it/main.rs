@@ -19,6 +19,7 @@ mod attacks_open;
 mod browser;
 #[cfg(feature = "full-tests")]
 mod clients;
+mod devices;
 mod dialects;
 mod durability;
 mod fuzz;

@@ -245,6 +245,7 @@ pub(crate) fn rows() -> LiveRows {
         amr: None,
         key_binding: None,
         details_ref: None,
+        device_address: None,
         code_id: None,
         attempt_id: AttemptId::from_bytes([6; 16]),
         refresh: None,

@@ -100,7 +100,12 @@ impl Failure {
     pub fn of(error: &OAuthError) -> Self {
         match error.kind() {
             OAuthErrorKind::InvalidClient => Self::InvalidClient,
-            OAuthErrorKind::InvalidGrant => Self::InvalidGrant,
+            // A dialect has no device codes; a refusal of one would be one of a grant.
+            OAuthErrorKind::InvalidGrant
+            | OAuthErrorKind::AuthorizationPending
+            | OAuthErrorKind::PollTooFast
+            | OAuthErrorKind::AccessDenied
+            | OAuthErrorKind::ExpiredToken => Self::InvalidGrant,
             OAuthErrorKind::UnauthorizedClient => Self::UnauthorizedClient,
             OAuthErrorKind::UnsupportedGrantType => Self::UnsupportedGrantType,
             OAuthErrorKind::InvalidScope => Self::InvalidScope,

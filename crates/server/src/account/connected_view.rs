@@ -113,10 +113,13 @@ impl Connected {
         let used = Some(grant.last_used_at).filter(|at| *at > grant.created_at);
         LiveGrant {
             id: grant.id.to_string(),
-            label: display::app_kind_words(self.known.app.kind).to_owned(),
+            label: match grant.device_address {
+                Some(_) => "Device that you gave a code to".to_owned(),
+                None => display::app_kind_words(self.known.app.kind).to_owned(),
+            },
             created_at: display::moment(now, grant.created_at),
             last_used_at: used.map(|at| display::moment(now, at)),
-            address: None,
+            address: grant.device_address.map(|address| address.to_string()),
         }
     }
 
@@ -145,7 +148,11 @@ fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
         },
         AuditKind::ConsentWithdrawn if by_user => "You ended all its access.".to_owned(),
         AuditKind::ConsentWithdrawn => "All its access was ended.".to_owned(),
-        AuditKind::GrantCreated => "It signed in.".to_owned(),
+        AuditKind::UserCodeShown => "You were shown a code for it.".to_owned(),
+        AuditKind::GrantCreated => match event.detail.get("device").and_then(|at| at.as_str()) {
+            Some(address) => format!("It signed in on a device at {address}."),
+            None => "It signed in.".to_owned(),
+        },
         AuditKind::GrantRefreshed => "Its access was renewed.".to_owned(),
         AuditKind::GrantRevoked => match event.actor {
             AuditActor::User(_) if by_user => "You ended one of its sign-ins.".to_owned(),

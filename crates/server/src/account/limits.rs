@@ -1,12 +1,14 @@
-//! How often a sign-in may be tried. A browser that has signed in to the account before is counted
-//! by itself alone; everyone else per account and network, per account, and per address. Accounts
-//! that do not exist are counted like those that do (attack X2).
+//! How often a sign-in or a user code may be tried. A browser that has signed in to the account
+//! before is counted by itself alone; everyone else per account and network, per account, and per
+//! address. Accounts that do not exist are counted like those that do (attack X2).
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use domain::id::{AppId, UserId};
 use domain::throttle::{
     PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SteadyRule, ThrottleOutcome, ThrottleRule,
+    USER_CODES_PER_APP, USER_CODES_PER_USER,
 };
 use domain::time::Timestamp;
 use store::{DbError, Tx, throttles};
@@ -15,7 +17,7 @@ use crate::address::network_of;
 
 /// What one attempt counts under.
 #[derive(Clone, Debug)]
-pub(super) struct Limits(Vec<(String, Rule)>);
+pub(crate) struct Limits(Vec<(String, Rule)>);
 
 #[derive(Clone, Copy, Debug)]
 enum Rule {
@@ -44,10 +46,31 @@ impl Limits {
         ])
     }
 
+    /// User codes that a signed-in user types. Whoever has a good code of their own gets back one
+    /// attempt for it and no more, so that guesses between good ones are counted like others.
+    pub(crate) fn of_user_with_codes(user: UserId, address: IpAddr) -> Self {
+        Self(vec![
+            (format!("user-code user {user}"), Rule::Steady(USER_CODES_PER_USER)),
+            (
+                format!("user-code address {}", network_of(address, 32, 64)),
+                Rule::Steady(PER_ADDRESS),
+            ),
+        ])
+    }
+
+    /// User codes that an app of a dialect shows.
+    pub(crate) fn of_app_with_user_codes(app: AppId, address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![
+            (format!("user-code app {app} address {network}"), Rule::Steady(PER_ADDRESS)),
+            (format!("user-code app {app}"), Rule::Steady(USER_CODES_PER_APP)),
+        ])
+    }
+
     /// Count an attempt, or say how long to wait. What has to wait counts nowhere: an address that
     /// has used up its attempts cannot use up those of an account. The refusal is an `Ok`, so that
     /// what was counted is committed (attack K2).
-    pub(super) async fn count(
+    pub(crate) async fn count(
         &self,
         tx: &mut Tx<'_>,
         now: Timestamp,
@@ -78,7 +101,7 @@ impl Limits {
     }
 
     /// The attempt was a sign-in. What others tried on the account from elsewhere stays counted.
-    pub(super) async fn give_back(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
+    pub(crate) async fn give_back(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
         for (key, rule) in &self.0 {
             let Rule::Steady(rule) = rule else {
                 throttles::clear(tx, key).await?;

@@ -4,7 +4,7 @@ pub mod connected;
 pub mod connected_view;
 mod device;
 pub mod home;
-mod limits;
+pub(crate) mod limits;
 pub mod sign_in;
 pub mod sign_out;
 pub mod taking_back;

@@ -15,14 +15,14 @@ use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use protocol::params::Params;
 use store::{Tx, audit, sessions, users};
 
 use super::device::{Device, REMEMBERED_FOR};
 use super::limits::Limits;
 use crate::actor::{Visitor, VisitorForm};
-use crate::address::ClientAddress;
+use crate::address::{ClientAddress, user_agent};
 use crate::cookie;
 use crate::error::{PageError, duration_words};
 use crate::oauth::pending;
@@ -32,8 +32,6 @@ use crate::view;
 
 /// The same words whichever of the two was wrong.
 const WRONG: &str = "That e-mail address and password do not match an account here.";
-/// What is kept of a `User-Agent`, in characters.
-const USER_AGENT_MAX: usize = 200;
 
 pub async fn show(
     State(provider): State<Shared>,
@@ -143,11 +141,6 @@ fn safe_path(path: &str) -> &str {
         && !path.starts_with("//")
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_ours { path } else { "/" }
-}
-
-fn user_agent(headers: &HeaderMap) -> String {
-    let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text.chars().take(USER_AGENT_MAX).collect()
 }
 
 struct Attempt {

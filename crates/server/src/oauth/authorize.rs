@@ -26,8 +26,9 @@ use crate::form;
 use crate::noted::Noted;
 use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
-use crate::oauth::pending::{Pending, Stage};
+use crate::oauth::pending::{Pending, Reply, Stage};
 use crate::provider::{Provider, Shared};
+use crate::user_codes;
 
 /// Scopes travel in every token; longer lists would not fit one (1.5 KB of content).
 const SCOPES_BYTES_MAX: usize = 1200;
@@ -82,6 +83,9 @@ pub async fn proceed(
         Params::parse(query.unwrap_or_default().as_bytes()).map_err(|_| PageError::RequestOver)?;
     let sealed = params.one("request")?.ok_or(PageError::RequestOver)?;
     let pending = Pending::open(&provider, sealed)?;
+    if pending.reply != Reply::Redirect {
+        return user_codes::proceed(&provider, &visitor, pending).await;
+    }
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     noted.set_app(app.id);
     step(&provider, &visitor, pending, &app).await
@@ -103,7 +107,7 @@ async fn receive(
 }
 
 /// The app of a request: registered for this wire format, and live (attack B1).
-pub(super) async fn find_app(
+pub(crate) async fn find_app(
     provider: &Provider,
     raw: &RawAuthorizeRequest,
     dialect: Option<&str>,
@@ -185,7 +189,11 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
-            consent_page::show(provider, user, pending, &visit, consent.as_ref())
+            let target = form_target(&request.redirect_uri);
+            let pending = Pending { form_target: target, ..pending };
+            let destination = consent_page::destination(&request.redirect_uri);
+            let asked = (&visit.question(), destination);
+            consent_page::show(provider, user, pending, asked, consent.as_ref())
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
@@ -198,7 +206,7 @@ async fn step(
     }
 }
 
-async fn find_consent(
+pub(crate) async fn find_consent(
     provider: &Provider,
     session: Option<&Session>,
     app: &App,
@@ -257,7 +265,7 @@ pub(super) fn send_code(
 }
 
 /// What a request without `resource` means: the operator's first one (RFC 8707 §2).
-fn resources(asked: &[String], policy: &Policy) -> Vec<String> {
+pub(crate) fn resources(asked: &[String], policy: &Policy) -> Vec<String> {
     match asked {
         [] => policy.resources.first().map(|first| first.identifier.clone()).into_iter().collect(),
         asked => asked.to_vec(),

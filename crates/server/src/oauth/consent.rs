@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::authorization::{SignInAsked, Visit, Wire};
+use domain::authorization::{Question, SignInAsked, Visit, Wire};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
@@ -25,8 +25,13 @@ use crate::error::PageError;
 use crate::noted::Noted;
 use crate::oauth::authorize::{find_app, send_code, understand};
 use crate::oauth::deliver::deliver;
-use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Stage};
+use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
 use crate::provider::{Provider, Shared};
+use crate::user_codes;
+
+mod of_code;
+
+use of_code::OfCode;
 
 /// `POST /oauth/consent`
 pub async fn decide(
@@ -43,18 +48,22 @@ pub async fn decide(
     let decision = Decision::read(&params)?;
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     noted.set_app(app.id);
+    let policy = provider.policy();
     // It was good when the page was made; the app may have lost a scope or an address since.
-    let request =
-        understand(&pending, &app, &provider.policy()).map_err(|_| PageError::RequestOver)?;
-    let visit = Visit {
-        app: &app,
-        request: &request,
-        started_at: pending.started_at,
-        sign_in: SignInAsked::NotYet,
-        wire: Wire { dialect: pending.dialect.as_deref(), ..Wire::default() },
+    let request = match pending.reply {
+        Reply::Redirect => {
+            Some(understand(&pending, &app, &policy).map_err(|_| PageError::RequestOver)?)
+        }
+        Reply::Device | Reply::Shown => None,
     };
-    let allowed = match decision.scopes(&request.scopes) {
-        Ok(Some(ticked)) => visit.allowed(&ticked),
+    let scopes = match &request {
+        Some(request) => request.scopes.clone(),
+        None => pending.asked_scopes(&app, &policy)?,
+    };
+    let dialect = pending.dialect.as_deref();
+    let question = Question { app: &app, scopes: &scopes, dialect };
+    let allowed = match decision.scopes(&scopes) {
+        Ok(Some(ticked)) => question.allowed(&ticked),
         Ok(None) => ScopeSet::default(),
         Err(unknown) => {
             let event = AuditEvent::new(
@@ -68,18 +77,36 @@ pub async fn decide(
             return Err(PageError::BadRequest("The form allows what the app did not ask.".into()));
         }
     };
-    let answer = Answer::new(&provider, (&pending, &app, &request), &user, address, allowed);
-    match answer.store(&provider).await? {
+    let answer = Answer::new(&provider, (&pending, &app, scopes.clone()), &user, address, allowed);
+    let stored = answer.store(&provider).await?;
+    match request {
+        Some(request) => go_back(&provider, (&pending, &app, &request), &user, &answer, stored),
+        None => user_codes::decided(&provider, &user, (&pending, &app), stored),
+    }
+}
+
+/// Back to the app, with a code or a refusal.
+fn go_back(
+    provider: &Provider,
+    (pending, app, request): (&Pending, &App, &AuthorizeRequest),
+    user: &SignedInUser,
+    answer: &Answer,
+    stored: Stored,
+) -> Result<Response, PageError> {
+    match stored {
         Stored::Over => Err(PageError::RequestOver),
         Stored::Denied => {
             let code = AuthorizeErrorCode::AccessDenied;
-            let issuer = pending.issuer(&provider);
+            let issuer = pending.issuer(provider);
             let refusal = request.refused(code, "the user said no", issuer.as_deref());
-            deliver(&provider, &app.name, &refusal)
+            deliver(provider, &app.name, &refusal)
         }
         Stored::Given(consent) => {
             let scopes = answer.allowed.intersection(&consent.scopes);
-            send_code(&provider, &pending, &visit, (&user.session, &consent), scopes)
+            let (started_at, dialect) = (pending.started_at, pending.dialect.as_deref());
+            let wire = Wire { dialect, ..Wire::default() };
+            let visit = Visit { app, request, started_at, sign_in: SignInAsked::NotYet, wire };
+            send_code(provider, pending, &visit, (&user.session, &consent), scopes)
         }
     }
 }
@@ -121,6 +148,8 @@ impl Decision {
 #[derive(Clone)]
 struct Answer {
     pending: Pending,
+    /// The user code that it decides or makes; `None`: it goes back with the browser.
+    code: Option<OfCode>,
     grant_id: domain::id::GrantId,
     app_id: domain::id::AppId,
     user_id: domain::id::UserId,
@@ -131,7 +160,7 @@ struct Answer {
     entropy: std::sync::Arc<dyn Entropy>,
 }
 
-enum Stored {
+pub(crate) enum Stored {
     Given(Consent),
     Denied,
     /// The form was sent before, with another answer or too long ago.
@@ -141,17 +170,18 @@ enum Stored {
 impl Answer {
     fn new(
         provider: &Provider,
-        (pending, app, request): (&Pending, &App, &AuthorizeRequest),
+        (pending, app, asked): (&Pending, &App, ScopeSet),
         user: &SignedInUser,
         address: IpAddr,
         allowed: ScopeSet,
     ) -> Self {
         Self {
+            code: OfCode::new(provider, pending, app, &asked, &user.session),
             grant_id: pending.grant_id(&provider.keyring()),
             pending: pending.clone(),
             app_id: app.id,
             user_id: user.user.id,
-            asked: request.scopes.clone(),
+            asked,
             allowed,
             address,
             now: provider.now(),
@@ -170,7 +200,15 @@ impl Answer {
         if !used_once::take(tx, "consent", self.pending.code_id.as_bytes(), gone_at).await? {
             return self.repeat(tx, before).await;
         }
+        if let Some(code) = &self.code
+            && !code.is_open(tx).await?
+        {
+            return Ok(Stored::Over);
+        }
         if self.allowed.is_empty() {
+            if let Some(code) = &self.code {
+                code.deny(tx).await?;
+            }
             let event = self.event(AuditKind::ConsentDenied);
             audit::record(tx, &event.detail(json!({ "asked": self.asked }))).await?;
             return Ok(Stored::Denied);
@@ -193,6 +231,13 @@ impl Answer {
         let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
         let detail = json!({ "asked": self.asked, "allowed": self.allowed });
         audit::record(tx, &event.detail(detail)).await?;
+        if let Some(code) = &self.code {
+            code.allow(tx, &consent, &self.allowed).await?;
+            if code.is_shown() {
+                let event = self.event(AuditKind::UserCodeShown).consent(consent.id);
+                audit::record(tx, &event).await?;
+            }
+        }
         Ok(Stored::Given(consent))
     }
 
@@ -200,6 +245,9 @@ impl Answer {
     /// given again, for the same grant, as long as the app has not taken it.
     async fn repeat(&self, tx: &mut Tx<'_>, consent: Option<Consent>) -> Result<Stored, PageError> {
         let consent = consent.filter(Consent::is_given);
+        if let Some(code) = &self.code {
+            return code.repeat(tx, self.user_id, consent).await;
+        }
         let allowed_here =
             consent.as_ref().is_some_and(|consent| consent.changed_at >= self.pending.started_at);
         if grants::find(tx, self.grant_id).await?.is_some() {

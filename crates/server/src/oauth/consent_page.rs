@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use domain::app::{App, AppStatus, Approval};
-use domain::authorization::Visit;
+use domain::authorization::Question;
 use domain::consent::Consent;
 use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
 use domain::time::Timestamp;
@@ -14,43 +14,41 @@ use protocol::scope::ScopeSet;
 
 use crate::actor::SignedInUser;
 use crate::error::{PageError, duration_words};
-use crate::oauth::deliver::form_target;
 use crate::oauth::pending::{Pending, Stage};
 use crate::pages::views;
 use crate::provider::Provider;
 use crate::view;
 
-pub(super) fn show(
+pub(crate) fn show(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    visit: &Visit<'_>,
+    (question, destination): (&Question<'_>, views::Destination),
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
-    let (app, session) = (visit.app, user.session.id);
-    let lifetimes = policy.lifetimes_for(app, visit.wire.dialect);
-    let target = form_target(&visit.request.redirect_uri);
-    let pending = Pending { form_target: target.clone(), ..pending };
+    let (app, session) = (question.app, user.session.id);
+    let lifetimes = policy.lifetimes_for(app, question.dialect);
+    let target = pending.form_target.clone();
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
     let page = views::Consent {
         layout: user.layout(),
         action: "/oauth/consent".to_owned(),
         request: pending.at(Stage::Consent { session }).seal(provider)?,
         app: describe(app, now),
-        destination: destination(&visit.request.redirect_uri),
+        destination,
         account: user.account(),
         switch_url: switch.sign_in_path(provider)?,
-        scopes: scopes(visit, &policy, remembered),
+        scopes: scopes(question, &policy, remembered),
         lasts: lasts(&lifetimes),
         works_while_away: works_while_away(&lifetimes),
-        changes: remembered.and_then(|consent| changes(visit, &policy, consent, now)),
+        changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
     };
     view::page_with_form_action(provider, &page, target.as_deref())
 }
 
-fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
+pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
     let reviewed = match app.status {
         AppStatus::Live { approval: Approval::Reviewed { at, .. }, .. } => Some(at),
         _ => None,
@@ -69,7 +67,7 @@ fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
     }
 }
 
-fn destination(redirect_uri: &wire::RedirectUri) -> views::Destination {
+pub(super) fn destination(redirect_uri: &wire::RedirectUri) -> views::Destination {
     let wire::Destination { host, kind } = redirect_uri.destination();
     views::Destination {
         kind: match kind {
@@ -83,17 +81,17 @@ fn destination(redirect_uri: &wire::RedirectUri) -> views::Destination {
 
 /// Optional scopes start as the user last decided, else as the app's switch says.
 fn scopes(
-    visit: &Visit<'_>,
+    question: &Question<'_>,
     policy: &Policy,
     remembered: Option<&Consent>,
 ) -> Vec<views::ConsentScope> {
-    let required = visit.required_scopes();
-    let defined = visit.request.scopes.iter().filter_map(|name| policy.scope(name));
+    let required = question.required_scopes();
+    let defined = question.scopes.iter().filter_map(|name| policy.scope(name));
     let entry = |scope: &ScopeDefinition| {
         let id = scope.name.as_str();
         let decided = remembered.filter(|consent| consent.asked.contains(id));
         let ticked = decided.map(|consent| consent.scopes.contains(id));
-        let asked = visit.app.requested.iter().find(|request| request.scope == scope.name);
+        let asked = question.app.requested.iter().find(|request| request.scope == scope.name);
         views::ConsentScope {
             id: id.to_owned(),
             kind: kind(scope),
@@ -101,7 +99,7 @@ fn scopes(
             text: scope.text.clone(),
             purpose: asked.map(|r| r.purpose.clone()).filter(|purpose| !purpose.is_empty()),
             required: required.contains(id),
-            ticked: ticked.unwrap_or(visit.app.optional_ticked),
+            ticked: ticked.unwrap_or(question.app.optional_ticked),
             new: remembered.is_some() && decided.is_none(),
         }
     };
@@ -147,7 +145,7 @@ fn works_while_away(lifetimes: &EffectiveLifetimes) -> bool {
 
 /// The difference against what the user decided last, when there is one.
 fn changes(
-    visit: &Visit<'_>,
+    question: &Question<'_>,
     policy: &Policy,
     consent: &Consent,
     now: Timestamp,
@@ -155,8 +153,8 @@ fn changes(
     let texts = |scopes: ScopeSet| -> Vec<String> {
         scopes.iter().filter_map(|name| policy.scope(name)).map(|s| s.text.clone()).collect()
     };
-    let added = texts(visit.request.scopes.difference(&consent.asked));
-    let removed = texts(consent.scopes.difference(&visit.request.scopes));
+    let added = texts(question.scopes.difference(&consent.asked));
+    let removed = texts(consent.scopes.difference(question.scopes));
     if added.is_empty() && removed.is_empty() {
         return None;
     }

@@ -2,6 +2,8 @@
 //! refresh token becomes the next one, an app acts for itself. What the answers say is committed
 //! before they are given, refusals that revoke included (attack K2).
 
+use std::net::IpAddr;
+
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::grant::{Grant, RevokeReason};
@@ -26,6 +28,7 @@ use crate::oauth::open;
 use crate::provider::Provider;
 
 mod by_credentials;
+mod by_user_code;
 mod refresh;
 
 pub use crate::oauth::mint::IssuedTokens;
@@ -46,6 +49,14 @@ pub async fn issue(
             let shown = ShownCode { code, redirect_uri, verifier, resources };
             redeem_code(provider, client, shown, dialect).await
         }
+        TokenRequest::DeviceCode { device_code, resources } => {
+            by_user_code::of_device(provider, client, &device_code, &resources, dialect).await
+        }
+        TokenRequest::UserCode { code } => match dialect {
+            Some(dialect) => by_user_code::of_user(provider, client, &code, dialect).await,
+            // The standard has no word for it (attack B1).
+            None => Err(OAuthError::unsupported_grant_type().into()),
+        },
         TokenRequest::Refresh { token, scopes, resources } => {
             let asked = refresh::Asked { scopes, resources };
             refresh::refresh(provider, client, &token, asked, dialect).await
@@ -82,18 +93,40 @@ async fn redeem_code(
         verifier: shown.verifier.as_ref(),
     };
     code.check_proof(&proof).map_err(refused)?;
-    let audience = pick_audience(&shown.resources, &code.resources)?;
+    redeem(provider, client, Proven { code, device: None }, &shown.resources)
+        .await?
+        .map_err(refused)
+}
+
+/// A grant that is not inserted yet, and nothing is missing for it but the rows as they stand.
+struct Proven {
+    code: AuthorizationCode,
+    /// Where the device was that asked for it.
+    device: Option<IpAddr>,
+}
+
+async fn redeem(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    Proven { code, device }: Proven,
+    resources: &[String],
+) -> Result<Result<IssuedTokens, CodeRefusal>, TokenError> {
+    let audience = pick_audience(resources, &code.resources)?;
     let redemption = Redemption {
         attempt: AttemptId::random(&*provider.entropy),
-        lifetimes: policy.lifetimes_for(&client.app, dialect),
+        lifetimes: provider.policy().lifetimes_for(&client.app, code.dialect.as_deref()),
         address: client.address,
         now: provider.now(),
         code,
+        device,
     };
-    let grant = redemption.run(provider).await?.map_err(refused)?;
+    let grant = match redemption.run(provider).await? {
+        Ok(grant) => grant,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let generation = grant.refresh.map(|state| state.generation);
     let order = Order { scopes: grant.scopes.clone(), audience, generation };
-    mint::tokens(provider, &client.app, grant, order)
+    mint::tokens(provider, &client.app, grant, order).map(Ok)
 }
 
 fn refused(refusal: CodeRefusal) -> TokenError {
@@ -104,9 +137,10 @@ fn refused(refusal: CodeRefusal) -> TokenError {
 #[derive(Clone)]
 struct Redemption {
     code: AuthorizationCode,
+    device: Option<IpAddr>,
     attempt: AttemptId,
     lifetimes: EffectiveLifetimes,
-    address: std::net::IpAddr,
+    address: IpAddr,
     now: Timestamp,
 }
 
@@ -123,7 +157,8 @@ impl Redemption {
             Some(app) => {
                 let (user, consent) = (rows.user.as_deref(), rows.consent.as_deref());
                 let rows = CodeRows { app, user, consent };
-                code.clone().into_grant(&rows, self.attempt, &self.lifetimes, self.now)
+                let made = code.clone().into_grant(&rows, self.attempt, &self.lifetimes, self.now);
+                made.map(|grant| Grant { device_address: self.device, ..grant })
             }
         };
         let excess = if made.is_ok() { self.find_excess(provider).await? } else { Vec::new() };
@@ -151,7 +186,8 @@ impl Redemption {
         {
             self.evict(tx, excess).await?;
             let event = self.event(AuditKind::GrantCreated);
-            audit::record(tx, &event.detail(json!({ "scopes": grant.scopes }))).await?;
+            let detail = json!({ "scopes": grant.scopes, "device": self.device });
+            audit::record(tx, &event.detail(detail)).await?;
             return Ok(made);
         }
         let existing = grants::find(tx, self.code.grant_id).await?;

@@ -18,6 +18,7 @@ pub async fn show(State(provider): State<Shared>) -> Response {
         jwks: at("/.well-known/jwks.json"),
         revocation: at("/oauth/revoke"),
         introspection: at("/oauth/introspect"),
+        device_authorization: at("/oauth/device_authorization"),
     };
     let scopes = policy.scopes.keys().cloned().collect();
     let document = AuthorizationServerMetadata {

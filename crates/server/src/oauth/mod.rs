@@ -6,6 +6,7 @@ pub mod answer;
 pub mod authorize;
 pub mod client;
 pub mod consent;
+pub mod device;
 pub mod failures;
 pub mod grants;
 pub mod introspect;
@@ -16,7 +17,7 @@ pub mod protected_resource;
 pub mod revoke;
 pub mod token;
 
-mod consent_page;
+pub(crate) mod consent_page;
 mod deliver;
 mod first_use;
 mod mint;

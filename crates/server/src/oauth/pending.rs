@@ -5,14 +5,16 @@
 use std::time::Duration;
 
 use domain::app::App;
-use domain::authorization::SignInAsked;
+use domain::authorization::{SignInAsked, grant_id_of};
 use domain::entropy::Entropy;
 use domain::id::{CodeId, GrantId, SessionId};
 use domain::keyring::Keyring;
+use domain::policy::Policy;
 use domain::seal::Purpose;
 use domain::time::Timestamp;
 use protocol::authorize::RawAuthorizeRequest;
 use protocol::params::Params;
+use protocol::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PageError, form_query};
@@ -35,6 +37,8 @@ pub struct Pending {
     /// Of the code that will answer it; the grant's id follows from it, so that a consent clicked
     /// twice makes one grant.
     pub code_id: CodeId,
+    #[serde(default)]
+    pub reply: Reply,
     /// As the sign-in page says it.
     pub app_name: String,
     pub started_at: Timestamp,
@@ -44,6 +48,19 @@ pub struct Pending {
     pub stage: Stage,
 }
 
+/// Which way the answer goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// With the browser, back to the app.
+    #[default]
+    Redirect,
+    /// To a device that asks for it (RFC 8628). Nothing of the request but its code is its own.
+    Device,
+    /// To the user: a code to give to the app.
+    Shown,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -51,6 +68,8 @@ pub enum Stage {
     Start,
     /// The user has to sign in, with another session than this one if there is one.
     SignIn { refused_session: Option<SessionId> },
+    /// The user of this session is asked whether they started it on a device.
+    Device { session: SessionId },
     /// The user of this session looks at the consent page.
     Consent { session: SessionId },
 }
@@ -95,6 +114,7 @@ impl Pending {
         Self {
             raw,
             dialect: None,
+            reply: Reply::Redirect,
             code_id: CodeId::random(entropy),
             app_name: app.name.clone(),
             started_at: now,
@@ -108,8 +128,17 @@ impl Pending {
         match self.stage {
             Stage::Start => Some(SignInAsked::NotYet),
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
-            Stage::Consent { .. } => None,
+            Stage::Device { .. } | Stage::Consent { .. } => None,
         }
+    }
+
+    /// What an app asks for that gets its answer another way than by a redirect: as it said when
+    /// the request was made, as far as it still may.
+    pub fn asked_scopes(&self, app: &App, policy: &Policy) -> Result<ScopeSet, PageError> {
+        let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
+        let asked = asked.unwrap_or_default();
+        let left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        if left.is_empty() { Err(PageError::RequestOver) } else { Ok(left) }
     }
 
     /// The `iss` of its answer (RFC 9207); a dialect may have none.
@@ -120,7 +149,7 @@ impl Pending {
 
     /// The id of the grant that this request leads to.
     pub fn grant_id(&self, keyring: &Keyring) -> GrantId {
-        GrantId::from_bytes(keyring.derive_id("grant of request", self.code_id.as_bytes()))
+        grant_id_of(keyring, self.code_id)
     }
 
     #[must_use]

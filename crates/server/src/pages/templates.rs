@@ -17,13 +17,17 @@ macro_rules! built_in {
 built_in!(
     "app_detail.html",
     "brand_mark.html",
+    "confirm_device.html",
     "connected_app.html",
     "connected_apps.html",
     "consent.html",
     "delete_app.html",
+    "device_done.html",
+    "enter_code.html",
     "error.html",
     "focus.html",
     "form_post.html",
+    "get_access.html",
     "home.html",
     "layout.html",
     "my_apps.html",
@@ -36,6 +40,7 @@ built_in!(
     "sign_in.html",
     "signed_out.html",
     "staff_apps.html",
+    "user_code.html",
 );
 
 fn built_in(name: &str) -> Option<&'static str> {

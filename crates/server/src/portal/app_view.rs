@@ -15,6 +15,7 @@ use store::{DbError, Tx, audit, client_secrets, consents, usage};
 use super::form;
 use super::registration::Standing;
 use crate::display;
+use crate::error::form_query;
 use crate::pages::views::{
     AppDetail, AppForm, AppFormErrors, AppScope, AppSecret, Endpoint, Layout, Lifetimes, STANDARD,
     ScopeState, Section,
@@ -213,11 +214,20 @@ fn endpoints(app: &App, policy: &Policy) -> Vec<Endpoint> {
             lines.push(line("authorize-url".to_owned(), label, "/oauth/authorize"));
         }
         lines.push(line("token-url".to_owned(), "Token endpoint".to_owned(), "/oauth/token"));
+        if app.kind.may_use_device_codes() {
+            let label = "For devices without a browser".to_owned();
+            lines.push(line("device-url".to_owned(), label, "/oauth/device_authorization"));
+        }
     }
     if let Some(dialect) = app.dialect.as_deref().and_then(|name| policy.dialect(name)) {
         let (name, title) = (&dialect.name, &dialect.title);
         let label = format!("{title}: where users are sent to");
         lines.push(line(format!("{name}-authorize-url"), label, &dialect.authorize.path));
+        if let Some(page) = &dialect.user_code {
+            let label = format!("{title}: where users get a code to paste");
+            let path = format!("{}?{}", page.path, form_query(&[("client_id", &app.client_id)]));
+            lines.push(line(format!("{name}-user-code-url"), label, &path));
+        }
         for (number, endpoint) in (1..).zip(&dialect.tokens) {
             let words = endpoint.grant_types.iter().map(|(grant_type, _)| grant_type.words());
             let label = format!("{title}: {}", words.collect::<Vec<_>>().join(", "));

@@ -53,6 +53,7 @@ fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
             scope_separator: ' ',
         },
         tokens,
+        user_code: None,
         pages: Vec::new(),
         envelope: None,
     }

@@ -120,6 +120,7 @@ fn dialect(name: &str) -> Dialect {
             scope_separator: ' ',
         },
         tokens: Vec::new(),
+        user_code: None,
         pages: Vec::new(),
         envelope: None,
     }

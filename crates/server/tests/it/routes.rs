@@ -39,13 +39,18 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 49] = [
+const CASES: [(&str, &str, Stranger, User); 54] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
     ("POST", "/oauth/authorize", Stranger::Public(400), User::Same),
     ("GET", "/oauth/authorize/continue", Stranger::Public(400), User::Same),
     ("POST", "/oauth/consent", Stranger::SignIn, User::StaleForm),
+    ("POST", "/oauth/device_authorization", Stranger::NoClient, User::Same),
+    ("OPTIONS", "/oauth/device_authorization", Stranger::Public(204), User::Same),
+    ("GET", "/device", Stranger::SignIn, User::Own),
+    ("POST", "/device", Stranger::SignIn, User::StaleForm),
+    ("POST", "/device/confirm", Stranger::SignIn, User::StaleForm),
     ("POST", "/oauth/token", Stranger::NoClient, User::Same),
     ("OPTIONS", "/oauth/token", Stranger::Public(204), User::Same),
     ("POST", "/oauth/revoke", Stranger::NoClient, User::Same),

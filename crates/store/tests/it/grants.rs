@@ -25,6 +25,7 @@ on_both! {
             amr: Some("pwd".to_owned()),
             key_binding: Some(vec![0, 255]),
             details_ref: Some("ref".to_owned()),
+            device_address: Some("2001:db8::7".parse().unwrap()),
             code_id: Some(CodeId::random(&*entropy)),
             refresh: Some(RefreshState {
                 generation: i64::MAX,

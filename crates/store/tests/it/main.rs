@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod support;
 mod transactions;
+mod user_codes;
 
 #[cfg(feature = "full-tests")]
 mod cluster;

@@ -146,6 +146,7 @@ pub(crate) fn grant(entropy: &dyn Entropy, consent: &Consent) -> Grant {
         amr: None,
         key_binding: None,
         details_ref: None,
+        device_address: None,
         code_id: None,
         attempt_id: AttemptId::random(entropy),
         refresh: Some(RefreshState::first(NOW)),

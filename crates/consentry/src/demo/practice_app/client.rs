@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::{Body, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use axum::http::{Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -47,6 +47,29 @@ pub(super) struct Outcome {
 impl Outcome {
     pub(super) fn failed(did: &str, text: impl Into<String>) -> Self {
         Self { did: did.to_owned(), status: None, challenge: None, text: text.into(), tokens: None }
+    }
+}
+
+/// What a device holds while its user decides (RFC 8628 §3.2).
+#[derive(Clone)]
+pub(super) struct DeviceCodes {
+    device_code: String,
+    pub(super) user_code: String,
+    pub(super) verification_uri: String,
+    /// With the code in it, for a QR code.
+    pub(super) verification_uri_complete: String,
+}
+
+impl DeviceCodes {
+    fn read(text: &str) -> Option<Self> {
+        let answer: Value = serde_json::from_str(text).ok()?;
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            device_code: text("device_code")?,
+            user_code: text("user_code")?,
+            verification_uri: text("verification_uri")?,
+            verification_uri_complete: text("verification_uri_complete")?,
+        })
     }
 }
 
@@ -130,9 +153,50 @@ impl Client {
         self.token(part, "Asked for a token of its own", &form).await
     }
 
+    /// RFC 8628 §3.1: codes for a user who decides elsewhere.
+    pub(super) async fn device_codes(&self, part: &Part) -> (Outcome, Option<DeviceCodes>) {
+        let scopes: Vec<&str> = part.app.script.scopes.iter().map(|scope| scope.name).collect();
+        let form = [("scope", &*scopes.join(" "))];
+        let did = "Asked for a code";
+        let mut outcome = self.form(part, "/oauth/device_authorization", did, &form).await;
+        let codes = DeviceCodes::read(&outcome.text);
+        if codes.is_some() {
+            outcome.text = "The app shows a code and waits.".to_owned();
+        }
+        (outcome, codes)
+    }
+
+    pub(super) async fn poll(&self, part: &Part, codes: &DeviceCodes) -> Outcome {
+        let grant_type = protocol::token::DEVICE_CODE_GRANT;
+        let form = [("grant_type", grant_type), ("device_code", &codes.device_code)];
+        self.token(part, "Asked whether the user has decided", &form).await
+    }
+
+    /// What the user pasted, in the words of the provider's dialect.
+    pub(super) async fn trade_user_code(&self, part: &Part, path: &str, code: &str) -> Outcome {
+        let form = [("grant_type", "code"), ("code", code)];
+        self.tokens(part, path, "Traded the code that was pasted", &form).await
+    }
+
     async fn token(&self, part: &Part, did: &str, form: &[(&str, &str)]) -> Outcome {
+        self.tokens(part, "/oauth/token", did, form).await
+    }
+
+    async fn tokens(&self, part: &Part, path: &str, did: &str, form: &[(&str, &str)]) -> Outcome {
+        let mut outcome = self.form(part, path, did, form).await;
+        outcome.tokens = read_tokens(&outcome);
+        if outcome.tokens.is_some() {
+            // Tokens are for the app's memory, not for a screen.
+            outcome.text = "The app now holds an access token.".to_owned();
+        }
+        outcome
+    }
+
+    /// A form to an endpoint of the provider, with the app's client authentication.
+    async fn form(&self, part: &Part, path: &str, did: &str, form: &[(&str, &str)]) -> Outcome {
         let mut form = form.to_vec();
-        let mut request = Request::post(format!("{}/oauth/token", part.issuer))
+        let mut request = Request::post(format!("{}{path}", part.issuer))
+            .header(USER_AGENT, part.app.script.name)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         match &part.app.client_secret {
             Some(secret) => {
@@ -142,13 +206,7 @@ impl Client {
             None => form.push(("client_id", part.app.script.client_id)),
         }
         let body = Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut outcome = self.send(did, request.body(Body::from(body))).await;
-        outcome.tokens = read_tokens(&outcome);
-        if outcome.tokens.is_some() {
-            // Tokens are for the app's memory, not for a screen.
-            outcome.text = "The app now holds an access token.".to_owned();
-        }
-        outcome
+        self.send(did, request.body(Body::from(body))).await
     }
 
     pub(super) async fn call(&self, part: &Part, call: &ApiCall, access: &str) -> Outcome {

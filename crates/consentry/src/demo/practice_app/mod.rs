@@ -12,6 +12,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use tokio::task::JoinHandle;
+use url::form_urlencoded;
 
 use super::apps::Callback;
 use super::cast::Seeded;
@@ -21,9 +22,10 @@ use super::provider::DemoProvider;
 mod calls;
 mod client;
 mod page;
+mod qr;
 
 use calls::ApiCall;
-use client::{Client, Outcome, Pending, Tokens};
+use client::{Client, DeviceCodes, Outcome, Pending, Tokens};
 
 /// One of the apps it plays.
 struct Part {
@@ -47,6 +49,8 @@ impl Part {
 #[derive(Default)]
 struct Memory {
     pending: Option<Pending>,
+    /// Shown, and not decided yet.
+    codes: Option<DeviceCodes>,
     tokens: Option<Tokens>,
     /// What the last click led to.
     last: Option<Outcome>,
@@ -104,6 +108,9 @@ fn router(stage: Shared) -> Router {
         .route("/style.css", get(style))
         .route("/app/{key}", get(show))
         .route("/app/{key}/connect", post(connect))
+        .route("/app/{key}/device", post(ask_for_codes))
+        .route("/app/{key}/poll", post(poll))
+        .route("/app/{key}/user-code", post(trade_user_code))
         .route("/app/{key}/call/{number}", post(call))
         .route("/app/{key}/refresh", post(refresh))
         .route("/app/{key}/itself", post(act_for_itself))
@@ -163,6 +170,39 @@ async fn connect(State(stage): State<Shared>, Path(key): Path<String>) -> Respon
     let (pending, address) = client::authorization(part, &part.redirect_uri(&stage.origin));
     stage.memory(part, |memory| memory.pending = Some(pending));
     Redirect::to(&address).into_response()
+}
+
+/// As a device without a browser does: show a code, and ask now and then.
+async fn ask_for_codes(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let (outcome, codes) = stage.client.device_codes(part).await;
+    stage.memory(part, |memory| memory.codes = codes);
+    remember(&stage, part, outcome);
+    back_to(part)
+}
+
+async fn poll(State(stage): State<Shared>, Path(key): Path<String>) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    if let Some(codes) = stage.memory(part, |memory| memory.codes.clone()) {
+        let outcome = stage.client.poll(part, &codes).await;
+        remember(&stage, part, outcome);
+    }
+    back_to(part)
+}
+
+/// As a program does whose user pasted a code of the provider's own page.
+async fn trade_user_code(
+    State(stage): State<Shared>,
+    Path(key): Path<String>,
+    form: String,
+) -> Response {
+    let Some(part) = stage.part(&key) else { return nothing_here() };
+    let code = form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "code");
+    if let (Some(ways), Some((_, code))) = (part.app.script.without_browser, code) {
+        let outcome = stage.client.trade_user_code(part, ways.token_path, code.trim()).await;
+        remember(&stage, part, outcome);
+    }
+    back_to(part)
 }
 
 async fn callback(
@@ -228,6 +268,7 @@ fn remember(stage: &Stage, part: &Part, outcome: Outcome) {
     stage.memory(part, |memory| {
         if let Some(tokens) = outcome.tokens.clone() {
             memory.tokens = Some(tokens);
+            memory.codes = None;
         }
         memory.last = Some(outcome);
     });

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::client::{Outcome, Tokens};
-use super::{Memory, Part};
+use super::client::{DeviceCodes, Outcome, Tokens};
+use super::{Memory, Part, qr};
+use crate::demo::apps::WithoutBrowser;
 
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -64,7 +65,7 @@ pub(super) fn app(part: &Part, memory: &Memory) -> String {
         escape(script.description)
     );
     match &memory.tokens {
-        None => body.push_str(&not_connected(part)),
+        None => body.push_str(&not_connected(part, memory.codes.as_ref())),
         Some(tokens) => body.push_str(&connected(part, tokens)),
     }
     if !script.service_scopes.is_empty() {
@@ -85,9 +86,48 @@ fn button(key: &str, path: &str, label: &str, class: &str) -> String {
     )
 }
 
-fn not_connected(part: &Part) -> String {
+fn not_connected(part: &Part, codes: Option<&DeviceCodes>) -> String {
     let label = format!("Connect with {}", part.provider);
-    button(part.app.script.key, "connect", &label, "main")
+    let connect = button(part.app.script.key, "connect", &label, "main");
+    match part.app.script.without_browser {
+        None => connect,
+        Some(ways) => without_browser(part, ways, codes),
+    }
+}
+
+/// Two ways in for what has no browser: a code that it shows, or one that is pasted into it.
+fn without_browser(part: &Part, ways: WithoutBrowser, codes: Option<&DeviceCodes>) -> String {
+    let key = part.app.script.key;
+    let mut out = String::from("<h2>It shows a code, and you type it on your phone</h2>");
+    match codes {
+        None => out.push_str(&button(key, "device", "Show a code", "main")),
+        Some(codes) => {
+            let _ = write!(
+                out,
+                "<p>Open <a id=\"verification-uri\" href=\"{uri}\">{uri}</a> and type</p>\
+                 <p class=\"user-code\" id=\"user-code\">{code}</p>\
+                 <p class=\"small\">or scan this, which fills it in:</p>{qr}<div class=\"row\">",
+                uri = escape(&codes.verification_uri),
+                code = escape(&codes.user_code),
+                qr = qr::svg(&codes.verification_uri_complete).unwrap_or_default(),
+            );
+            out.push_str(&button(key, "poll", "Ask whether you have decided", "main"));
+            out.push_str(&button(key, "device", "Show another code", "quiet"));
+            out.push_str("</div>");
+        }
+    }
+    let _ = write!(
+        out,
+        "<h2>You paste a code into it</h2><p>Get one at <a id=\"code-page\" \
+         href=\"{issuer}{page}?client_id={id}\">{issuer}{page}</a>.</p>\
+         <form class=\"row\" method=\"post\" action=\"/app/{key}/user-code\">\
+         <label for=\"code\">Code</label> <input id=\"code\" name=\"code\" autocomplete=\"off\" \
+         required> <button class=\"quiet\">Use it</button></form>",
+        issuer = escape(&part.issuer),
+        page = ways.code_page,
+        id = part.app.script.client_id,
+    );
+    out
 }
 
 fn connected(part: &Part, tokens: &Tokens) -> String {
@@ -115,7 +155,9 @@ fn connected(part: &Part, tokens: &Tokens) -> String {
     if tokens.refresh.is_some() {
         out.push_str(&button(key, "refresh", "Refresh the tokens", "quiet"));
     }
-    out.push_str(&button(key, "connect", "Ask again", "quiet"));
+    if part.app.script.without_browser.is_none() {
+        out.push_str(&button(key, "connect", "Ask again", "quiet"));
+    }
     out.push_str(&button(key, "forget", "Forget the tokens", "quiet"));
     out.push_str("</div>");
     out

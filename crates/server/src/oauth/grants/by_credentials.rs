@@ -134,6 +134,7 @@ impl Wanted {
             amr: None,
             key_binding: None,
             details_ref: None,
+            device_address: None,
             code_id: None,
             attempt_id: AttemptId::random(&*provider.entropy),
             refresh: None,

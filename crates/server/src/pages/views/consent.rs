@@ -79,6 +79,10 @@ pub enum DestinationKind {
     Loopback,
     /// An app that registered a URL scheme, which any other app could too: said loudly.
     CustomScheme,
+    /// A device that asked from this address, said loudly: the user stays here.
+    Device,
+    /// Nowhere: the user gets a code to give to the app of this name.
+    Code,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -126,7 +130,14 @@ impl View for Consent {
             scopes: base.scopes.iter().cloned().chain([withdraw()]).collect(),
             ..base.clone()
         };
-        vec![base.clone(), again, local_program(base.clone()), self_declared(base)]
+        let to = |kind, place: &str| Self {
+            destination: Destination { kind, place: place.into() },
+            ..base.clone()
+        };
+        let device = to(DestinationKind::Device, "203.0.113.7");
+        let code = to(DestinationKind::Code, "Trading Bot");
+        let (local, declared) = (local_program(base.clone()), self_declared(base.clone()));
+        vec![base, again, local, declared, device, code]
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 mod app_detail;
 mod apps;
+mod codes;
 mod connected;
 mod consent;
 mod entry;
@@ -23,6 +24,7 @@ pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
 };
+pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
     CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,
     LiveGrant, ReportApp,
@@ -54,12 +56,16 @@ macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
             AppDetail,
+            ConfirmDevice,
             ConnectedApp,
             ConnectedApps,
             Consent,
             DeleteApp,
+            DeviceDone,
+            EnterCode,
             ErrorPage,
             FormPost,
+            GetAccess,
             Home,
             MyApps,
             NewApp,
@@ -69,7 +75,8 @@ macro_rules! for_every_view {
             SecretOnce,
             SignIn,
             SignedOut,
-            StaffApps
+            StaffApps,
+            UserCodeShown
         )
     };
 }
