@@ -115,9 +115,8 @@ impl Live {
             return Ok(Some(grant));
         }
         let ticket = self.leave(known, &(credential, mode));
-        let read = async move |tx: &mut Tx<'_>| {
-            Ok::<_, DbError>(grants::find_of_credential(tx, credential, mode).await?)
-        };
+        let read =
+            async move |tx: &mut Tx<'_>| grants::find_of_credential(tx, credential, mode).await;
         let Some(grant) = self.db.read(read).await? else { return Ok(None) };
         known.insert(ticket, (credential, mode), grant.id);
         Ok(Some(Arc::new(grant)))
