@@ -1,6 +1,8 @@
 //! Measures Consentry against the limit of this machine and against peers, in one run. Started by
 //! `cargo xtask bench`, which builds it and what it measures; docs/dev/performance.md explains.
 
+#![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+
 mod bare;
 mod cases;
 mod load;
