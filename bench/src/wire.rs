@@ -73,7 +73,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Room for the next read. Call [`Self::took`] with what was read.
+    /// Room for the next read.
     pub fn forget_last(&mut self) {
         self.bytes.drain(..self.used);
         self.used = 0;

@@ -171,6 +171,20 @@ impl GrantType {
 }
 
 impl Dialect {
+    /// Whether an app without a secret can get in: by PKCE, which the dialect must have names for.
+    pub fn admits_public_apps(&self) -> bool {
+        let names = |parameters: &[Parameter], standard: &str| {
+            parameters.iter().any(|one| one.standard == standard && one.name.is_some())
+        };
+        let takes_codes = |endpoint: &&TokenEndpoint| {
+            endpoint.grant_types.iter().any(|(known, _)| *known == GrantType::AuthorizationCode)
+        };
+        names(&self.authorize.parameters, "code_challenge")
+            && self.tokens.iter().filter(takes_codes).all(|endpoint| {
+                names(&endpoint.parameters, "code_verifier") && !endpoint.requires_secret()
+            })
+    }
+
     /// Every address that it takes on the issuer's host.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.authorize.path.as_str())

@@ -68,6 +68,10 @@ impl TokenEndpoint {
         if missing.is_empty() { Ok(()) } else { Err(DecodeError::Missing(missing)) }
     }
 
+    pub(super) fn requires_secret(&self) -> bool {
+        self.required.iter().any(|name| self.is_named(name, "client_secret"))
+    }
+
     fn is_named(&self, name: &str, standard: &str) -> bool {
         self.parameters.iter().any(|parameter| {
             parameter.standard == standard && parameter.name.as_deref() == Some(name)

@@ -213,9 +213,9 @@ fn check(new: &NewApp, policy: &Policy) -> Result<Draft, Vec<String>> {
     mistakes.extend(homepage.map(|error| format!("homepage: {error}")));
     let redirect_uris = check_redirect_uris(new, &mut mistakes);
     check_scopes(new, policy, &mut mistakes);
-    if new.dialect.is_some() && new.kind != AppKind::Web {
-        mistakes.push(format!("dialect: {}", form::DIALECT_NEEDS_SECRET));
-    }
+    let dialect = new.dialect.as_deref().and_then(|name| policy.dialect(name));
+    let wire = dialect.and_then(|dialect| form::wire_error(dialect, new.kind));
+    mistakes.extend(wire.map(|error| format!("dialect: {error}")));
     let unknown = new.dialect.as_deref().filter(|name| policy.dialect(name).is_none());
     mistakes.extend(
         unknown.map(|name| format!("dialect: {name} is not among the `dialects` of the config")),

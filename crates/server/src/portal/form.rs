@@ -211,9 +211,21 @@ pub fn offered_dialects(policy: &Policy) -> Vec<DialectChoice> {
     policy.dialects.iter().map(choice).collect()
 }
 
-/// Why an app of another kind than `web` cannot speak a dialect, for files and commands.
-pub const DIALECT_NEEDS_SECRET: &str =
-    "an app of a dialect proves itself by a secret: its kind is web, on users' devices too";
+/// Why an app of `kind` cannot speak the dialect.
+pub fn wire_error(dialect: &Dialect, kind: AppKind) -> Option<String> {
+    let title = &dialect.title;
+    match kind {
+        AppKind::Web => None,
+        AppKind::Service => Some(format!(
+            "A service acts for itself, which the {title} format has no words for: take OAuth 2.1."
+        )),
+        AppKind::Native | AppKind::SinglePage if dialect.admits_public_apps() => None,
+        AppKind::Native | AppKind::SinglePage => Some(format!(
+            "An app of the {title} format proves itself by a secret: its kind is web, on users’ \
+             devices too."
+        )),
+    }
+}
 
 fn check_wire(
     wire: &str,
@@ -224,18 +236,12 @@ fn check_wire(
     if wire == views::STANDARD {
         return None;
     }
-    let chosen = offered_dialects(policy).into_iter().find(|choice| choice.name == wire);
-    errors.wire = match (&chosen, kind) {
-        (None, _) => Some("Choose one of the formats.".to_owned()),
-        (Some(_), AppKind::Web) => None,
-        // The standard has PKCE for apps without a secret; dialects rely on the secret.
-        (Some(choice), _) => Some(format!(
-            "An app of the {} format proves itself by a secret, on users’ devices too: choose “Web \
-             app”, or OAuth 2.1, which has PKCE for apps without one.",
-            choice.title
-        )),
+    let Some(dialect) = policy.dialect(wire) else {
+        errors.wire = Some("Choose one of the formats.".to_owned());
+        return None;
     };
-    chosen.map(|choice| choice.name)
+    errors.wire = wire_error(dialect, kind);
+    Some(dialect.name.clone())
 }
 
 /// One URI per line; blank lines are skipped.

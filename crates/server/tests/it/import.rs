@@ -435,7 +435,7 @@ async fn what_an_app_may_do_is_refused_with_field_and_reason() {
         ),
         (json!({ "dialect": "bitprot" }), "dialect: bitprot is not among the `dialects`"),
         (json!({ "also_standard": "true" }), "also_standard: an app without a dialect"),
-        (json!({ "dialect": "bitport" }), "dialect: an app of a dialect proves itself by a"),
+        (json!({ "dialect": "bitport" }), "dialect: A service acts for itself"),
         (json!({ "dialect": "bitport", "also_standard": "yes" }), "also_standard: write true or"),
     ];
     assert_refused(&start().await, &cases).await;

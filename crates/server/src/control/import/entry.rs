@@ -348,10 +348,11 @@ impl<'e> Reader<'e> {
 
     fn dialect(&mut self, policy: &Policy, kind: AppKind) -> Option<String> {
         let name = self.text("dialect")?.trim();
-        if kind != AppKind::Web {
-            self.refuse("dialect", form::DIALECT_NEEDS_SECRET);
+        let dialect = policy.dialect(name);
+        if let Some(error) = dialect.and_then(|dialect| form::wire_error(dialect, kind)) {
+            self.refuse("dialect", error);
         }
-        if policy.dialect(name).is_none() {
+        if dialect.is_none() {
             self.refuse("dialect", format!("{name} is not among the `dialects` of the config"));
         }
         Some(name.to_owned())
