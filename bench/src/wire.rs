@@ -73,7 +73,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Room for the next read.
+    /// Make room for the next answer.
     pub fn forget_last(&mut self) {
         self.bytes.drain(..self.used);
         self.used = 0;
