@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rusqlite::Transaction;
 use serde_json::{Value, json};
 
-use super::error::{DriveError, success};
+use super::error::{DriveError, Envelope, success, success_of};
 use super::link::Delivery;
 use super::rows::User;
 use super::tree::{Depth, Tree, date};
@@ -30,7 +30,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 pub(super) async fn show_me(
     State(drive): State<Drive>,
     caller: Caller,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let subject = caller.0.subject.clone();
     let now = (drive.clock)();
     let tree = tree_of(&drive, caller).await?;
@@ -50,7 +50,7 @@ pub(super) async fn show_me(
     });
     // Bitport's older clients read a list of one, its newest an object.
     if drive.me_is_object {
-        return Ok(Json(json!({ "status": "success", "data": me, "errors": null })));
+        return Ok(success_of(me));
     }
     Ok(success(vec![me]))
 }
@@ -58,7 +58,7 @@ pub(super) async fn show_me(
 pub(super) async fn show_top(
     State(drive): State<Drive>,
     caller: Caller,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let tree = tree_of(&drive, caller).await?;
     Ok(success(vec![tree.view(None, Depth::Shallow)]))
 }
@@ -67,7 +67,7 @@ pub(super) async fn show_folder(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(code): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let tree = tree_of(&drive, caller).await?;
     let code = code.ok_or(DriveError::NoSuchFolder)?;
     let folder = tree.find_folder(&code).ok_or(DriveError::NoSuchFolder)?;
@@ -79,7 +79,7 @@ pub(super) async fn delete_folder(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(code): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let code = code.ok_or(DriveError::NoSuchFolder)?;
     let deleting = drive.as_user(caller, move |tx, user| Ok(rows::delete_folder(tx, user, &code)?));
     if deleting.await? { Ok(success(Vec::new())) } else { Err(DriveError::NoSuchFolder) }
@@ -104,7 +104,7 @@ pub(super) async fn show_by_path(
     State(drive): State<Drive>,
     caller: Caller,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let Query(query) = query.map_err(|_| DriveError::Parameter("The query is not readable."))?;
     let depth = match single(&query, "scope")? {
         None => Depth::Shallow,
@@ -121,7 +121,7 @@ pub(super) async fn search(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(term): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let term = term.ok_or(DriveError::Parameter("Parameter term must be UTF-8."))?;
     let tree = tree_of(&drive, caller).await?;
     Ok(success(vec![tree.search(&term)]))

@@ -5,7 +5,8 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::assertion::AssertionError;
 use crate::storage::StorageError;
@@ -63,8 +64,8 @@ impl IntoResponse for DriveError {
             tracing::error!(%error, "the practice drive failed");
         }
         let (status, message, code) = self.answer();
-        let errors = json!([{ "message": message, "code": code }]);
-        let body = json!({ "status": "error", "data": null, "errors": errors });
+        let errors = Some([Complaint { message, code }]);
+        let body = Envelope { status: "error", data: None::<Value>, errors };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1: a 401 names a scheme. The gateway is who must authenticate.
@@ -75,9 +76,27 @@ impl IntoResponse for DriveError {
     }
 }
 
-/// The envelope of success. `data` is always a list, even of one.
-pub(crate) fn success(data: Vec<Value>) -> Json<Value> {
-    Json(json!({ "status": "success", "data": data, "errors": null }))
+/// Every answer, with its members in Bitport's order.
+#[derive(Serialize)]
+pub(crate) struct Envelope<T> {
+    status: &'static str,
+    data: Option<T>,
+    errors: Option<[Complaint; 1]>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Complaint {
+    message: &'static str,
+    code: u32,
+}
+
+/// `data` is a list, even of one, but where an object was chosen.
+pub(crate) fn success(data: Vec<Value>) -> Json<Envelope<Value>> {
+    success_of(data.into())
+}
+
+pub(crate) fn success_of(data: Value) -> Json<Envelope<Value>> {
+    Json(Envelope { status: "success", data: Some(data), errors: None })
 }
 
 impl From<AssertionError> for DriveError {

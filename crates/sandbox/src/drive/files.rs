@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::error::{DriveError, success};
+use super::error::{DriveError, Envelope, success};
 use super::link::Delivery;
 use super::rows::File;
 use super::{Drive, Segment, rows, tree};
@@ -16,7 +16,7 @@ pub(super) async fn show(
     State(drive): State<Drive>,
     caller: Caller,
     code: Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let file = find(&drive, caller, code).await?;
     Ok(success(vec![tree::view_file(&file)]))
 }
@@ -25,7 +25,7 @@ pub(super) async fn delete(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(code): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let code = code.ok_or(DriveError::NoSuchFile)?;
     let deleting = drive.as_user(caller, move |tx, user| Ok(rows::delete_file(tx, user, &code)?));
     if deleting.await? { Ok(success(Vec::new())) } else { Err(DriveError::NoSuchFile) }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use super::catalogue;
-use super::error::{DriveError, success};
+use super::error::{DriveError, Envelope, success};
 use super::progress::Phase;
 use super::transfer_rows::{self, Transfer};
 use super::{Drive, Segment};
@@ -20,7 +20,7 @@ const LINK_BYTES_MAX: usize = 2_048;
 pub(super) async fn list(
     State(drive): State<Drive>,
     caller: Caller,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let now = (drive.clock)();
     let found = drive.as_user(caller, |tx, user| Ok(transfer_rows::list(tx, user)?)).await?;
     Ok(success(found.iter().map(|transfer| view(transfer, now)).collect()))
@@ -30,7 +30,7 @@ pub(super) async fn show(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(token): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let token = token.ok_or(DriveError::NoSuchTransfer)?;
     let now = (drive.clock)();
     let finding = drive.as_user(caller, move |tx, user| Ok(transfer_rows::find(tx, user, &token)?));
@@ -43,7 +43,7 @@ pub(super) async fn start(
     caller: Caller,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let link = read_link(&headers, &body)?;
     let now = (drive.clock)();
     let started = drive
@@ -61,7 +61,7 @@ pub(super) async fn delete(
     State(drive): State<Drive>,
     caller: Caller,
     Segment(token): Segment,
-) -> Result<Json<Value>, DriveError> {
+) -> Result<Json<Envelope<Value>>, DriveError> {
     let token = token.ok_or(DriveError::NoSuchTransfer)?;
     let deleting =
         drive.as_user(caller, move |tx, user| Ok(transfer_rows::delete(tx, user, &token)?));

@@ -13,7 +13,7 @@ async fn text(world: &World, method: Method, path: &str) -> String {
 #[tokio::test]
 async fn bitport_fact_success_has_a_list_as_data_and_null_as_errors() {
     let found = text(&World::new(), Method::GET, "/v2/search/nothing").await;
-    let expected = r#"{"data":[{"files":[],"folders":[]}],"errors":null,"status":"success"}"#;
+    let expected = r#"{"status":"success","data":[{"files":[],"folders":[]}],"errors":null}"#;
     assert_eq!(found, expected);
 }
 
@@ -22,7 +22,7 @@ async fn bitport_fact_an_error_has_null_as_data_and_a_list_with_message_and_code
     let world = World::new();
     let missing = text(&world, Method::GET, "/v2/files/none").await;
     let expected =
-        r#"{"data":null,"errors":[{"code":404,"message":"File not found"}],"status":"error"}"#;
+        r#"{"status":"error","data":null,"errors":[{"message":"File not found","code":404}]}"#;
     assert_eq!(missing, expected);
 }
 
@@ -31,7 +31,7 @@ async fn bitport_fact_codes_101_102_and_404() {
     let world = World::new();
     let error = |code: u32, message: &str| {
         format!(
-            r#"{{"data":null,"errors":[{{"code":{code},"message":"{message}"}}],"status":"error"}}"#
+            r#"{{"status":"error","data":null,"errors":[{{"message":"{message}","code":{code}}}]}}"#
         )
     };
     let start = async |link: &str| world.start_transfer("alice", link).await.text();
@@ -48,7 +48,7 @@ async fn bitport_fact_only_a_bad_token_is_http_401() {
     let refused = send(&world.drive, nobody).await;
     assert_eq!(refused.status, 401);
     let expected =
-        r#"{"data":null,"errors":[{"code":401,"message":"Unauthorized access"}],"status":"error"}"#;
+        r#"{"status":"error","data":null,"errors":[{"message":"Unauthorized access","code":401}]}"#;
     assert_eq!(refused.text(), expected);
 }
 
@@ -61,7 +61,7 @@ const ME: &str = concat!(
 #[tokio::test]
 async fn bitport_fact_the_data_of_me_is_a_list_of_one_for_older_clients() {
     let me = text(&World::new(), Method::GET, "/v2/me").await;
-    assert_eq!(me, format!(r#"{{"data":[{ME}],"errors":null,"status":"success"}}"#));
+    assert_eq!(me, format!(r#"{{"status":"success","data":[{ME}],"errors":null}}"#));
 }
 
 #[tokio::test]
@@ -72,9 +72,12 @@ async fn bitport_fact_the_data_of_me_is_an_object_for_a_client_of_2026() {
     let drive = Drive::open(&path, verifier, clock(&world.now), &LINK_SECRET).unwrap();
     world.drive = drive::router(drive.with_me_as_object());
     let me = text(&world, Method::GET, "/v2/me").await;
-    assert_eq!(me, format!(r#"{{"data":{ME},"errors":null,"status":"success"}}"#));
+    assert_eq!(me, format!(r#"{{"status":"success","data":{ME},"errors":null}}"#));
     let top = text(&world, Method::GET, "/v2/cloud").await;
-    assert!(top.starts_with(r#"{"data":[{"#), "everything else stays a list: {top}");
+    assert!(
+        top.starts_with(r#"{"status":"success","data":[{"#),
+        "everything else stays a list: {top}"
+    );
 }
 
 const PACKING_LIST: &str = concat!(
@@ -90,13 +93,13 @@ const PACKING_LIST: &str = concat!(
 async fn bitport_fact_a_folder_is_a_list_of_one_with_its_folders_files_and_parent() {
     let world = World::new();
     let expected = [
-        r#"{"data":[{"code":"tfmcemkwxi74","#,
+        r#"{"status":"success","data":[{"code":"tfmcemkwxi74","#,
         r#""created_at":{"date":"2026-11-24 12:00:00.000000","timezone":"UTC","timezone_type":3},"#,
         r#""files":["#,
         PACKING_LIST,
         r#"],"files_count":1,"folders":[],"name":"Travel","#,
         r#""parent_folder":{"code":"gema39pv2z79","name":"Documents"},"size":47}],"#,
-        r#""errors":null,"status":"success"}"#,
+        r#""errors":null}"#,
     ]
     .concat();
     for path in [
@@ -113,8 +116,8 @@ async fn bitport_fact_a_folder_is_a_list_of_one_with_its_folders_files_and_paren
 async fn bitport_fact_the_top_has_null_as_its_code_and_its_parent() {
     let world = World::new();
     let top = text(&world, Method::GET, "/v2/cloud").await;
-    assert!(top.starts_with(r#"{"data":[{"code":null,"created_at":{"#), "{top}");
-    let end = r#""name":"My files","parent_folder":null,"size":3252734}],"errors":null,"#;
+    assert!(top.starts_with(r#"{"status":"success","data":[{"code":null,"created_at":{"#), "{top}");
+    let end = r#""name":"My files","parent_folder":null,"size":3252734}],"errors":null}"#;
     assert!(top.contains(end), "{top}");
 }
 
@@ -122,7 +125,7 @@ async fn bitport_fact_the_top_has_null_as_its_code_and_its_parent() {
 async fn bitport_fact_a_file_has_all_fifteen_fields() {
     let world = World::new();
     let file = text(&world, Method::GET, "/v2/files/s6u2x25wbnjk").await;
-    let expected = format!(r#"{{"data":[{PACKING_LIST}],"errors":null,"status":"success"}}"#);
+    let expected = format!(r#"{{"status":"success","data":[{PACKING_LIST}],"errors":null}}"#);
     assert_eq!(file, expected);
 }
 
@@ -151,14 +154,14 @@ async fn bitport_fact_a_transfer_has_ten_fields_and_progress_as_text() {
     let link = "magnet:?xt=urn:btih:2222222222222222222222222222222222222222";
     let shown = |status: &str, progress: &str, folder: &str| {
         [
-            r#"{"data":[{"file_id":null,"folder_id":"#,
+            r#"{"status":"success","data":[{"file_id":null,"folder_id":"#,
             folder,
             r#","message":"","name":"Evening sounds","progress":""#,
             progress,
             r#"","size":176488,"#,
             r#""src":"magnet:?xt=urn:btih:2222222222222222222222222222222222222222","status":""#,
             status,
-            r#"","substatus":"","token":"vhz7hj7nfyxz"}],"errors":null,"status":"success"}"#,
+            r#"","substatus":"","token":"vhz7hj7nfyxz"}],"errors":null}"#,
         ]
         .concat()
     };
@@ -176,5 +179,5 @@ async fn bitport_fact_a_transfer_has_ten_fields_and_progress_as_text() {
         }
     }
     let deleted = text(&world, Method::DELETE, "/v2/transfers/vhz7hj7nfyxz").await;
-    assert_eq!(deleted, r#"{"data":[],"errors":null,"status":"success"}"#);
+    assert_eq!(deleted, r#"{"status":"success","data":[],"errors":null}"#);
 }
