@@ -85,6 +85,8 @@ ids! {
     CredentialId
     /// A signed-in browser.
     SessionId
+    /// What a developer or staff wrote about an app.
+    AppMessageId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -31,6 +31,7 @@ mod quantity;
 mod reader;
 pub mod reference;
 mod resource;
+mod review;
 mod route;
 pub mod schema;
 mod scope;
@@ -151,6 +152,7 @@ impl Config {
             Some("closed") => Registration::Closed,
             _ => Registration::Review,
         };
+        let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -174,6 +176,7 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
+            reviewed,
             dialects: dialects.served,
         };
         Some(Self {

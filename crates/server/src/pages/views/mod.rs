@@ -19,7 +19,10 @@ mod layout;
 mod staff;
 mod system;
 
-pub use app_detail::{AppDetail, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
+pub use app_detail::{
+    AppDetail, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
+    ThreadMessage,
+};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
@@ -35,8 +38,8 @@ pub use consent::{
 pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use staff::{
-    FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
-    UserReport,
+    FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
+    StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 
