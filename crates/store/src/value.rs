@@ -234,4 +234,16 @@ macro_rules! ids {
     )*};
 }
 
-ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId AppMessageId AttemptId }
+ids! {
+    AppId
+    UserId
+    ConsentId
+    GrantId
+    TokenId
+    CodeId
+    CredentialId
+    SessionId
+    AppMessageId
+    LinkId
+    AttemptId
+}
