@@ -9,6 +9,7 @@
 
 use serde::Serialize;
 
+mod account;
 mod app_detail;
 mod apps;
 mod codes;
@@ -19,6 +20,10 @@ mod layout;
 mod staff;
 mod system;
 
+pub use account::{
+    AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
+    LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
+};
 pub use app_detail::{AppDetail, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
@@ -55,8 +60,11 @@ pub trait View: Serialize {
 macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
+            AccountSettings,
             AppDetail,
+            ChangePassword,
             ConfirmDevice,
+            ConfirmReset,
             ConnectedApp,
             ConnectedApps,
             Consent,
@@ -64,19 +72,25 @@ macro_rules! for_every_view {
             DeviceDone,
             EnterCode,
             ErrorPage,
+            FinishSignUp,
+            ForgottenPassword,
             FormPost,
             GetAccess,
             Home,
+            MailSent,
             MyApps,
             NewApp,
             ReportApp,
+            ResetPassword,
             ReviewApp,
             ReviewQueue,
             SecretOnce,
             SignIn,
+            SignUp,
             SignedOut,
             StaffApps,
-            UserCodeShown
+            UserCodeShown,
+            VerifyAddress
         )
     };
 }
