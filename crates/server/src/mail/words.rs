@@ -45,6 +45,8 @@ pub enum MailsError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{} is no message; the messages are: {}", path.display(), NAMES.join(", "))]
     Unknown { path: PathBuf },
+    #[error("there are no messages in the language {language}; there are: {known}")]
+    Language { language: String, known: String },
     #[error("the message {name} does not work: {what}")]
     Template { name: String, what: String },
 }
@@ -98,7 +100,14 @@ impl Mails {
         environment.set_syntax(syntax.map_err(|error| broken("syntax", &error))?);
         let mails = Self { environment, languages, language: FALLBACK_LANGUAGE.to_owned() };
         mails.try_samples()?;
-        Ok(Self { language: mails.pick(language).to_owned(), ..mails })
+        let Some(language) = mails.known(language).map(str::to_owned) else {
+            let codes: Vec<_> = mails.languages.iter().map(|(code, _)| code.as_str()).collect();
+            return Err(MailsError::Language {
+                language: language.to_owned(),
+                known: codes.join(", "),
+            });
+        };
+        Ok(Self { language, ..mails })
     }
 
     /// Codes and names of the languages that there are.

@@ -138,10 +138,11 @@ async fn a_message_is_given_up_when_it_is_refused_or_was_tried_for_three_days() 
         mailbox.fail_next(NotSent::Later("no answer".to_owned()));
         app.deliver(&mailbox).await;
         attempts += 1;
-        app.clock.advance(Duration::from_secs(24 * 3600));
-        assert!(attempts < 20);
+        if let Some(at) = app.queued().await[0].next_attempt_at {
+            app.clock.advance(at.since(app.provider.now()));
+        }
     }
-    assert_eq!(mailbox.letters(), []);
+    assert_eq!((attempts, mailbox.letters().len()), (10, 0));
     app.clock.advance(NOTICE_LIFETIME);
     app.provider.store.sweep().await.unwrap();
     assert_eq!(app.queued().await, []);

@@ -61,6 +61,7 @@ async fn an_account_is_there_once_the_link_was_used_and_its_browser_is_signed_in
     for kind in [AuditKind::SignUpAsked, AuditKind::UserCreated, AuditKind::SignedIn] {
         assert!(audited.contains(&kind), "{kind:?}");
     }
+    browser.set_cookie(&app.provider.cookies.session, "gone");
     let again = sign_in(&browser, "zoe@example.com", CHOSEN).await;
     assert_eq!(again.status, StatusCode::SEE_OTHER);
     assert_eq!(app.queued().await, [], "this browser is a known one");
