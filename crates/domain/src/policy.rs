@@ -14,6 +14,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::revision::RevisionField;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -258,6 +259,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub accounts: AccountPolicy,
+    /// What staff look at before it holds, besides scopes.
+    pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
 }
 

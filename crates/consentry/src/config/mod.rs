@@ -32,6 +32,7 @@ mod quantity;
 mod reader;
 pub mod reference;
 mod resource;
+mod review;
 mod route;
 pub mod schema;
 mod scope;
@@ -156,6 +157,7 @@ impl Config {
             Some("closed") => Registration::Closed,
             _ => Registration::Review,
         };
+        let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -183,6 +185,7 @@ impl Config {
             lifetimes: lifetimes?,
             registration,
             accounts: accounts.policy,
+            reviewed,
             dialects: dialects.served,
         };
         Some(Self {

@@ -48,6 +48,7 @@ built_in!(
     "sign_up.html",
     "signed_out.html",
     "staff_apps.html",
+    "staff_thread.html",
     "user_code.html",
     "verify_address.html",
 );

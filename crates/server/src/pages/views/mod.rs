@@ -24,7 +24,10 @@ pub use account::{
     AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
     LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
 };
-pub use app_detail::{AppDetail, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
+pub use app_detail::{
+    AppDetail, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
+    ThreadMessage,
+};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
@@ -40,8 +43,8 @@ pub use consent::{
 pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use staff::{
-    FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
-    UserReport,
+    FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
+    StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 
