@@ -1,5 +1,5 @@
-//! What a browser says it is, in few words that a person recognises. It can say anything; only words
-//! of ours are repeated, or one that cannot be mistaken for a sentence.
+//! What a browser says it is, in few words that a person recognises. It can say anything; only
+//! words of ours are repeated, or one that cannot be mistaken for a sentence.
 
 /// Of a program that we do not know, in characters.
 const NAME_MAX: usize = 40;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod demo;
 pub mod html;
 pub mod mailbox;
+pub mod smtp;
 
 pub use app::{TestApp, Tokens};
 pub use browser::Browser;

@@ -163,9 +163,9 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
-        let mail = mail::read(&root.section("mail"), read);
-        let accounts_section = root.section("accounts");
-        let accounts = mail::accounts(&accounts_section, root.section("mail").exists());
+        let mail_section = root.section("mail");
+        let mail = mail::read(&mail_section, read);
+        let accounts = mail::accounts(&root.section("accounts"), mail_section.exists());
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),

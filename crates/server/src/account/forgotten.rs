@@ -1,7 +1,7 @@
-//! A forgotten password. Who asks gets the same answer in the same time, whether the address has an
-//! account or not: whether a message goes out is decided when it is sent (attack X2). The link opens
-//! in the browser that asked; in another one a person says first that it was them. Looking at it
-//! changes nothing, so that a mail scanner uses nothing up (attack S6).
+//! A forgotten password. Who asks gets the same answer in the same time, whether the address has
+//! an account or not: whether a message goes out is decided when it is sent (attack X2). The link
+//! opens in the browser that asked; in another one a person says first that it was them. Looking at
+//! it changes nothing, so that a mail scanner uses nothing up (attack S6).
 
 use axum::extract::{RawQuery, State};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};

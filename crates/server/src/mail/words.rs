@@ -1,5 +1,5 @@
-//! The words of messages: text files, one per kind and language. A file opens with `Subject:` and an
-//! empty line; what follows is the text. The HTML form of a letter is made of its text.
+//! The words of messages: text files, one per kind and language. A file opens with `Subject:` and
+//! an empty line; what follows is the text. The HTML form of a letter is made of its text.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
