@@ -1,6 +1,6 @@
 //! Messages to people: what each is about, until when it is worth sending, and when a failed one
-//! is tried again. The words are made when it is sent (`server::mail`); links in it are sealed then, so
-//! that the table of waiting messages opens nothing.
+//! is tried again. The words are made when it is sent (`server::mail`); links in it are sealed
+//! then, so that the table of waiting messages opens nothing.
 
 use std::fmt;
 use std::net::IpAddr;
