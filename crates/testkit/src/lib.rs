@@ -6,8 +6,11 @@ pub mod browser;
 pub mod clock;
 pub mod demo;
 pub mod html;
+pub mod mailbox;
+pub mod smtp;
 
 pub use app::{TestApp, Tokens};
 pub use browser::Browser;
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};
+pub use mailbox::Mailbox;

@@ -22,16 +22,20 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 10] = [
+pub(super) const OUR_SEGMENTS: [&str; 14] = [
     "",
     ".well-known",
+    "account",
     "apps",
     "assets",
     "connected",
     "device",
+    "forgotten-password",
     "oauth",
+    "reset-password",
     "sign-in",
     "sign-out",
+    "sign-up",
     "staff",
 ];
 

@@ -11,13 +11,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::entropy::random_bytes;
 use domain::id::SessionId;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
 use protocol::params::Params;
-use store::{Tx, audit, sessions, users};
+use store::{Tx, audit, mails, sessions, users};
 
 use super::device::{Device, REMEMBERED_FOR};
 use super::limits::Limits;
@@ -25,8 +26,9 @@ use crate::actor::{Visitor, VisitorForm};
 use crate::address::{ClientAddress, user_agent};
 use crate::cookie;
 use crate::error::{PageError, duration_words};
+use crate::flash::Told;
 use crate::oauth::pending;
-use crate::pages::views::{Layout, SignIn};
+use crate::pages::views::{Flash, Layout, SignIn};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
@@ -36,11 +38,12 @@ const WRONG: &str = "That e-mail address and password do not match an account he
 pub async fn show(
     State(provider): State<Shared>,
     visitor: Visitor,
+    Told(flash): Told,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
-    let form = Form::new(&provider, &params)?;
+    let form = Form { flash, ..Form::new(&provider, &params)? };
     if visitor.signed_in.is_some() && !form.reauthenticate {
         return Ok(Redirect::to(&form.continue_to).into_response());
     }
@@ -94,6 +97,7 @@ struct Form {
     email: String,
     error: Option<String>,
     wait: Option<String>,
+    flash: Option<Flash>,
 }
 
 impl Form {
@@ -108,6 +112,7 @@ impl Form {
             continue_to,
             error: None,
             wait: None,
+            flash: None,
         })
     }
 
@@ -117,15 +122,17 @@ impl Form {
         visitor: &Visitor,
         status: StatusCode,
     ) -> Result<Response, PageError> {
+        let accounts = provider.policy().accounts;
         let page = SignIn {
             // Never the signed-in layout: the form's token is the visitor's.
-            layout: Layout::signed_out(visitor.csrf()),
+            layout: Layout::signed_out(visitor.csrf()).with_flash(self.flash),
             action: "/sign-in".to_owned(),
             continue_to: self.continue_to,
             app_name: self.app_name,
             email: self.email,
             error: self.error,
             wait: self.wait,
+            can_sign_up: accounts.sign_up && accounts.sends_mail,
         };
         let target = self.form_target.as_deref();
         let mut response = view::page_with_form_action(provider, &page, target)?;
@@ -149,6 +156,7 @@ struct Attempt {
     address: IpAddr,
     /// What this browser says to be, proven for the account or not.
     claimed: Option<Device>,
+    is_known_device: bool,
     limits: Limits,
     now: Timestamp,
 }
@@ -164,7 +172,8 @@ impl Attempt {
         let claimed = cookie::read(headers, &provider.cookies.device).and_then(Device::parse);
         let known = claimed.as_ref().filter(|own| own.knows(&provider.keyring(), &email, now));
         let limits = Limits::new(&email, address, known.map(Device::name));
-        Self { email, address, claimed, limits, now }
+        let is_known_device = known.is_some();
+        Self { email, address, claimed, is_known_device, limits, now }
     }
 
     /// Count this attempt, or say how long to wait.
@@ -215,8 +224,14 @@ impl Attempt {
         };
         let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user.id))
             .address(self.address);
+        let seen = Seen { address: self.address, user_agent: session.user_agent.clone() };
+        let told = (!self.is_known_device)
+            .then(|| Mail::to_user(user.id, MailKind::NewDevice { seen }, self.now));
         let limits = self.limits.clone();
         let write = async move |tx: &mut Tx<'_>| {
+            if let Some(told) = &told {
+                mails::queue(tx, told).await?;
+            }
             if let Some(old) = old {
                 sessions::delete(tx, old).await?;
             }

@@ -15,9 +15,12 @@ macro_rules! built_in {
 }
 
 built_in!(
+    "account.html",
     "app_detail.html",
     "brand_mark.html",
+    "change_password.html",
     "confirm_device.html",
+    "confirm_reset.html",
     "connected_app.html",
     "connected_apps.html",
     "consent.html",
@@ -25,23 +28,29 @@ built_in!(
     "device_done.html",
     "enter_code.html",
     "error.html",
+    "finish_sign_up.html",
     "focus.html",
+    "forgotten_password.html",
     "form_post.html",
     "get_access.html",
     "home.html",
     "layout.html",
+    "mail_sent.html",
     "my_apps.html",
     "new_app.html",
     "parts.html",
     "report_app.html",
+    "reset_password.html",
     "review_app.html",
     "review_queue.html",
     "secret_once.html",
     "sign_in.html",
+    "sign_up.html",
     "signed_out.html",
     "staff_apps.html",
     "staff_thread.html",
     "user_code.html",
+    "verify_address.html",
 );
 
 fn built_in(name: &str) -> Option<&'static str> {

@@ -9,6 +9,7 @@
 
 use serde::Serialize;
 
+mod account;
 mod app_detail;
 mod apps;
 mod codes;
@@ -19,6 +20,10 @@ mod layout;
 mod staff;
 mod system;
 
+pub use account::{
+    AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
+    LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
+};
 pub use app_detail::{
     AppDetail, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
     ThreadMessage,
@@ -58,8 +63,11 @@ pub trait View: Serialize {
 macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
+            AccountSettings,
             AppDetail,
+            ChangePassword,
             ConfirmDevice,
+            ConfirmReset,
             ConnectedApp,
             ConnectedApps,
             Consent,
@@ -67,19 +75,25 @@ macro_rules! for_every_view {
             DeviceDone,
             EnterCode,
             ErrorPage,
+            FinishSignUp,
+            ForgottenPassword,
             FormPost,
             GetAccess,
             Home,
+            MailSent,
             MyApps,
             NewApp,
             ReportApp,
+            ResetPassword,
             ReviewApp,
             ReviewQueue,
             SecretOnce,
             SignIn,
+            SignUp,
             SignedOut,
             StaffApps,
-            UserCodeShown
+            UserCodeShown,
+            VerifyAddress
         )
     };
 }
