@@ -24,11 +24,23 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// What the server holds between two steps of proving who somebody is.
+    Proof,
+    /// The secret of an authenticator app, as the database keeps it.
+    TotpSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 6] =
-        [Self::Access, Self::Refresh, Self::Code, Self::Form, Self::Csrf, Self::Cursor];
+    pub const ALL: [Purpose; 8] = [
+        Self::Access,
+        Self::Refresh,
+        Self::Code,
+        Self::Form,
+        Self::Csrf,
+        Self::Cursor,
+        Self::Proof,
+        Self::TotpSecret,
+    ];
 
     /// How a text of this purpose begins.
     pub const fn prefix(self) -> &'static str {
@@ -39,6 +51,8 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::Proof => "cs_pf_",
+            Self::TotpSecret => "cs_ts_",
         }
     }
 

@@ -39,6 +39,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_user_codes.sql"),
         postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
     },
+    Migration {
+        version: 6,
+        name: "second_factors",
+        sqlite: include_str!("../migrations/sqlite/0006_second_factors.sql"),
+        postgres: include_str!("../migrations/postgres/0006_second_factors.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
