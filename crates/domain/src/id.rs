@@ -87,6 +87,8 @@ ids! {
     FactorId
     /// A signed-in browser.
     SessionId
+    /// What a developer or staff wrote about an app.
+    AppMessageId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -14,6 +14,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::revision::RevisionField;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -247,6 +248,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub high_tier: HighTierRule,
+    /// What staff look at before it holds, besides scopes.
+    pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
 }
 

@@ -234,4 +234,7 @@ macro_rules! ids {
     )*};
 }
 
-ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId AttemptId }
+ids! {
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId AppMessageId
+    AttemptId
+}

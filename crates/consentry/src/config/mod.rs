@@ -31,6 +31,7 @@ mod quantity;
 mod reader;
 pub mod reference;
 mod resource;
+mod review;
 mod route;
 pub mod schema;
 mod scope;
@@ -156,6 +157,7 @@ impl Config {
             Some("password") => HighTierRule::Never,
             _ => HighTierRule::Always,
         };
+        let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -180,6 +182,7 @@ impl Config {
             lifetimes: lifetimes?,
             registration,
             high_tier,
+            reviewed,
             dialects: dialects.served,
         };
         Some(Self {
