@@ -26,11 +26,24 @@ pub enum Purpose {
     Cursor,
     /// A link in a message: see [`crate::mail_link`].
     Link,
+    /// What the server holds between two steps of proving who somebody is.
+    Proof,
+    /// The secret of an authenticator app, as the database keeps it.
+    TotpSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 7] =
-        [Self::Access, Self::Refresh, Self::Code, Self::Form, Self::Csrf, Self::Cursor, Self::Link];
+    pub const ALL: [Purpose; 9] = [
+        Self::Access,
+        Self::Refresh,
+        Self::Code,
+        Self::Form,
+        Self::Csrf,
+        Self::Cursor,
+        Self::Link,
+        Self::Proof,
+        Self::TotpSecret,
+    ];
 
     /// How a text of this purpose begins.
     pub const fn prefix(self) -> &'static str {
@@ -42,6 +55,8 @@ impl Purpose {
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
             Self::Link => "cs_ml_",
+            Self::Proof => "cs_pf_",
+            Self::TotpSecret => "cs_ts_",
         }
     }
 

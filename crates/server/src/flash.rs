@@ -55,6 +55,10 @@ messages! {
         "That browser is signed out.";
     SessionsEnded = "sessions-ended",
         "Every other browser is signed out.";
+    FactorAdded = "factor-added",
+        "Added. It is asked for from now on.";
+    FactorRemoved = "factor-removed",
+        "Removed. It opens nothing any more.";
     AppCreated = "app-created",
         "The app is registered.";
     AppSaved = "app-saved",
@@ -92,7 +96,12 @@ messages! {
 impl Done {
     /// `303` to `path`, which must have no query.
     pub fn redirect(self, path: &str) -> Redirect {
-        Redirect::to(&format!("{path}?done={}", self.code()))
+        Redirect::to(&self.to(path))
+    }
+
+    /// `path`, which must have no query, with the message.
+    pub fn to(self, path: &str) -> String {
+        format!("{path}?done={}", self.code())
     }
 }
 

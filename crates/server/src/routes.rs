@@ -6,7 +6,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use crate::account::{connected, email, forgotten, password, settings, sign_in, sign_out, sign_up};
+use crate::account::security::enrol;
+use crate::account::{
+    connected, email, forgotten, password, second_step, security, settings, sign_in, sign_out,
+    sign_up, step_up,
+};
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -65,6 +69,14 @@ fn documents() -> Router<Shared> {
 fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/second-factor", post(second_step::submit))
+        .route("/sign-in/passkey", post(second_step::with_passkey))
+        .route("/step-up", get(step_up::show).post(step_up::submit))
+        .route("/security", get(security::show))
+        .route("/security/app", get(enrol::app_form).post(enrol::add_app))
+        .route("/security/passkey", get(enrol::passkey_form).post(enrol::add_passkey))
+        .route("/security/remove", post(security::remove))
+        .route("/security/recovery-codes", post(security::new_codes))
         .route("/sign-out", post(sign_out::submit))
         .route("/sign-up", get(sign_up::show).post(sign_up::submit))
         .route("/sign-up/finish", get(sign_up::open).post(sign_up::finish))
@@ -138,6 +150,7 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users/{email}/unblock", post(control::users::unblock))
         .route("/mails", get(control::mails::list))
         .route("/mails/test", post(control::mails::test))
+        .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
         .route("/keys/rotate", post(control::keys::rotate))
         .route("/audit", get(control::audit::list))
         .route("/audit/verify", get(control::audit::verify))

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     0003 "imported_secrets"
     0004 "user_codes"
     0005 "mails"
+    0006 "second_factors"
     0011 "revisions"
 };
 

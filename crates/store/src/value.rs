@@ -245,5 +245,6 @@ ids! {
     SessionId
     AppMessageId
     LinkId
+    FactorId
     AttemptId
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod demo;
 pub mod html;
 pub mod mailbox;
+pub mod passkey;
 pub mod smtp;
 
 pub use app::{TestApp, Tokens};

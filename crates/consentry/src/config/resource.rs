@@ -22,7 +22,7 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 14] = [
+pub(super) const OUR_SEGMENTS: &[&str] = &[
     "",
     ".well-known",
     "account",
@@ -33,10 +33,12 @@ pub(super) const OUR_SEGMENTS: [&str; 14] = [
     "forgotten-password",
     "oauth",
     "reset-password",
+    "security",
     "sign-in",
     "sign-out",
     "sign-up",
     "staff",
+    "step-up",
 ];
 
 /// What a resource is read against.

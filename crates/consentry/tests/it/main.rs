@@ -33,6 +33,7 @@ mod overload;
 mod practice;
 mod refresh;
 mod revocation;
+mod second_factors;
 mod served;
 mod serving;
 mod upstream;

@@ -16,6 +16,8 @@ macro_rules! built_in {
 
 built_in!(
     "account.html",
+    "add_app.html",
+    "add_passkey.html",
     "app_detail.html",
     "brand_mark.html",
     "change_password.html",
@@ -39,11 +41,14 @@ built_in!(
     "my_apps.html",
     "new_app.html",
     "parts.html",
+    "recovery_codes.html",
     "report_app.html",
     "reset_password.html",
     "review_app.html",
     "review_queue.html",
+    "second_factor.html",
     "secret_once.html",
+    "security.html",
     "sign_in.html",
     "sign_up.html",
     "signed_out.html",

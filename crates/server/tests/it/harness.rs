@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use domain::app::{App, AppKind, ClientSecret, SecretProof};
 use domain::audit::AuditKind;
+use domain::authentication::Methods;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
@@ -306,6 +307,14 @@ impl Answer {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
 
+    /// The page without what is different in each: the tokens of its forms.
+    pub fn text_for_anybody(&self) -> String {
+        let page = self.text();
+        let is_own =
+            |line: &str| line.contains("name=\"csrf\"") || line.contains("name=\"passkey\" value=");
+        page.lines().filter(|line| !is_own(line)).collect::<Vec<_>>().join("\n")
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
@@ -401,6 +410,8 @@ impl Browser<'_> {
             id: session_id_of(secret.as_bytes()),
             user_id: user.id,
             auth_time: now,
+            methods: Methods::PASSWORD,
+            second_factor_at: None,
             created_at: now,
             last_seen_at: now,
             expires_at: now.after(SESSION_LIFETIME_MAX),

@@ -19,6 +19,7 @@ mod opening;
 mod refusals;
 mod rows;
 mod schema;
+mod second_factors;
 mod support;
 mod transactions;
 mod user_codes;

@@ -17,6 +17,7 @@ mod connected;
 mod consent;
 mod entry;
 mod layout;
+mod security;
 mod staff;
 mod system;
 
@@ -42,6 +43,9 @@ pub use consent::{
 };
 pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
+pub use security::{
+    AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
+};
 pub use staff::{
     FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
     StaffApps, StaffThread, UserReport,
@@ -64,6 +68,8 @@ macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
             AccountSettings,
+            AddApp,
+            AddPasskey,
             AppDetail,
             ChangePassword,
             ConfirmDevice,
@@ -83,11 +89,14 @@ macro_rules! for_every_view {
             MailSent,
             MyApps,
             NewApp,
+            RecoveryCodes,
             ReportApp,
             ResetPassword,
             ReviewApp,
             ReviewQueue,
+            SecondFactor,
             SecretOnce,
+            Security,
             SignIn,
             SignUp,
             SignedOut,
