@@ -16,6 +16,7 @@ pub mod id;
 pub mod issuance;
 pub mod keyring;
 pub mod pace;
+pub mod partner_key;
 pub mod password;
 pub mod policy;
 pub mod redemption;
