@@ -40,6 +40,9 @@ pub struct PartnerKey {
     pub app_id: AppId,
     pub secret: SealedSecret,
     pub secret_state: SecretState,
+    /// What the user picked. What it may do now: see [`KeyTerms::permits`].
+    ///
+    /// [`KeyTerms::permits`]: crate::key_terms::KeyTerms::permits
     pub permissions: BTreeSet<Permission>,
     pub status: KeyStatus,
     /// The wire format in which it was asked for; `None`: the standard.
@@ -183,11 +186,6 @@ impl PartnerKey {
 
     pub const fn is_active(&self) -> bool {
         matches!(self.status, KeyStatus::Active)
-    }
-
-    /// Whether the user granted a permission that covers `url`.
-    pub fn permits(&self, url: &str) -> bool {
-        self.is_active() && self.permissions.iter().any(|permission| permission.url == url)
     }
 
     /// What [`UNUSED_MAX`] is counted from.
