@@ -102,14 +102,18 @@ impl EndedWhy {
             Self::AccessWithdrawn => "access_withdrawn",
             Self::App => "app",
             Self::AppDeleted => "app_deleted",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountBlocked => "account_blocked",
+            Self::PasswordChanged => "password",
+            Self::AccountBlocked => "blocked",
         }
     }
 
-    /// Nobody needs to hear of what they did themselves a moment ago.
-    pub const fn is_news_to_the_user(self) -> bool {
-        !matches!(self, Self::User | Self::AccessWithdrawn)
+    /// The word for it in a message to the user. `None`: they did it themselves a moment ago.
+    pub const fn in_message(self) -> Option<&'static str> {
+        match self {
+            Self::User | Self::AccessWithdrawn => None,
+            Self::App | Self::AppDeleted => Some("app"),
+            Self::PasswordChanged | Self::AccountBlocked => Some(self.as_str()),
+        }
     }
 }
 

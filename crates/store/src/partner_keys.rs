@@ -4,6 +4,7 @@
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::id::{AppId, PartnerKeyId, UserId};
+use domain::mail::{Mail, MailKind};
 use domain::partner_key::{
     DisabledWhy, EndedWhy, KeyStatus, PartnerKey, SealedSecret, SecretState, uuid_of,
 };
@@ -11,7 +12,7 @@ use domain::time::Timestamp;
 use serde_json::json;
 
 use crate::value::{Row, unreadable};
-use crate::{DbError, Tx, audit, bind, changes};
+use crate::{DbError, Tx, apps, audit, bind, changes, mails};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -156,7 +157,7 @@ pub async fn note_use(tx: &mut Tx<'_>, id: PartnerKeyId, at: Timestamp) -> Resul
 
 /// Write what `PartnerKey::disable` made of an active key. `false`: it is not active any more, or
 /// was used since it was read.
-pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey) -> Result<bool, DbError> {
+pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey, now: Timestamp) -> Result<bool, DbError> {
     let (disabled_at, disabled_why) = status_columns(key.status);
     let changed = tx
         .execute(
@@ -175,10 +176,17 @@ pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey) -> Result<bool, DbError>
         return Ok(false);
     }
     changes::record(tx, Change::PartnerKey(key.id)).await?;
+    let event = AuditEvent::new(now, AuditKind::PartnerKeyDisabled, AuditActor::System)
+        .app(key.app_id)
+        .user(key.user_id)
+        .detail(json!({ "key": uuid_of(key.id), "why": disabled_why }));
+    audit::record(tx, &event).await?;
+    tell_user(tx, key, disabled_why.unwrap_or_default(), now).await?;
     Ok(true)
 }
 
-/// A key is over: its row goes, caches and the audit trail hear of it. `false`: it was over before.
+/// A key is over: its row goes; caches, the audit trail and the user hear of it. `false`: it was
+/// over before.
 pub async fn end(
     tx: &mut Tx<'_>,
     key: &PartnerKey,
@@ -196,7 +204,21 @@ pub async fn end(
         .user(key.user_id)
         .detail(json!({ "key": uuid_of(key.id), "why": why.as_str() }));
     audit::record(tx, &event).await?;
+    if let Some(why) = why.in_message() {
+        tell_user(tx, key, why, now).await?;
+    }
     Ok(true)
+}
+
+async fn tell_user(
+    tx: &mut Tx<'_>,
+    key: &PartnerKey,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let app = apps::find(tx, key.app_id).await?.map(|app| app.name).unwrap_or_default();
+    let kind = MailKind::PartnerKeyEnded { app, why: why.to_owned() };
+    mails::queue(tx, &Mail::to_user(key.user_id, kind, now)).await
 }
 
 /// All keys of `user` are over, disabled ones too.

@@ -12,6 +12,7 @@ pub mod grants;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
+pub mod partner_keys;
 pub mod pending;
 pub mod protected_resource;
 pub mod revoke;
