@@ -218,6 +218,25 @@ impl RawAuthorizeRequest {
         Ok(raw)
     }
 
+    /// Whether it came with this parameter of the standard.
+    pub fn has(&self, parameter: &str) -> bool {
+        let value = match parameter {
+            "redirect_uri" => &self.redirect_uri,
+            "response_type" => &self.response_type,
+            "response_mode" => &self.response_mode,
+            "scope" => &self.scope,
+            "state" => &self.state,
+            "code_challenge" => &self.code_challenge,
+            "code_challenge_method" => &self.code_challenge_method,
+            "prompt" => &self.prompt,
+            "max_age" => &self.max_age,
+            "login_hint" => &self.login_hint,
+            "nonce" => &self.nonce,
+            _ => &None,
+        };
+        value.is_some() || parameter == "resource" && !self.resources.is_empty()
+    }
+
     /// What the request means for this client. First the redirect URI, then all the rest.
     pub fn validate(&self, policy: &ClientPolicy<'_>) -> Result<AuthorizeRequest, AuthorizeError> {
         let redirect_uri = self.find_redirect_uri(policy)?;

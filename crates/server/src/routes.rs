@@ -77,6 +77,7 @@ fn account() -> Router<Shared> {
         .route("/connected/{id}/revoke", post(connected::revoke))
         .route("/connected/{id}/scopes/remove", post(connected::remove_scope))
         .route("/connected/{id}/grants/end", post(connected::end_grant))
+        .route("/connected/{id}/key/remove", post(connected::remove_key))
         .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
 }
 

@@ -21,5 +21,6 @@ pub mod token;
 pub(crate) mod consent_page;
 mod deliver;
 mod first_use;
+mod key_consent;
 mod mint;
 mod open;

@@ -9,9 +9,8 @@ use axum::extract::FromRequestParts;
 use axum::response::Response;
 use domain::access::check_access;
 use domain::app::App;
-use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::audit::{AuditActor, AuditKind};
 use domain::authority::Authority as _;
-use domain::id::PartnerKeyId;
 use domain::key_terms::KeyTerms;
 use domain::partner_key::{
     EndedWhy, KeySecret, PartnerKey, Permission, SecretRefusal, id_of_uuid, uuid_of,
@@ -22,7 +21,6 @@ use http::request::Parts;
 use protocol::bearer::token_from;
 use protocol::partner_key::{KeyFailure, KeyInfo, KeyPermission, KeyUrl};
 use protocol::scope::{ScopeName, ScopeSet};
-use serde_json::json;
 use store::{DbError, Tx, audit, partner_keys};
 
 use crate::address::ClientAddress;
@@ -184,11 +182,13 @@ impl KeyCall {
         let secret = open_secret(provider, &key).await?;
         let now = provider.now();
         key.tell_secret(until, now).map_err(refusal)?;
-        let event = self.event(AuditKind::PartnerKeySecretRead, id, now);
+        let (actor, address) = (AuditActor::App(self.app.id), self.address);
         let tell = async move |tx: &mut Tx<'_>| {
             let is_told = partner_keys::tell_secret(tx, id, until, now).await?;
             if is_told {
-                audit::record(tx, &event).await?;
+                let kind = AuditKind::PartnerKeySecretRead;
+                let event = partner_keys::event_of(tx, &key, kind, actor, None, now).await?;
+                audit::record(tx, &event.address(address)).await?;
             }
             Ok::<_, DbError>(is_told)
         };
@@ -214,13 +214,6 @@ impl KeyCall {
             Ok::<_, DbError>(Ok(()))
         };
         Ok(provider.store.db.write(delete).await??)
-    }
-
-    fn event(&self, kind: AuditKind, id: PartnerKeyId, now: domain::time::Timestamp) -> AuditEvent {
-        AuditEvent::new(now, kind, AuditActor::App(self.app.id))
-            .user(self.user.id)
-            .address(self.address)
-            .detail(json!({ "key": uuid_of(id) }))
     }
 }
 
