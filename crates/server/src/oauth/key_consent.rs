@@ -173,7 +173,7 @@ pub(super) async fn finish(
 
 /// Whether the user has shown a second factor since then, in this session.
 fn has_proved_since(session: &Session, then: Timestamp) -> bool {
-    session.auth_time >= then
+    session.second_factor_at.is_some_and(|at| at >= then)
 }
 
 /// A key that is not inserted yet, and what the user is told of it.
