@@ -18,6 +18,7 @@ use protocol::authorize::{
 };
 use protocol::authorize_response::{AuthorizeResponse, NamedKey};
 use protocol::params::Params;
+use protocol::redirect_uri::RedirectUri;
 use protocol::scope::ScopeSet;
 use store::{Tx, consents, grants};
 
@@ -205,7 +206,8 @@ async fn step(
         relaxed: provider.policy().relaxed(dialect),
         has_grant: has_grant(provider, dialect, consent.as_ref()).await?,
     };
-    let makes_key = key_consent::terms_for(&provider.policy(), &request.scopes).is_some();
+    let policy = provider.policy();
+    let makes_key = key_consent::terms_for(&policy, &request.scopes).is_some();
     // A key takes a second factor after the consent, and one is enough.
     let asks_second_factor =
         !makes_key && asks_second_factor(provider, &request.scopes, session).await?;
@@ -227,6 +229,11 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
+            if makes_key && has_parameter(&request.redirect_uri, &key_parameter(&pending, &policy))
+            {
+                let description = "the redirect URI has a parameter that the key would be in";
+                return refuse(AuthorizeErrorCode::InvalidRequest, description);
+            }
             if makes_key
                 && let Some(refusal) = key_consent::find_refusal(provider, user, app).await?
             {
@@ -346,6 +353,13 @@ fn key_parameter(pending: &Pending, policy: &Policy) -> String {
     let dialect = pending.dialect.as_deref().and_then(|name| policy.dialect(name));
     let keys = dialect.and_then(|dialect| dialect.partner_keys.as_ref());
     keys.map_or_else(|| "partner_key".to_owned(), |keys| keys.redirect_parameter.clone())
+}
+
+/// A dialect's name for the key may be one that an app has in its address; clients refuse doubled
+/// parameters (attack R7).
+fn has_parameter(redirect_uri: &RedirectUri, name: &str) -> bool {
+    let query = redirect_uri.as_str().split_once('?').map_or("", |(_, query)| query);
+    Params::parse(query.as_bytes()).is_ok_and(|params| params.contains(name))
 }
 
 /// What a request without `resource` means: the operator's first one (RFC 8707 §2).
