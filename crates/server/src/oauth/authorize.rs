@@ -18,12 +18,11 @@ use protocol::authorize::{
 };
 use protocol::authorize_response::{AuthorizeResponse, NamedKey};
 use protocol::params::Params;
-use protocol::redirect_uri::RedirectUri;
 use protocol::scope::ScopeSet;
 use store::{Tx, consents, grants};
 
 use crate::account::second_step::find_enrolled;
-use crate::actor::Visitor;
+use crate::actor::{SignedInUser, Visitor};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::form;
@@ -229,22 +228,7 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
-            if makes_key && has_parameter(&request.redirect_uri, &key_parameter(&pending, &policy))
-            {
-                let description = "the redirect URI has a parameter that the key would be in";
-                return refuse(AuthorizeErrorCode::InvalidRequest, description);
-            }
-            if makes_key
-                && let Some(refusal) = key_consent::find_refusal(provider, user, app).await?
-            {
-                let (code, description) = key_consent::refusal_words(refusal);
-                return refuse(code, description);
-            }
-            let target = form_target(&request.redirect_uri);
-            let pending = Pending { form_target: target, ..pending };
-            let destination = consent_page::destination(&request.redirect_uri);
-            let asked = (&visit.question(), destination);
-            consent_page::show(provider, user, pending, asked, consent.as_ref())
+            ask_user(provider, user, pending, &visit, consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
@@ -255,6 +239,26 @@ async fn step(
         }
         NextStep::Refuse { code, description } => refuse(code, description),
     }
+}
+
+/// The consent page, if there is anything that the user could decide.
+async fn ask_user(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    visit: &Visit<'_>,
+    remembered: Option<&Consent>,
+) -> Result<Response, PageError> {
+    let request = visit.request;
+    let parameter = key_parameter(&pending, &provider.policy());
+    let obstacle = key_consent::find_obstacle(provider, user, visit, &parameter).await?;
+    if let Some((code, description)) = obstacle {
+        let answer = request.refused(code, description, pending.issuer(provider).as_deref());
+        return deliver(provider, &visit.app.name, &answer);
+    }
+    let pending = Pending { form_target: form_target(&request.redirect_uri), ..pending };
+    let destination = consent_page::destination(&request.redirect_uri);
+    consent_page::show(provider, user, pending, (&visit.question(), destination), remembered)
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?
@@ -353,13 +357,6 @@ fn key_parameter(pending: &Pending, policy: &Policy) -> String {
     let dialect = pending.dialect.as_deref().and_then(|name| policy.dialect(name));
     let keys = dialect.and_then(|dialect| dialect.partner_keys.as_ref());
     keys.map_or_else(|| "partner_key".to_owned(), |keys| keys.redirect_parameter.clone())
-}
-
-/// A dialect's name for the key may be one that an app has in its address; clients refuse doubled
-/// parameters (attack R7).
-fn has_parameter(redirect_uri: &RedirectUri, name: &str) -> bool {
-    let query = redirect_uri.as_str().split_once('?').map_or("", |(_, query)| query);
-    Params::parse(query.as_bytes()).is_ok_and(|params| params.contains(name))
 }
 
 /// What a request without `resource` means: the operator's first one (RFC 8707 §2).
