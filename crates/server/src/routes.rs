@@ -138,6 +138,7 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/users/{email}/unblock", post(control::users::unblock))
+        .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
         .route("/keys/rotate", post(control::keys::rotate))
         .route("/audit", get(control::audit::list))
         .route("/audit/verify", get(control::audit::verify))
