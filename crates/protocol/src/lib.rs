@@ -18,6 +18,7 @@ pub mod jwk;
 pub mod jwt_access_token;
 pub mod metadata;
 pub mod params;
+pub mod partner_key;
 pub mod path;
 pub mod pkce;
 pub mod rate;

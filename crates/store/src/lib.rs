@@ -26,6 +26,7 @@ pub mod grants;
 pub mod keys;
 pub mod mails;
 pub mod nodes;
+pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;

@@ -250,9 +250,11 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         resources: vec![shared, own],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        reviewed: Vec::new(),
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
+        partner_keys: None,
     }
 }
 

@@ -27,6 +27,8 @@ mod import;
 mod introspect;
 mod mails;
 mod my_apps;
+mod partner_key_life;
+mod partner_keys;
 mod refresh;
 mod review;
 mod revoke;
