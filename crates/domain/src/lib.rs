@@ -19,6 +19,7 @@ pub mod issuance;
 pub mod key_terms;
 pub mod keyring;
 pub mod mail;
+pub mod mail_link;
 pub mod pace;
 pub mod partner_key;
 pub mod password;
