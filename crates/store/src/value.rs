@@ -243,6 +243,7 @@ ids! {
     CodeId
     CredentialId
     SessionId
+    PartnerKeyId
     AppMessageId
     LinkId
     FactorId
