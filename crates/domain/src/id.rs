@@ -85,6 +85,8 @@ ids! {
     CredentialId
     /// A signed-in browser.
     SessionId
+    /// A link in a message, which works once.
+    LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

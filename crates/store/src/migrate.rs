@@ -39,6 +39,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_user_codes.sql"),
         postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
     },
+    Migration {
+        version: 5,
+        name: "mails",
+        sqlite: include_str!("../migrations/sqlite/0005_mails.sql"),
+        postgres: include_str!("../migrations/postgres/0005_mails.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

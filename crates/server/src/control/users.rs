@@ -94,6 +94,8 @@ pub async fn register_by(
         roles,
         status: UserStatus::Active,
         created_at: now,
+        locale: None,
+        email_verified_at: None,
     };
     let detail = json!({ "email": user.email, "roles": user.roles });
     let event = operator.event(now, AuditKind::UserCreated, detail).user(user.id);
