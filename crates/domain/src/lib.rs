@@ -23,6 +23,7 @@ pub mod redemption;
 pub mod request_id;
 pub mod seal;
 pub mod session;
+pub mod sign_in;
 pub mod throttle;
 pub mod time;
 pub mod token;

@@ -14,6 +14,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::sign_in::SignInPolicy;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -236,6 +237,7 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     pub lifetimes: Lifetimes,
     pub registration: Registration,
+    pub sign_in: SignInPolicy,
     pub dialects: Vec<Arc<Dialect>>,
 }
 

@@ -24,11 +24,20 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// What a browser keeps while its user signs in at another system.
+    HandOff,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 6] =
-        [Self::Access, Self::Refresh, Self::Code, Self::Form, Self::Csrf, Self::Cursor];
+    pub const ALL: [Purpose; 7] = [
+        Self::Access,
+        Self::Refresh,
+        Self::Code,
+        Self::Form,
+        Self::Csrf,
+        Self::Cursor,
+        Self::HandOff,
+    ];
 
     /// How a text of this purpose begins.
     pub const fn prefix(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::HandOff => "cs_ho_",
         }
     }
 
@@ -47,6 +57,8 @@ impl Purpose {
     pub const fn text_bytes_max(self) -> usize {
         match self {
             Self::Form => 12 * 1024,
+            // It is a cookie, and browsers keep 4096 bytes of one with its name (RFC 6265 §6.1).
+            Self::HandOff => 3900,
             _ => 4096,
         }
     }

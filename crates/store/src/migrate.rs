@@ -45,6 +45,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0005_mails.sql"),
         postgres: include_str!("../migrations/postgres/0005_mails.sql"),
     },
+    Migration {
+        version: 8,
+        name: "sign_in_hand_off",
+        sqlite: include_str!("../migrations/sqlite/0008_sign_in_hand_off.sql"),
+        postgres: include_str!("../migrations/postgres/0008_sign_in_hand_off.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

@@ -15,6 +15,7 @@ use domain::policy::{
     Lifetimes, Policy, Rate, Registration, Resource, RouteAccess, RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
+use domain::sign_in::SignInPolicy;
 use domain::time::{Clock, Timestamp};
 use domain::token::AccessToken;
 use gateway::{ConnectionLimits, Gateway, serve_connection};
@@ -249,6 +250,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         resources: vec![shared, own],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        sign_in: SignInPolicy::default(),
         dialects: Vec::new(),
     }
 }

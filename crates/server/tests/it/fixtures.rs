@@ -10,6 +10,7 @@ use domain::policy::{
     IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
     ScopeKind, ScopeTier, TokenFormat,
 };
+use domain::sign_in::SignInPolicy;
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
@@ -97,6 +98,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        sign_in: SignInPolicy::default(),
         dialects: vec![Arc::new(dialect("bitport"))],
     }
 }
