@@ -17,6 +17,7 @@ pub mod form;
 pub mod headers;
 pub mod noted;
 pub mod oauth;
+pub mod outbound;
 pub mod pages;
 pub mod passwords;
 pub mod portal;

@@ -6,7 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use crate::account::{connected, sign_in, sign_out};
+use crate::account::{connected, hand_off, sign_in, sign_out};
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -65,6 +65,8 @@ fn documents() -> Router<Shared> {
 fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/with/{id}", get(hand_off::start))
+        .route("/sign-in/return/{id}", get(hand_off::finish))
         .route("/sign-out", post(sign_out::submit))
         .route("/device", get(user_codes::device::show).post(user_codes::device::enter))
         .route("/device/confirm", post(user_codes::device::confirm))

@@ -6,8 +6,10 @@ pub mod browser;
 pub mod clock;
 pub mod demo;
 pub mod html;
+pub mod identity_provider;
 
 pub use app::{TestApp, Tokens};
 pub use browser::Browser;
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};
+pub use identity_provider::IdentityProvider;

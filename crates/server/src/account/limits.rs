@@ -46,6 +46,12 @@ impl Limits {
         ])
     }
 
+    /// People who come back from another system that signs users in.
+    pub(super) fn of_returns(address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![(format!("sign-in return address {network}"), Rule::Steady(PER_ADDRESS))])
+    }
+
     /// User codes that a signed-in user types. Whoever has a good code of their own gets back one
     /// attempt for it and no more, so that guesses between good ones are counted like others.
     pub(crate) fn of_user_with_codes(user: UserId, address: IpAddr) -> Self {

@@ -3,6 +3,7 @@
 pub mod connected;
 pub mod connected_view;
 mod device;
+pub mod hand_off;
 pub mod home;
 pub(crate) mod limits;
 pub mod sign_in;

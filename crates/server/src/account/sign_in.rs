@@ -20,6 +20,7 @@ use protocol::params::Params;
 use store::{Tx, audit, sessions, users};
 
 use super::device::{Device, REMEMBERED_FOR};
+use super::hand_off;
 use super::limits::Limits;
 use crate::actor::{Visitor, VisitorForm};
 use crate::address::{ClientAddress, user_agent};
@@ -44,7 +45,24 @@ pub async fn show(
     if visitor.signed_in.is_some() && !form.reauthenticate {
         return Ok(Redirect::to(&form.continue_to).into_response());
     }
+    // A browser whose form led here would not go on: `form-action` holds for all that follows.
+    let goes_on = params.one("after")?.is_none();
+    if let Some(only) = provider.policy().sign_in.only_provider().filter(|_| goes_on) {
+        return hand_off::leave(&provider, &visitor, only, &form.continue_to).await;
+    }
     form.render(&provider, &visitor, StatusCode::OK)
+}
+
+/// The page once more, for somebody who came back from elsewhere without success.
+pub(super) fn show_again(
+    provider: &Provider,
+    visitor: &Visitor,
+    continue_to: &str,
+    (status, error): (StatusCode, String),
+) -> Result<Response, PageError> {
+    let mut form = Form::of(provider, continue_to);
+    form.error = Some(error);
+    form.render(provider, visitor, status)
 }
 
 pub async fn submit(
@@ -53,6 +71,9 @@ pub async fn submit(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
+    if !provider.policy().sign_in.password {
+        return Err(PageError::Forbidden("Nobody signs in with a password here.".into()));
+    }
     let mut form = Form::new(&provider, &params)?;
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let password = params.one("password")?.unwrap_or_default();
@@ -98,17 +119,20 @@ struct Form {
 
 impl Form {
     fn new(provider: &Provider, params: &Params) -> Result<Self, PageError> {
-        let continue_to = safe_path(params.one("continue")?.unwrap_or("/")).to_owned();
-        let asking = pending::describe(provider, &continue_to);
-        Ok(Self {
+        Ok(Self::of(provider, safe_path(params.one("continue")?.unwrap_or("/"))))
+    }
+
+    fn of(provider: &Provider, continue_to: &str) -> Self {
+        let asking = pending::describe(provider, continue_to);
+        Self {
             reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
             email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
             form_target: asking.as_ref().and_then(|app| app.form_target.clone()),
             app_name: asking.map(|app| app.name),
-            continue_to,
+            continue_to: continue_to.to_owned(),
             error: None,
             wait: None,
-        })
+        }
     }
 
     fn render(
@@ -121,6 +145,8 @@ impl Form {
             // Never the signed-in layout: the form's token is the visitor's.
             layout: Layout::signed_out(visitor.csrf()),
             action: "/sign-in".to_owned(),
+            password: provider.policy().sign_in.password,
+            choices: hand_off::choices(provider, &self.continue_to),
             continue_to: self.continue_to,
             app_name: self.app_name,
             email: self.email,
@@ -136,7 +162,7 @@ impl Form {
 
 /// Where to go after signing in: a path of ours, or the start page. Anything that a browser could
 /// read as another origin (`//host`, `/\host`, tabs and line ends) is not one.
-fn safe_path(path: &str) -> &str {
+pub(super) fn safe_path(path: &str) -> &str {
     let is_ours = path.starts_with('/')
         && !path.starts_with("//")
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');

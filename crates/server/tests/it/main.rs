@@ -22,6 +22,7 @@ mod devices;
 mod dialects;
 mod discovery;
 mod fixtures;
+mod hand_off;
 mod import;
 mod introspect;
 mod my_apps;

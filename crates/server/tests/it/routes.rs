@@ -39,7 +39,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 54] = [
+const CASES: [(&str, &str, Stranger, User); 56] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -66,6 +66,8 @@ const CASES: [(&str, &str, Stranger, User); 54] = [
     ("OPTIONS", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(204), User::Same),
     ("GET", "/sign-in", Stranger::Public(200), User::Own),
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/sign-in/with/{id}", Stranger::Public(404), User::Same),
+    ("GET", "/sign-in/return/{id}", Stranger::Public(404), User::Same),
     ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected", Stranger::SignIn, User::Own),
     ("GET", "/connected/{id}", Stranger::SignIn, User::NotFound),

@@ -32,7 +32,7 @@ pub use connected::{
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentScope, Destination, DestinationKind, Verification,
 };
-pub use entry::{Home, SignIn, SignedOut};
+pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use staff::{
     FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
