@@ -21,6 +21,7 @@ use server::outbound::{Call, Outbound, OutboundError, Reach, Reply, is_public};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
@@ -153,10 +154,10 @@ async fn exchange<S>(stream: S, call: Call) -> Result<Reply, OutboundError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    // Ends with the answer, or with the sender when the time is over.
-    let running = tokio::spawn(connection);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    // Ends with this value: with the answer, or when the time is over.
+    let mut running = JoinSet::new();
+    running.spawn(connection);
     let answer_bytes_max = call.answer_bytes_max;
     let request = request(call)?;
     let answered = async {
@@ -169,9 +170,7 @@ where
         })?;
         Ok(Reply { status, body: body.to_bytes() })
     };
-    let reply = answered.await;
-    running.abort();
-    reply
+    answered.await
 }
 
 fn request(call: Call) -> Result<Request<Full<Bytes>>, OutboundError> {

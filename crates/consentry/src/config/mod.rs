@@ -35,6 +35,8 @@ mod route;
 pub mod schema;
 mod scope;
 mod secret;
+mod sign_in;
+mod sign_in_schema;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -156,6 +158,7 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
+        let sign_in = sign_in::read(&root.section("sign_in"), read);
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),
@@ -174,6 +177,7 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
+            sign_in,
             dialects: dialects.served,
         };
         Some(Self {

@@ -1,6 +1,8 @@
 //! Every key that the config file knows, as data: the reader checks a file against it, environment
 //! variables are mapped by it, and the reference in `docs/operator/config.md` is printed from it.
 
+use super::sign_in_schema::SIGN_IN;
+
 /// A table of the config file.
 #[derive(Debug)]
 pub struct Shape {
@@ -132,6 +134,7 @@ pub static ROOT: Shape = Shape {
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
         key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
+        key("sign_in", Kind::Section(&SIGN_IN), "", "How users sign in."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),

@@ -16,6 +16,7 @@ use store::{Store, StoreConfig};
 use super::data_dir::hold;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::outbound::Network;
 use crate::system::{SystemClock, SystemEntropy};
 
 pub struct Instance {
@@ -47,7 +48,9 @@ impl Instance {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
-        let provider = Provider::new(ProviderParts { policy, store, pages, clock, entropy });
+        let outbound = Arc::new(Network::default());
+        let parts = ProviderParts { policy, store, pages, clock, entropy, outbound };
+        let provider = Provider::new(parts);
         Ok(Self { provider, gateway, _data_dir: data_dir })
     }
 

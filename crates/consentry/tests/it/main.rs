@@ -33,6 +33,7 @@ mod refresh;
 mod revocation;
 mod served;
 mod serving;
+mod sign_in_hand_off;
 mod upstream;
 mod use_cases;
 
