@@ -26,10 +26,14 @@ pub enum Purpose {
     Cursor,
     /// What a browser keeps while its user signs in at another system.
     HandOff,
+    /// What the server holds between two steps of proving who somebody is.
+    Proof,
+    /// The secret of an authenticator app, as the database keeps it.
+    TotpSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 7] = [
+    pub const ALL: [Purpose; 9] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -37,6 +41,8 @@ impl Purpose {
         Self::Csrf,
         Self::Cursor,
         Self::HandOff,
+        Self::Proof,
+        Self::TotpSecret,
     ];
 
     /// How a text of this purpose begins.
@@ -49,6 +55,8 @@ impl Purpose {
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
             Self::HandOff => "cs_ho_",
+            Self::Proof => "cs_pf_",
+            Self::TotpSecret => "cs_ts_",
         }
     }
 

@@ -27,6 +27,7 @@ pub mod keys;
 pub mod mails;
 pub mod nodes;
 pub mod revoked_tokens;
+pub mod second_factors;
 pub mod sessions;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]

@@ -46,6 +46,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0005_mails.sql"),
     },
     Migration {
+        version: 6,
+        name: "second_factors",
+        sqlite: include_str!("../migrations/sqlite/0006_second_factors.sql"),
+        postgres: include_str!("../migrations/postgres/0006_second_factors.sql"),
+    },
+    Migration {
         version: 8,
         name: "sign_in_hand_off",
         sqlite: include_str!("../migrations/sqlite/0008_sign_in_hand_off.sql"),

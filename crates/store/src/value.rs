@@ -234,4 +234,6 @@ macro_rules! ids {
     )*};
 }
 
-ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId LinkId AttemptId }
+ids! {
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId LinkId AttemptId
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
 use domain::id::AppId;
 use domain::policy::{
-    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
-    ScopeKind, ScopeTier, TokenFormat,
+    HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration, Resource,
+    ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::sign_in::SignInPolicy;
 use domain::user::User;
@@ -99,6 +99,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         sign_in: SignInPolicy::default(),
+        high_tier: HighTierRule::IfEnrolled,
         dialects: vec![Arc::new(dialect("bitport"))],
     }
 }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use domain::app::{App, AppKind, ClientSecret, SecretProof};
 use domain::audit::AuditKind;
+use domain::authentication::Methods;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
@@ -416,6 +417,8 @@ impl Browser<'_> {
             id: session_id_of(secret.as_bytes()),
             user_id: user.id,
             auth_time: now,
+            methods: Methods::PASSWORD,
+            second_factor_at: None,
             created_at: now,
             last_seen_at: now,
             expires_at: now.after(SESSION_LIFETIME_MAX),

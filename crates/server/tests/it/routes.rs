@@ -39,7 +39,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 56] = [
+const CASES: [(&str, &str, Stranger, User); 67] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -68,6 +68,17 @@ const CASES: [(&str, &str, Stranger, User); 56] = [
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
     ("GET", "/sign-in/with/{id}", Stranger::Public(404), User::Same),
     ("GET", "/sign-in/return/{id}", Stranger::Public(404), User::Same),
+    ("POST", "/sign-in/second-factor", Stranger::StaleForm, User::StaleForm),
+    ("POST", "/sign-in/passkey", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/step-up", Stranger::SignIn, User::Own),
+    ("POST", "/step-up", Stranger::SignIn, User::StaleForm),
+    ("GET", "/security", Stranger::SignIn, User::Own),
+    ("GET", "/security/app", Stranger::SignIn, User::Own),
+    ("POST", "/security/app", Stranger::SignIn, User::StaleForm),
+    ("GET", "/security/passkey", Stranger::SignIn, User::Own),
+    ("POST", "/security/passkey", Stranger::SignIn, User::StaleForm),
+    ("POST", "/security/remove", Stranger::SignIn, User::StaleForm),
+    ("POST", "/security/recovery-codes", Stranger::SignIn, User::StaleForm),
     ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected", Stranger::SignIn, User::Own),
     ("GET", "/connected/{id}", Stranger::SignIn, User::NotFound),

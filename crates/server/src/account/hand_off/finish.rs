@@ -7,28 +7,31 @@ use aws_lc_rs::digest;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::id::{SessionId, UserId};
-use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
+use domain::authentication::Methods;
+use domain::id::UserId;
+use domain::second_factor::Enrolled;
 use domain::sign_in::{Admission, Refusal, SignInProvider, Way, auth_time};
 use domain::time::Timestamp;
-use domain::user::{User, UserStatus};
+use domain::user::{User, UserStatus, normalize_email};
 use http::header::{HeaderMap, SET_COOKIE};
 use protocol::hand_off::{ExpectedReturn, ReturnError, open_return};
 use protocol::identity::Identity;
 use protocol::openid::SignInAnswer;
 use protocol::params::Params;
 use serde_json::json;
-use store::{Tx, audit, identities, sessions, used_once, users};
+use store::{Tx, audit, identities, second_factors, used_once, users};
 
 use super::openid::redeem;
-use super::random_text;
 use super::refused::{self, Why};
 use super::travel::Travel;
-use crate::account::device::{Device, REMEMBERED_FOR};
+use crate::account::held::HalfWay;
 use crate::account::limits::Limits;
-use crate::actor::Visitor;
-use crate::address::{ClientAddress, user_agent};
-use crate::cookie;
+use crate::account::opening::Opening;
+use crate::account::second_step::{Outcome, SecondStep};
+use crate::account::sign_in::{Attempt, Form};
+use crate::account::step_up;
+use crate::actor::{SignedInUser, Visitor};
+use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::provider::{Provider, Shared};
 
@@ -48,14 +51,19 @@ pub async fn finish(
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
     let travel = Travel::of(&provider, &headers);
     let back = Return { upstream, address, limits: Limits::of_returns(address) };
-    match back.arrive(&provider, travel.as_ref(), &params, (&visitor, &headers)).await? {
-        Ok(arrived) => arrived.answer(&provider, &headers),
-        Err(why) => {
-            tracing::info!(provider = %name, %why, "somebody who came back is not signed in");
-            let continue_to = travel.as_ref().map_or("/", |travel| &travel.continue_to);
-            refused::page(&provider, &visitor, (&upstream.title, &why), continue_to)
-        }
-    }
+    let response = match back.arrive(&provider, travel.as_ref(), &params).await? {
+        Ok(vouched) => back.receive(&provider, vouched, (&visitor, &headers)).await?,
+        Err(why) => Err(why),
+    };
+    let response = response.or_else(|why| {
+        tracing::info!(provider = %name, %why, "somebody who came back is not signed in");
+        let continue_to = travel.as_ref().map_or("/", |travel| &travel.continue_to);
+        refused::page(&provider, &visitor, (&upstream.title, &why), continue_to)
+    })?;
+    // What the browser kept is over, whatever became of it.
+    let cleared = provider.cookies.clear(&provider.cookies.hand_off);
+    let response = (AppendHeaders(cleared.map(|value| (SET_COOKIE, value))), response);
+    Ok(visitor.remember(&provider, response.into_response()))
 }
 
 /// Somebody who comes back from `upstream`.
@@ -71,21 +79,28 @@ enum Brought {
     Identity(Identity),
 }
 
-/// Somebody who is signed in.
-struct Arrived {
-    secret: String,
-    email: String,
-    continue_to: String,
+/// Whom the provider vouches for.
+struct Vouched<'t> {
+    travel: &'t Travel,
+    identity: Identity,
+    auth_time: Timestamp,
+}
+
+/// What became of them.
+enum Admitted {
+    In(User),
+    /// They have a second factor here, which the provider has not seen.
+    HalfWay(User, Enrolled),
+    SteppedUp,
 }
 
 impl Return<'_> {
-    async fn arrive(
+    async fn arrive<'t>(
         &self,
         provider: &Provider,
-        travel: Option<&Travel>,
+        travel: Option<&'t Travel>,
         params: &Params,
-        (visitor, headers): (&Visitor, &HeaderMap),
-    ) -> Result<Result<Arrived, Why>, PageError> {
+    ) -> Result<Result<Vouched<'t>, Why>, PageError> {
         let travel = travel.filter(|travel| travel.to == self.upstream.name).ok_or(Why::NotOurs);
         let brought = match travel {
             Ok(travel) => {
@@ -102,33 +117,58 @@ impl Return<'_> {
             Brought::Code(code) => redeem(provider, self.upstream, travel, &code).await,
         };
         let now = provider.now();
-        let told = told.and_then(|identity| {
+        let vouched = told.and_then(|identity| {
             let at = auth_time(&identity, travel.demand.since(now), now);
-            Ok((identity, at.map_err(|_| Why::NotFresh)?))
+            let auth_time = at.map_err(|_| Why::NotFresh)?;
+            if travel.demand.second_factor.is_some() && !self.saw_second_factor(&identity) {
+                return Err(Why::NoSecondFactor);
+            }
+            Ok(Vouched { travel, identity, auth_time })
         });
-        let (identity, auth_time) = match told {
-            Ok(told) => told,
-            Err(why) => return self.refuse(provider, why).await.map(Err),
+        match vouched {
+            Err(why) => self.refuse(provider, why).await.map(Err),
+            vouched => Ok(vouched),
+        }
+    }
+
+    fn saw_second_factor(&self, identity: &Identity) -> bool {
+        self.upstream.second_factor.is_in(identity)
+    }
+
+    /// On to where they wanted to go, or to what is still missing.
+    async fn receive(
+        &self,
+        provider: &Provider,
+        vouched: Vouched<'_>,
+        (visitor, headers): (&Visitor, &HeaderMap),
+    ) -> Result<Result<Response, Why>, PageError> {
+        let continue_to = &vouched.travel.continue_to;
+        let opening = Opening::new(provider, visitor, self.address, headers)
+            .with(self.limits.clone())
+            .elsewhere(&self.upstream.name, vouched.auth_time);
+        let admitted = match vouched.travel.demand.second_factor {
+            None => self.admit(provider, vouched.identity, opening.clone()).await?,
+            Some(session) => {
+                let signed_in = visitor.signed_in.as_ref();
+                let own = signed_in.filter(|user| user.session.id == session);
+                self.step_up(provider, &vouched.identity, own).await?
+            }
         };
-        let secret = random_text(provider);
-        let session = Session {
-            id: session_id_of(secret.as_bytes()),
-            // Not known before the rows are read.
-            user_id: UserId::random(&*provider.entropy),
-            auth_time,
-            created_at: now,
-            last_seen_at: now,
-            expires_at: now.after(SESSION_LIFETIME_MAX),
-            address: self.address,
-            user_agent: user_agent(headers),
-        };
-        let old = visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id);
-        let admitted = self.admit(provider, identity, session, old).await?;
-        Ok(admitted.map(|user| Arrived {
-            secret,
-            email: user.email,
-            continue_to: travel.continue_to.clone(),
-        }))
+        Ok(match admitted {
+            Ok(Admitted::In(user)) => {
+                let attempt = Attempt::new(provider, &user.email, self.address, headers);
+                Ok(opening.answer(provider, &attempt.device(provider), continue_to))
+            }
+            Ok(Admitted::HalfWay(user, enrolled)) => {
+                let form = Form::of(provider, continue_to);
+                let email = normalize_email(&user.email);
+                let half_way = HalfWay::new(provider, &user, &email, visitor.csrf(), Methods::NONE);
+                let step = SecondStep { form: &form, half_way: &half_way, enrolled: &enrolled };
+                Ok(step.render(provider, visitor, Outcome::Asked)?)
+            }
+            Ok(Admitted::SteppedUp) => Ok(Redirect::to(continue_to).into_response()),
+            Err(why) => Err(why),
+        })
     }
 
     /// Is it an answer to what this browser left with? Nothing is written, and nobody is asked but
@@ -207,17 +247,16 @@ impl Return<'_> {
         }
     }
 
-    /// Who is it here? The new session and all that it takes, in one write.
+    /// Who is it here? All that it takes, in one write.
     async fn admit(
         &self,
         provider: &Provider,
         identity: Identity,
-        session: Session,
-        old: Option<SessionId>,
-    ) -> Result<Result<User, Why>, PageError> {
+        opening: Opening,
+    ) -> Result<Result<Admitted, Why>, PageError> {
         let (upstream, limits, now) = (self.upstream.clone(), self.limits.clone(), provider.now());
-        let (address, refusal) = (self.address, self.refusal(now));
-        let new_id = UserId::random(&*provider.entropy);
+        let (new_id, refusal) = (UserId::random(&*provider.entropy), self.refusal(now));
+        let saw_one = self.saw_second_factor(&identity);
         let write = async move |tx: &mut Tx<'_>| {
             let user = match find_or_make(tx, &upstream, &identity, new_id, now).await? {
                 Ok(user) => user,
@@ -226,17 +265,37 @@ impl Return<'_> {
                     return Ok::<_, PageError>(Err(why.into()));
                 }
             };
-            // Always a new one, and never two (attack S1).
-            if let Some(old) = old {
-                sessions::delete(tx, old).await?;
+            let enrolled = second_factors::find_enrolled(tx, user.id).await?;
+            if !saw_one && !enrolled.is_empty() {
+                limits.give_back(tx).await?;
+                return Ok(Ok(Admitted::HalfWay(user, enrolled)));
             }
-            sessions::insert(tx, &Session { user_id: user.id, ..session.clone() }).await?;
+            let methods = if saw_one { Methods::ELSEWHERE } else { Methods::NONE };
+            opening.write(tx, user.id, methods).await?;
+            Ok(Ok(Admitted::In(user)))
+        };
+        provider.store.db.write(write).await
+    }
+
+    /// The session stays, and has seen a second factor: of its own user (attack S7).
+    async fn step_up(
+        &self,
+        provider: &Provider,
+        identity: &Identity,
+        own: Option<&SignedInUser>,
+    ) -> Result<Result<Admitted, Why>, PageError> {
+        let Some(own) = own else { return self.refuse(provider, Why::NotOurs).await.map(Err) };
+        let (issuer, subject) = (self.upstream.issuer.clone(), identity.subject.clone());
+        let (session, limits, now) = (own.session.clone(), self.limits.clone(), provider.now());
+        let refusal = self.refusal(now);
+        let write = async move |tx: &mut Tx<'_>| {
+            if identities::find(tx, &issuer, &subject).await? != Some(session.user_id) {
+                audit::record(tx, &refusal(&Why::SomebodyElse)).await?;
+                return Ok::<_, PageError>(Err(Why::SomebodyElse));
+            }
+            step_up::record(tx, &session, Methods::ELSEWHERE, now).await?;
             limits.give_back(tx).await?;
-            let event = AuditEvent::new(now, AuditKind::SignedIn, AuditActor::User(user.id))
-                .address(address)
-                .detail(json!({ "provider": upstream.name }));
-            audit::record(tx, &event).await?;
-            Ok(Ok(user))
+            Ok(Ok(Admitted::SteppedUp))
         };
         provider.store.db.write(write).await
     }
@@ -320,23 +379,5 @@ fn newcomer(identity: &Identity, email: String, id: UserId, now: Timestamp) -> U
         created_at: now,
         locale: identity.locale.clone(),
         email_verified_at: Some(now),
-    }
-}
-
-impl Arrived {
-    fn answer(self, provider: &Provider, headers: &HeaderMap) -> Result<Response, PageError> {
-        let names = &provider.cookies;
-        let (keyring, now) = (provider.keyring(), provider.now());
-        let claimed = cookie::read(headers, &names.device).and_then(Device::parse);
-        let device = claimed.unwrap_or_else(|| Device::random(&*provider.entropy));
-        let email = domain::user::normalize_email(&self.email);
-        let device = device.remember(&keyring, &email, now).to_cookie();
-        let cookies = [
-            names.set(&names.session, &self.secret),
-            names.set_for(&names.device, &device, REMEMBERED_FOR),
-            names.clear(&names.hand_off),
-        ];
-        let cookies = cookies.into_iter().flatten().map(|value| (SET_COOKIE, value));
-        Ok((AppendHeaders(cookies), Redirect::to(&self.continue_to)).into_response())
     }
 }

@@ -1,10 +1,9 @@
 //! Why somebody who comes back is not signed in: in the words of the audit trail, and in those of
 //! the page.
 
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::response::Response;
 use domain::sign_in::Refusal;
 use http::StatusCode;
-use http::header::SET_COOKIE;
 
 use crate::account::sign_in;
 use crate::actor::Visitor;
@@ -27,6 +26,10 @@ pub(super) enum Why {
     Unreachable(String),
     #[error("the provider did not ask the user again")]
     NotFresh,
+    #[error("the provider has seen no second factor")]
+    NoSecondFactor,
+    #[error("the second factor is of another user")]
+    SomebodyElse,
     #[error(transparent)]
     Account(#[from] Refusal),
 }
@@ -41,7 +44,11 @@ impl Why {
         match self {
             Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotOurs | Self::Used | Self::NotGood(_) => StatusCode::BAD_REQUEST,
-            Self::Denied(_) | Self::NotFresh | Self::Account(_) => StatusCode::FORBIDDEN,
+            Self::Denied(_)
+            | Self::NotFresh
+            | Self::NoSecondFactor
+            | Self::SomebodyElse
+            | Self::Account(_) => StatusCode::FORBIDDEN,
         }
     }
 
@@ -65,6 +72,10 @@ impl Why {
                     "You have to sign in once more, and {title} did not ask you. Sign out there first."
                 )
             }
+            Self::NoSecondFactor => format!("{title} did not ask you for a second factor."),
+            Self::SomebodyElse => {
+                format!("At {title} somebody else is signed in. Sign out there first.")
+            }
             Self::Account(Refusal::Blocked) => "This account is blocked.".to_owned(),
             Self::Account(Refusal::NoEmail) => {
                 format!("{title} did not tell us an e-mail address, which an account here needs.")
@@ -83,16 +94,12 @@ impl Why {
     }
 }
 
-/// The sign-in page once more. What the browser kept is over.
+/// The sign-in page once more.
 pub(super) fn page(
     provider: &Provider,
     visitor: &Visitor,
     (title, why): (&str, &Why),
     continue_to: &str,
 ) -> Result<Response, PageError> {
-    let page =
-        sign_in::show_again(provider, visitor, continue_to, (why.status(), why.words(title)))?;
-    let names = &provider.cookies;
-    let cleared = names.clear(&names.hand_off).map(|value| (SET_COOKIE, value));
-    Ok((AppendHeaders(cleared), page).into_response())
+    sign_in::show_again(provider, visitor, continue_to, (why.status(), why.words(title)))
 }

@@ -12,11 +12,10 @@ use url::Url;
 
 use super::refused::{self, Why};
 use super::return_url;
-use super::travel::{Demand, Travel};
+use super::travel::Travel;
 use crate::account::sign_in::safe_path;
 use crate::actor::Visitor;
 use crate::error::PageError;
-use crate::oauth::pending;
 use crate::provider::{Provider, Shared};
 
 pub async fn start(
@@ -30,19 +29,28 @@ pub async fn start(
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
     let continue_to = safe_path(params.one("continue")?.unwrap_or("/"));
-    leave(&provider, &visitor, upstream, continue_to).await
+    let travel = match &visitor.signed_in {
+        Some(user) if params.one("second_factor")?.is_some() => {
+            Travel::to_second_factor(&provider, upstream, continue_to, user)
+        }
+        _ => {
+            let again = params.one("again")?.is_some();
+            Travel::to_sign_in(&provider, upstream, continue_to, again)
+        }
+    };
+    leave(&provider, &visitor, upstream, travel).await
 }
 
-/// Send the browser to `upstream`; it comes back and goes on to `continue_to`.
+/// Send the browser to `upstream`, from where it comes back.
 pub(in crate::account) async fn leave(
     provider: &Provider,
     visitor: &Visitor,
     upstream: &SignInProvider,
-    continue_to: &str,
+    travel: Travel,
 ) -> Result<Response, PageError> {
-    let asking = pending::describe(provider, continue_to);
-    let hint = asking.as_ref().and_then(|app| app.login_hint.as_deref());
-    let travel = Travel::new(provider, &upstream.name, continue_to, Demand::of(asking.as_ref()));
+    let hint = travel.login_hint.as_deref();
+    let acr_values = upstream.second_factor.acr_values();
+    let acr_values = acr_values.filter(|_| travel.demand.second_factor.is_some());
     let address = match &upstream.way {
         Way::OpenId { client_id, scopes, .. } => {
             let verifier = CodeVerifier::parse(&travel.verifier)
@@ -57,7 +65,7 @@ pub(in crate::account) async fn leave(
                 login_hint: hint,
                 max_age: travel.demand.max_age(),
                 prompt_login: travel.demand.after.is_some(),
-                acr_values: None,
+                acr_values: acr_values.as_deref(),
             };
             let document = provider.openid_providers.document(provider, &upstream.issuer).await;
             document.map(|document| document.authorization_url(&asked))
@@ -73,7 +81,7 @@ pub(in crate::account) async fn leave(
                 return_url: &return_url(provider, upstream),
                 login_hint: hint,
                 max_age: travel.demand.max_age(),
-                acr_values: None,
+                acr_values,
             };
             let signed =
                 request.sign(key).map_err(|error| PageError::Internal(error.to_string()))?;
@@ -83,11 +91,13 @@ pub(in crate::account) async fn leave(
     match address {
         Ok(address) => {
             let cookie = AppendHeaders([(SET_COOKIE, travel.cookie(provider)?)]);
-            Ok((cookie, Redirect::to(&address)).into_response())
+            let away = (cookie, Redirect::to(&address)).into_response();
+            // What comes next may be a form of a browser that had none yet.
+            Ok(visitor.remember(provider, away))
         }
         Err(why) => {
             tracing::warn!(provider = %upstream.name, %why, "nobody can sign in there");
-            refused::page(provider, visitor, (&upstream.title, &why), continue_to)
+            refused::page(provider, visitor, (&upstream.title, &why), &travel.continue_to)
         }
     }
 }

@@ -2,21 +2,23 @@
 //! is worth nothing in any other browser (attacks S1, S6) and nothing is stored for people who
 //! never come back. One at a time: whoever leaves a second time forgets the first.
 
+use domain::id::SessionId;
 use domain::seal::Purpose;
-use domain::sign_in::HAND_OFF_LIFETIME;
+use domain::sign_in::{HAND_OFF_LIFETIME, SignInProvider};
 use domain::time::Timestamp;
 use http::HeaderMap;
 use http::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::random_text;
+use crate::actor::SignedInUser;
 use crate::cookie;
 use crate::error::PageError;
-use crate::oauth::pending::AskingApp;
+use crate::oauth::pending::{self, AskingApp};
 use crate::provider::Provider;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Travel {
+pub(in crate::account) struct Travel {
     /// The name of the one who signs the user in.
     pub(super) to: String,
     /// `state`, or the `jti` of the signed request.
@@ -28,6 +30,9 @@ pub(super) struct Travel {
     pub(super) continue_to: String,
     pub(super) left_at: Timestamp,
     pub(super) demand: Demand,
+    /// Only for the way there.
+    #[serde(skip)]
+    pub(super) login_hint: Option<String>,
 }
 
 /// What the sign-in must be like.
@@ -37,13 +42,15 @@ pub(super) struct Demand {
     pub(super) after: Option<Timestamp>,
     /// Or did so at most this many seconds ago.
     pub(super) max_age: Option<u32>,
+    /// The user of this session, which stays, gives a second factor.
+    pub(super) second_factor: Option<SessionId>,
 }
 
 impl Demand {
     /// What the app asks for whose request the user comes with (OpenID Connect Core §3.1.2.1).
-    pub(super) fn of(asking: Option<&AskingApp>) -> Self {
+    fn of(asking: Option<&AskingApp>) -> Self {
         let after = asking.filter(|app| app.wants_login).map(|app| app.started_at);
-        Self { after, max_age: asking.and_then(|app| app.max_age) }
+        Self { after, max_age: asking.and_then(|app| app.max_age), second_factor: None }
     }
 
     /// Since when the user must have proven who they are.
@@ -59,15 +66,51 @@ impl Demand {
 }
 
 impl Travel {
-    pub(super) fn new(provider: &Provider, to: &str, continue_to: &str, demand: Demand) -> Self {
+    /// `again`: whoever is signed in has to prove it once more.
+    pub(in crate::account) fn to_sign_in(
+        provider: &Provider,
+        upstream: &SignInProvider,
+        continue_to: &str,
+        again: bool,
+    ) -> Self {
+        let asking = pending::describe(provider, continue_to);
+        let mut demand = Demand::of(asking.as_ref());
+        if again && demand.since(provider.now()).is_none() {
+            demand.after = Some(provider.now());
+        }
+        let hint = asking.and_then(|app| app.login_hint);
+        Self::new(provider, upstream, continue_to, (demand, hint))
+    }
+
+    pub(super) fn to_second_factor(
+        provider: &Provider,
+        upstream: &SignInProvider,
+        continue_to: &str,
+        user: &SignedInUser,
+    ) -> Self {
+        let demand = Demand {
+            after: Some(provider.now()),
+            max_age: None,
+            second_factor: Some(user.session.id),
+        };
+        Self::new(provider, upstream, continue_to, (demand, Some(user.user.email.clone())))
+    }
+
+    fn new(
+        provider: &Provider,
+        upstream: &SignInProvider,
+        continue_to: &str,
+        (demand, login_hint): (Demand, Option<String>),
+    ) -> Self {
         Self {
-            to: to.to_owned(),
+            to: upstream.name.clone(),
             id: random_text(provider),
             nonce: random_text(provider),
             verifier: random_text(provider),
             continue_to: continue_to.to_owned(),
             left_at: provider.now(),
             demand,
+            login_hint,
         }
     }
 
