@@ -7,6 +7,7 @@ pub mod clock;
 pub mod demo;
 pub mod html;
 pub mod identity_provider;
+pub mod passkey;
 
 pub use app::{TestApp, Tokens};
 pub use browser::Browser;
