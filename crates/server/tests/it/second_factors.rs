@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_secs(30);
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// The code that the user's only authenticator app shows.
-async fn code(app: &TestApp, user: UserId) -> String {
+pub async fn code(app: &TestApp, user: UserId) -> String {
     let find = async move |tx: &mut Tx<'_>| second_factors::find_enrolled(tx, user).await;
     let enrolled = app.write(find).await;
     let totp = enrolled.totps.first().unwrap();
@@ -42,7 +42,7 @@ fn attribute(page: &Answer, name: &str) -> String {
 }
 
 /// Set up an authenticator app and give the recovery codes that came with it.
-async fn enrol_app(app: &TestApp, browser: &Browser<'_>) -> Vec<String> {
+pub async fn enrol_app(app: &TestApp, browser: &Browser<'_>) -> Vec<String> {
     let form = browser.get("/security/app").await;
     assert_eq!(form.status, StatusCode::OK, "{form:?}");
     let (new, csrf) = (form.hidden("new"), form.hidden("csrf"));
@@ -93,7 +93,7 @@ async fn give_password(browser: &Browser<'_>, user: &User, password: &str) -> An
     browser.post("/sign-in", &fields).await
 }
 
-async fn give_code(browser: &Browser<'_>, page: &Answer, code: &str) -> Answer {
+pub async fn give_code(browser: &Browser<'_>, page: &Answer, code: &str) -> Answer {
     let (half_way, csrf) = (page.hidden("half_way"), page.hidden("csrf"));
     let fields =
         [("half_way", &*half_way), ("csrf", &*csrf), ("code", code), ("continue", "/connected")];
