@@ -1,7 +1,5 @@
-"""A login page for Consentry's signed redirect: docs/operator/sign-in.md. Python's own library only.
-
-Run: SIGN_IN_KEY=... python3 sign_in_page.py PORT. Replace USERS by what your login knows.
-"""
+"""A login page for Consentry's signed redirect (docs/operator/sign-in.md), without packages.
+Run: SIGN_IN_KEY=... python3 sign_in_page.py PORT. Put your own login in the place of USERS."""
 import base64, hashlib, hmac, html, json, os, sys, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,12 +17,12 @@ decode = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 mac = lambda signed: hmac.new(KEY, signed, hashlib.sha256).digest()
 
 def read_request(token):
-    """The claims of a request; ValueError if it is not one that Consentry has just made."""
+    """The claims of a request; an error if it is not one that Consentry has just made."""
     header, claims, signature = token.split(".")
     if not hmac.compare_digest(mac(f"{header}.{claims}".encode()), decode(signature)):
         raise ValueError("signature")
     header, claims = json.loads(decode(header)), json.loads(decode(claims))
-    if header.get("alg") != "HS256" or header.get("typ") != "consentry-sign-in-request+jwt":
+    if (header["alg"], header["typ"]) != ("HS256", "consentry-sign-in-request+jwt"):
         raise ValueError("kind")
     if claims["aud"] != ISSUER or claims["exp"] <= time.time():
         raise ValueError("audience or time")
@@ -36,38 +34,33 @@ def sign_return(claims):
     return (signed + b"." + encode(mac(signed))).decode()
 
 class Page(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.show(urllib.parse.urlsplit(self.path).query, submitted=False)
-
-    def do_POST(self):
-        length = min(int(self.headers["Content-Length"]), 65536)
-        self.show(self.rfile.read(length).decode(), submitted=True)
-
-    def show(self, form, submitted):
-        form = dict(urllib.parse.parse_qsl(form))
+    def do_GET(self, form=None):
+        query = urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query)
+        form = form or dict(query, password="")
         try:
             request = read_request(form.get("request", ""))
         except (ValueError, KeyError):
             return self.answer(400, "This link is over. Go back and start again.")
-        email = form.get("email", request.get("login_hint", "")).lower()
+        email, now = form.get("email", request.get("login_hint", "")).lower(), int(time.time())
         user = USERS.get(email)
-        if not submitted or not user or user["password"] != form.get("password"):
-            error = "That is not right." if submitted else ""
+        if not user or user["password"] != form.get("password"):
+            error = "That is not right." if form.get("password") else ""
             return self.answer(200, PAGE.format(error=error, email=html.escape(email),
                                                 request=html.escape(form["request"])))
-        now = int(time.time())
-        back = sign_return({
-            "iss": ISSUER, "aud": request["iss"], "jti": request["jti"], "iat": now, "exp": now + 60,
-            "sub": user["sub"], "email": email, "email_verified": True, "name": user["name"],
-            "auth_time": now, "amr": ["pwd"]})
-        self.send_response(303)
-        self.send_header("Location", request["return_url"] + "?response=" + back)
-        self.end_headers()
+        back = sign_return({"iss": ISSUER, "aud": request["iss"], "jti": request["jti"],
+                            "iat": now, "exp": now + 60, "sub": user["sub"], "name": user["name"],
+                            "email": email, "email_verified": True, "auth_time": now})
+        self.answer(303, "", request["return_url"] + "?response=" + back)
 
-    def answer(self, status, text):
+    def do_POST(self):
+        body = self.rfile.read(min(int(self.headers["Content-Length"]), 65536)).decode()
+        self.do_GET(dict(urllib.parse.parse_qsl(body)))
+
+    def answer(self, status, text, location=None):
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Cache-Control", "no-store")
+        if location:
+            self.send_header("Location", location)
         self.end_headers()
         self.wfile.write(text.encode())
 

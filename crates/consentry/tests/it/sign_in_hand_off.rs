@@ -76,7 +76,7 @@ async fn s8_an_account_with_a_password_is_not_taken_over_through_a_provider() {
 }
 
 #[tokio::test]
-async fn s6_an_openid_answer_is_worth_nothing_twice_or_in_another_browser() {
+async fn s9_an_openid_answer_is_worth_nothing_twice_or_in_another_browser() {
     let (upstream, provider) = (Upstream::start().await, IdentityProvider::listen().await);
     let site = Site::new(&upstream.url);
     site.also_config(&company(&provider.issuer));

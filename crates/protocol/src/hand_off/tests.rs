@@ -39,7 +39,7 @@ fn a_return_says_who_has_signed_in() {
 }
 
 #[test]
-fn s6_a_return_for_another_request_server_or_time_is_refused() {
+fn s9_a_return_for_another_request_server_or_time_is_refused() {
     let cases = [
         ("iss", json!("https://evil.example"), ReturnError::WrongIssuer),
         ("iss", json!(null), ReturnError::WrongIssuer),

@@ -185,7 +185,7 @@ async fn a_login_page_signs_a_newcomer_in_through_a_signed_return() {
 }
 
 #[tokio::test]
-async fn s6_a_return_is_good_once_in_one_browser_for_one_request() {
+async fn s9_a_return_is_good_once_in_one_browser_for_one_request() {
     let app = start().await;
     let (browser, thief) = (app.browser(), app.browser());
     let request = request_at_desk(&browser.get("/sign-in/with/desk").await);
@@ -208,7 +208,7 @@ async fn s6_a_return_is_good_once_in_one_browser_for_one_request() {
 }
 
 #[tokio::test]
-async fn s6_an_openid_answer_is_good_once_in_one_browser_for_one_request() {
+async fn s9_an_openid_answer_is_good_once_in_one_browser_for_one_request() {
     let app = start().await;
     let (browser, thief) = (app.browser(), app.browser());
     let away = browser.get("/sign-in/with/company").await;
@@ -226,7 +226,7 @@ async fn s6_an_openid_answer_is_good_once_in_one_browser_for_one_request() {
 }
 
 #[tokio::test]
-async fn s6_of_twelve_parallel_returns_one_signs_in() {
+async fn s9_of_twelve_parallel_returns_one_signs_in() {
     let app = start().await;
     let browser = app.browser();
     let request = request_at_desk(&browser.get("/sign-in/with/desk").await);
@@ -243,7 +243,7 @@ async fn s6_of_twelve_parallel_returns_one_signs_in() {
 }
 
 #[tokio::test]
-async fn s6_a_return_that_is_late_or_for_somebody_else_is_refused() {
+async fn s9_a_return_that_is_late_or_for_somebody_else_is_refused() {
     let app = start().await;
     let browser = app.browser();
     let cases: [(&str, fn(i64) -> Value); 5] = [
@@ -581,7 +581,7 @@ async fn a_provider_that_can_is_asked_for_the_second_factor_and_the_session_stay
 }
 
 #[tokio::test]
-async fn s7_the_second_factor_of_another_user_or_for_another_session_is_refused() {
+async fn s9_the_second_factor_of_another_user_or_for_another_session_is_refused() {
     let app = start_with_step_up().await;
     let browser = app.browser();
     assert_eq!(by_company(&app, &browser).await.status, StatusCode::SEE_OTHER);

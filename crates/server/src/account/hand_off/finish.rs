@@ -214,7 +214,7 @@ impl Return<'_> {
     }
 
     /// Count the attempt, use the answer up, and note a refusal: one write, so that of twelve
-    /// parallel returns one is taken (attack S6).
+    /// parallel returns one is taken (attack S9).
     async fn take<'t>(
         &self,
         provider: &Provider,
@@ -277,7 +277,7 @@ impl Return<'_> {
         provider.store.db.write(write).await
     }
 
-    /// The session stays, and has seen a second factor: of its own user (attack S7).
+    /// The session stays, and has seen a second factor: of its own user (attack S9).
     async fn step_up(
         &self,
         provider: &Provider,

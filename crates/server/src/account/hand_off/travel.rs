@@ -1,5 +1,5 @@
 //! What a browser keeps while its user is away: sealed, in a cookie of its own, so that an answer
-//! is worth nothing in any other browser (attacks S1, S6) and nothing is stored for people who
+//! is worth nothing in any other browser (attacks S1, S9) and nothing is stored for people who
 //! never come back. One at a time: whoever leaves a second time forgets the first.
 
 use domain::id::SessionId;
