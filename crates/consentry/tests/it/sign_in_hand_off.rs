@@ -87,7 +87,8 @@ async fn s9_an_openid_answer_is_worth_nothing_twice_or_in_another_browser() {
     assert_eq!(thief.open(back.as_str()).await.status, 400);
     assert_eq!(ada.open(back.as_str()).await.status, 200);
     assert_eq!(ada.open(back.as_str()).await.status, 400);
-    let audit = site.command(&["audit", "export"]).await.to_string();
+    let audit = site.run(&["audit", "export"]).await;
+    let audit = String::from_utf8_lossy(&audit.stdout);
     assert_eq!(audit.matches("user.hand_off_refused").count(), 2, "{audit}");
 }
 
