@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
 use crate::sign_in::SignInPolicy;
+use crate::revision::RevisionField;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -249,6 +250,8 @@ pub struct Policy {
     pub registration: Registration,
     pub sign_in: SignInPolicy,
     pub high_tier: HighTierRule,
+    /// What staff look at before it holds, besides scopes.
+    pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
 }
 

@@ -57,6 +57,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0008_sign_in_hand_off.sql"),
         postgres: include_str!("../migrations/postgres/0008_sign_in_hand_off.sql"),
     },
+    Migration {
+        version: 11,
+        name: "revisions",
+        sqlite: include_str!("../migrations/sqlite/0011_revisions.sql"),
+        postgres: include_str!("../migrations/postgres/0011_revisions.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

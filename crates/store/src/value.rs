@@ -235,5 +235,6 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId LinkId AttemptId
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId LinkId
+    AppMessageId AttemptId
 }

@@ -31,6 +31,7 @@ mod quantity;
 mod reader;
 pub mod reference;
 mod resource;
+mod review;
 mod route;
 pub mod schema;
 mod scope;
@@ -158,6 +159,7 @@ impl Config {
             Some("password") => HighTierRule::Never,
             _ => HighTierRule::Always,
         };
+        let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -184,6 +186,7 @@ impl Config {
             registration,
             sign_in,
             high_tier,
+            reviewed,
             dialects: dialects.served,
         };
         Some(Self {

@@ -144,9 +144,22 @@ pub static ROOT: Shape = Shape {
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
         key("sign_in", Kind::Section(&SIGN_IN), "", "How users sign in."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
+        key("review", Kind::Section(&REVIEW), "", "What staff look at."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
     ],
+};
+
+static REVIEW: Shape = Shape {
+    keys: &[key(
+        "fields",
+        Kind::Texts,
+        "`[\"name\", \"redirect_uris\"]`",
+        "What else of a live app waits for staff when its developer changes it, besides scopes: \
+         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`. The \
+         approved state stays live meanwhile; everything that is not listed holds at once. An \
+         address that is taken away needs no review.",
+    )],
 };
 
 static LISTEN: Shape = Shape {

@@ -46,6 +46,7 @@ fn describe(provider: &DemoProvider) -> Value {
                 "email": person.email(),
                 "password": person.password(),
                 "roles": roles(person),
+                "totp_secret": person.totp_secret(),
             })
         })
         .collect();
@@ -92,6 +93,10 @@ fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> Strin
     for person in &PEOPLE {
         let role = roles(person).join(", ");
         let _ = writeln!(out, "  {:<20}  {:<22}  {role}", person.email(), person.password());
+        if let Some(secret) = person.totp_secret() {
+            let _ =
+                writeln!(out, "  {:<20}  second factor: an authenticator app with {secret}", "");
+        }
     }
     let _ = writeln!(out, "\nThe same for programs: {}\nCtrl-C stops it.\n", path.display());
     out

@@ -31,6 +31,7 @@ mod overload;
 mod practice;
 mod refresh;
 mod revocation;
+mod second_factors;
 mod served;
 mod serving;
 mod sign_in_hand_off;

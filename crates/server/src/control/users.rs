@@ -9,7 +9,7 @@ use domain::user::{Role, User, UserStatus, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Tx, audit, changes, sessions, users};
+use store::{Tx, audit, changes, second_factors, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
@@ -181,6 +181,30 @@ pub async fn unblock(
         changes::record(tx, Change::User(user.id)).await?;
         let detail = json!({ "reason": reason });
         let event = operator.event(now, AuditKind::UserUnblocked, detail).user(user.id);
+        audit::record(tx, &event).await?;
+        Ok(user)
+    };
+    Ok(Json(record(provider.store.db.write(write).await?)))
+}
+
+/// For a user who has lost every second factor and proven otherwise who they are. Their sessions
+/// end, so that what was lost opens nothing either.
+pub async fn remove_second_factors(
+    State(provider): State<Shared>,
+    operator: Operator,
+    Path(email): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<UserRecord>, ControlError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        let user = named(tx, &email).await?;
+        if second_factors::remove_all(tx, user.id).await? == 0 {
+            let text = format!("{} has no second factor", user.email);
+            return Err(ControlError::Conflict(text));
+        }
+        sessions::delete_of_user(tx, user.id).await?;
+        let detail = json!({ "reason": reason });
+        let event = operator.event(now, AuditKind::SecondFactorRemoved, detail).user(user.id);
         audit::record(tx, &event).await?;
         Ok(user)
     };

@@ -20,6 +20,7 @@ mod opening;
 mod refusals;
 mod rows;
 mod schema;
+mod second_factors;
 mod support;
 mod transactions;
 mod user_codes;

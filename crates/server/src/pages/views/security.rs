@@ -57,6 +57,8 @@ pub struct SecondFactor {
     pub elsewhere: Option<SignInChoice>,
     /// There is nothing that could be asked for: the query of the pages that set one up.
     pub set_up: Option<String>,
+    /// This site can have passkeys.
+    pub offers_passkeys: bool,
     /// Back to the app, without.
     pub cancel_url: Option<String>,
     pub error: Option<String>,
@@ -94,7 +96,8 @@ impl View for SecondFactor {
         let none = Self {
             takes_code: false,
             has_app: false,
-            set_up: Some("continue=%2Fstep-up".into()),
+            set_up: Some("continue=%2Fconnected".into()),
+            offers_passkeys: true,
             ..step_up.clone()
         };
         let link = "/sign-in/with/harbor?continue=%2F&second_factor=yes".into();
@@ -106,6 +109,7 @@ impl View for SecondFactor {
             passkey: Some(PasskeyQuestion::sample(&["Y3JlZA", "b3RoZXI"])),
             ..only_passkey.clone()
         };
+        let nowhere = Self { offers_passkeys: false, ..only_passkey.clone() };
         let without_app = Self { app_name: None, cancel_url: None, ..none.clone() };
         vec![
             sign_in,
@@ -116,6 +120,7 @@ impl View for SecondFactor {
             none,
             handed_off,
             only_passkey,
+            nowhere,
             with_passkey,
             without_app,
         ]
