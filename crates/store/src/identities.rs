@@ -1,5 +1,5 @@
-//! Table `identities`: who a person of another system is here. Whether somebody may become a user is
-//! decided by `domain::sign_in`; that a person of there is one user here, by the key of this table.
+//! Table `identities`: who a person of another system is here. Whether somebody may become a user
+//! is decided by `domain::sign_in`; that a person of there is one user here, by this table's key.
 
 use domain::id::UserId;
 use domain::time::Timestamp;

@@ -1,3 +1,5 @@
+//! Where calls may lead, and how much of an answer is taken.
+
 use std::sync::Mutex;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What a login page may say, and what not.
+
 use proptest::prelude::*;
 use serde_json::json;
 

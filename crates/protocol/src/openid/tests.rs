@@ -1,3 +1,5 @@
+//! What a provider may say, and what not.
+
 use serde_json::json;
 
 use super::*;

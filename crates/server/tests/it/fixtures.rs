@@ -10,8 +10,8 @@ use domain::policy::{
     HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration, Resource,
     ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
-use domain::sign_in::SignInPolicy;
 use domain::revision::RevisionField;
+use domain::sign_in::SignInPolicy;
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;

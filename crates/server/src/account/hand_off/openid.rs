@@ -1,4 +1,5 @@
-//! What OpenID providers tell us: their documents and keys, kept for a while, and who has signed in.
+//! What OpenID providers tell us: their documents and keys, kept for a while, and who has signed
+//! in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -200,7 +201,7 @@ pub(super) async fn redeem(
     };
     let identity =
         check_id_token(&claims, &expected).map_err(|error| Why::NotGood(error.to_string()))?;
-    // OpenID Connect Core §5.4: with a code, the claims of `email` and `profile` may be there alone.
+    // OpenID Connect Core §5.4: with a code, the claims of `email` and `profile` may be only there.
     match (&document.userinfo_endpoint, answer.access_token) {
         (Some(url), Some(token)) if identity.email.is_none() => {
             let told = user_info(provider, url.clone(), &token).await?;

@@ -69,7 +69,7 @@ impl Why {
             }
             Self::NotFresh => {
                 format!(
-                    "You have to sign in once more, and {title} did not ask you. Sign out there first."
+                    "You have to sign in once more, and {title} did not ask you. Sign out there."
                 )
             }
             Self::NoSecondFactor => format!("{title} did not ask you for a second factor."),
