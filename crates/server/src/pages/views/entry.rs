@@ -46,7 +46,7 @@ impl View for Home {
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
 /// | `sign-in` | POST `action` | `email`, `password`, hidden `continue`, hidden `csrf` |
-/// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and what the script fills in |
+/// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and the answer |
 ///
 /// Input ids: `email`, `password`; the button is `submit`; an error is `#sign-in-error`, a
 /// waiting time `#sign-in-wait`. `error` must be the same text whichever of the two was wrong.
