@@ -1,6 +1,6 @@
 //! What the server knows between two steps of proving who somebody is. It travels sealed in a form,
-//! is bound to the browser that got it, and ends after a few minutes. Who has it has nothing yet: it
-//! opens no page (attacks S1, S2).
+//! is bound to the browser that got it, and ends after a few minutes. Who has it has nothing yet:
+//! it opens no page (attacks S1, S2).
 
 use std::time::Duration;
 

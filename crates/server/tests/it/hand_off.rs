@@ -22,7 +22,7 @@ use testkit::identity_provider::{CLIENT_ID, CLIENT_SECRET};
 use url::Url;
 
 use crate::harness::{Answer, Browser, CALLBACK, ISSUER, TestApp};
-use crate::second_factors::{code, enrol_app, give_code};
+use crate::proofs::{code, enrol_app, give_code};
 
 const LOGIN: &str = "https://login.example";
 const DESK: &str = "https://desk.example";

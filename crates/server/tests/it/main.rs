@@ -12,6 +12,7 @@
 mod app_settings;
 mod forms;
 mod harness;
+mod proofs;
 
 mod authorize;
 mod client_auth;
@@ -26,6 +27,7 @@ mod hand_off;
 mod import;
 mod introspect;
 mod my_apps;
+mod passkeys;
 mod refresh;
 mod review;
 mod revoke;
@@ -33,4 +35,5 @@ mod routes;
 mod second_factors;
 mod shown_codes;
 mod sign_in;
+mod step_up;
 mod token;

@@ -46,7 +46,7 @@ impl View for Home {
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
 /// | `sign-in` | POST `action` | `email`, `password`, hidden `continue`, hidden `csrf` |
-/// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and what the script fills in |
+/// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and the answer |
 ///
 /// The form is there only if `password` is; links to other systems have the class `choice-link`.
 ///

@@ -33,7 +33,7 @@ impl PasskeyQuestion {
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
 /// | `second-factor` | POST `action` | `code`, `hidden`, hidden `csrf` |
-/// | `passkey` | POST `action` | `hidden`, hidden `csrf`, hidden `passkey`, and what the script fills in |
+/// | `passkey` | POST `action` | `hidden`, hidden `csrf`, `passkey`, and the answer |
 ///
 /// An error is `#second-factor-error`, a waiting time `#second-factor-wait`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -186,7 +186,7 @@ impl View for Security {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `add-app` | POST `/security/app` | `name`, `code`, hidden `new`, hidden `continue`, hidden `csrf` |
+/// | `add-app` | POST `/security/app` | `name`, `code`, hidden `new`, `continue`, `csrf` |
 #[derive(Clone, Debug, Serialize)]
 pub struct AddApp {
     pub layout: Layout,
@@ -231,7 +231,7 @@ impl View for AddApp {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `add-passkey` | POST `/security/passkey` | `name`, hidden `passkey`, `continue`, `csrf`, and what the script fills in |
+/// | `add-passkey` | POST | `name`, hidden `passkey`, `continue`, `csrf`, and the answer |
 #[derive(Clone, Debug, Serialize)]
 pub struct AddPasskey {
     pub layout: Layout,
