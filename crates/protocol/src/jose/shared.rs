@@ -3,6 +3,7 @@
 //! taken for such a secret.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use serde::Serialize;
@@ -16,13 +17,13 @@ pub const SHARED_KEY_BYTES_MIN: usize = 32;
 const ALGORITHM: &str = "HS256";
 
 #[derive(Clone)]
-pub struct SharedKey(hmac::Key);
+pub struct SharedKey(Arc<hmac::Key>);
 
 impl SharedKey {
     /// `None`: the secret is shorter than [`SHARED_KEY_BYTES_MIN`].
     pub fn new(secret: &[u8]) -> Option<Self> {
         let is_long = secret.len() >= SHARED_KEY_BYTES_MIN;
-        is_long.then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+        is_long.then(|| Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret))))
     }
 
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
