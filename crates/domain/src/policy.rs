@@ -14,8 +14,8 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
-use crate::sign_in::SignInPolicy;
 use crate::revision::RevisionField;
+use crate::sign_in::SignInPolicy;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +64,27 @@ pub enum Registration {
     Live,
     /// Only staff and the command line create apps.
     Closed,
+}
+
+/// Who may register apps, where registration is not closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Developers {
+    /// Accounts to which the operator gave the role.
+    #[default]
+    Invited,
+    /// Every account with a verified e-mail address.
+    Verified,
+}
+
+/// What people may do with accounts without asking the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountPolicy {
+    /// Anybody can make one; takes messages that are sent.
+    pub sign_up: bool,
+    pub developers: Developers,
+    /// Whether messages go out. Without it there is no sign-up, no reset and no verifying.
+    pub sends_mail: bool,
 }
 
 /// Operator's defaults and limits of how long things live.
@@ -249,6 +270,7 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub sign_in: SignInPolicy,
+    pub accounts: AccountPolicy,
     pub high_tier: HighTierRule,
     /// What staff look at before it holds, besides scopes.
     pub reviewed: Vec<RevisionField>,

@@ -26,6 +26,8 @@ pub enum Purpose {
     Cursor,
     /// What a browser keeps while its user signs in at another system.
     HandOff,
+    /// A link in a message: see [`crate::mail_link`].
+    Link,
     /// What the server holds between two steps of proving who somebody is.
     Proof,
     /// The secret of an authenticator app, as the database keeps it.
@@ -33,7 +35,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 9] = [
+    pub const ALL: [Purpose; 10] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -41,6 +43,7 @@ impl Purpose {
         Self::Csrf,
         Self::Cursor,
         Self::HandOff,
+        Self::Link,
         Self::Proof,
         Self::TotpSecret,
     ];
@@ -55,6 +58,7 @@ impl Purpose {
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
             Self::HandOff => "cs_ho_",
+            Self::Link => "cs_ml_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
         }

@@ -15,6 +15,8 @@ use crate::account::hand_off::OpenIdProviders;
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
+use crate::known_passwords::KnownPasswords;
+use crate::mail::{MailStats, Mails};
 use crate::oauth::failures::SeenFailures;
 use crate::outbound::Outbound;
 use crate::pages::Pages;
@@ -31,6 +33,9 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub known_passwords: Arc<KnownPasswords>,
+    pub mails: Mails,
+    pub mail_stats: MailStats,
     pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
     pub paces: Paces,
@@ -45,6 +50,8 @@ pub struct ProviderParts {
     pub policy: Arc<ArcSwap<Policy>>,
     pub store: Store,
     pub pages: Pages,
+    pub mails: Mails,
+    pub known_passwords: KnownPasswords,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub outbound: Arc<dyn Outbound>,
@@ -55,7 +62,16 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let request_ids = RequestIds::new(&*parts.entropy);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
-        let ProviderParts { policy, store, pages, clock, entropy, outbound } = parts;
+        let ProviderParts {
+            policy,
+            store,
+            pages,
+            mails,
+            known_passwords,
+            clock,
+            entropy,
+            outbound,
+        } = parts;
         let (paces, foreign_hashes) = (Paces::default(), ForeignHashes::default());
         Arc::new(Self {
             policy,
@@ -64,6 +80,9 @@ impl Provider {
             clock,
             entropy,
             passwords,
+            known_passwords: Arc::new(known_passwords),
+            mails,
+            mail_stats: MailStats::default(),
             foreign_hashes,
             cookies,
             paces,

@@ -235,6 +235,16 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId LinkId
-    AppMessageId AttemptId
+    AppId
+    UserId
+    ConsentId
+    GrantId
+    TokenId
+    CodeId
+    CredentialId
+    SessionId
+    AppMessageId
+    LinkId
+    FactorId
+    AttemptId
 }

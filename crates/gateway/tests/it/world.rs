@@ -12,8 +12,8 @@ use domain::authority::Authority as _;
 use domain::id::{AppId, GrantId, TokenId, UserId};
 use domain::keyring::Keyring;
 use domain::policy::{
-    HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess, RouteRule,
-    TokenFormat, Upstream,
+    AccountPolicy, HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess,
+    RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
 use domain::sign_in::SignInPolicy;
@@ -252,6 +252,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         sign_in: SignInPolicy::default(),
+        accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
     }

@@ -10,7 +10,7 @@ macro_rules! migrations {
 }
 
 /// Each in the words of SQLite and of PostgreSQL.
-const MIGRATIONS: [(&str, &str); 7] = migrations![
+const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0001_initial",
     "0002_also_standard",
     "0003_imported_secrets",
@@ -18,6 +18,7 @@ const MIGRATIONS: [(&str, &str); 7] = migrations![
     "0005_mails",
     "0006_second_factors",
     "0008_sign_in_hand_off",
+    "0011_revisions",
 ];
 
 /// The PostgreSQL schema in SQLite's words.

@@ -28,7 +28,7 @@ use crate::account::held::HalfWay;
 use crate::account::limits::Limits;
 use crate::account::opening::Opening;
 use crate::account::second_step::{Outcome, SecondStep};
-use crate::account::sign_in::{Attempt, Form};
+use crate::account::sign_in::Form;
 use crate::account::step_up;
 use crate::actor::{SignedInUser, Visitor};
 use crate::address::ClientAddress;
@@ -156,8 +156,8 @@ impl Return<'_> {
         };
         Ok(match admitted {
             Ok(Admitted::In(user)) => {
-                let attempt = Attempt::new(provider, &user.email, self.address, headers);
-                Ok(opening.answer(provider, &attempt.device(provider), continue_to))
+                let device = opening.device(provider, &user.email);
+                Ok(opening.answer(provider, &device, continue_to))
             }
             Ok(Admitted::HalfWay(user, enrolled)) => {
                 let form = Form::of(provider, continue_to);
@@ -271,7 +271,11 @@ impl Return<'_> {
                 return Ok(Ok(Admitted::HalfWay(user, enrolled)));
             }
             let methods = if saw_one { Methods::ELSEWHERE } else { Methods::NONE };
-            opening.write(tx, user.id, methods).await?;
+            if user.id == new_id {
+                opening.write_first(tx, user.id, methods).await?;
+            } else {
+                opening.write(tx, user.id, methods).await?;
+            }
             Ok(Ok(Admitted::In(user)))
         };
         provider.store.db.write(write).await
