@@ -42,8 +42,7 @@ pub fn run(soak: &Soak) -> Outcome<()> {
     let (_upstream, upstream) = Server::bare(&Bare::Upstream)?;
     let settings = Settings { access_token: "2m", ..Settings::default() };
     let (binary, work) = (tools.binary()?, tools.work()?);
-    let mut site =
-        Site::new("soak", &binary, &work, "sqlite:data/bench.db", upstream, settings)?;
+    let mut site = Site::new("soak", &binary, &work, "sqlite:data/bench.db", upstream, settings)?;
     site.start()?;
     let supply = Supply { rounds: 1, codes_per_round: 500, grants: 1_000 };
     let backend = Backend::prepare(site, supply, false)?;
@@ -91,8 +90,7 @@ fn turn(contender: &mut Contender, tools: &Tools) -> Outcome<(u64, u64)> {
         *source = refill()?;
     }
     let load = tools.load();
-    let measured =
-        load::run(*address, load.connections, Pace::Closed(load.round), &mut **source)?;
+    let measured = load::run(*address, load.connections, Pace::Closed(load.round), &mut **source)?;
     if let Err(text) = measured.check(&contender.name) {
         eprintln!("{text}");
     }

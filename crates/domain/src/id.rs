@@ -91,6 +91,8 @@ ids! {
     AppMessageId
     /// A link in a message, which works once.
     LinkId
+    /// A pair of public key and secret of one app for one user.
+    PartnerKeyId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -14,6 +14,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::key_terms::KeyTerms;
 use crate::revision::RevisionField;
 use crate::sign_in::SignInPolicy;
 
@@ -275,6 +276,8 @@ pub struct Policy {
     /// What staff look at before it holds, besides scopes.
     pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
+    /// `None`: there are no partner keys.
+    pub partner_keys: Option<KeyTerms>,
 }
 
 impl Policy {
@@ -303,7 +306,7 @@ impl Policy {
 
     /// Whether a path of the issuer's host is a dialect's.
     pub fn is_dialect_path(&self, path: &str) -> bool {
-        self.dialects.iter().any(|dialect| dialect.paths().any(|own| own == path))
+        self.dialects.iter().any(|dialect| dialect.owns(path))
     }
 
     /// What a dialect lets go; nothing for the standard.
@@ -330,6 +333,25 @@ impl Policy {
         EffectiveLifetimes {
             has_refresh_tokens: !dialect.and_then(|name| self.dialect(name)).is_some_and(has_none),
             ..self.lifetimes_of(dialect).for_app(&app.lifetimes)
+        }
+    }
+
+    /// The same for a grant of `scopes`: one that came with a key lasts as its access token does.
+    pub fn lifetimes_of_grant(
+        &self,
+        app: &App,
+        dialect: Option<&str>,
+        scopes: &ScopeSet,
+    ) -> EffectiveLifetimes {
+        let terms = self.partner_keys.as_ref().filter(|terms| terms.makes_key(scopes));
+        match terms {
+            None => self.lifetimes_for(app, dialect),
+            Some(terms) => EffectiveLifetimes {
+                access_token: terms.access_token,
+                refresh_idle: terms.access_token,
+                grant: terms.access_token,
+                has_refresh_tokens: false,
+            },
         }
     }
 

@@ -32,10 +32,12 @@ pub enum Purpose {
     Proof,
     /// The secret of an authenticator app, as the database keeps it.
     TotpSecret,
+    /// The secret of a partner key. It stays in the database.
+    PartnerSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 10] = [
+    pub const ALL: [Purpose; 11] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -46,6 +48,7 @@ impl Purpose {
         Self::Link,
         Self::Proof,
         Self::TotpSecret,
+        Self::PartnerSecret,
     ];
 
     /// How a text of this purpose begins.
@@ -61,6 +64,7 @@ impl Purpose {
             Self::Link => "cs_ml_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
+            Self::PartnerSecret => "cs_ps_",
         }
     }
 

@@ -21,6 +21,7 @@ pub mod jwt_access_token;
 pub mod metadata;
 pub mod openid;
 pub mod params;
+pub mod partner_key;
 pub mod path;
 pub mod pkce;
 pub mod rate;

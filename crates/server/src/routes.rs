@@ -4,13 +4,14 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::account::security::enrol;
 use crate::account::{
     connected, email, forgotten, hand_off, password, second_step, security, settings, sign_in,
     sign_out, sign_up, step_up,
 };
+use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -44,6 +45,9 @@ fn oauth() -> Router<Shared> {
         .route("/oauth/token", post(token::issue).options(token::preflight))
         .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
+        .route("/oauth/partner-keys/info", get(partner_keys::info))
+        .route("/oauth/partner-keys/{id}/secret", get(partner_keys::secret))
+        .route("/oauth/partner-keys/{id}", delete(partner_keys::delete))
         .merge(documents())
 }
 
@@ -99,6 +103,7 @@ fn account() -> Router<Shared> {
         .route("/connected/{id}/revoke", post(connected::revoke))
         .route("/connected/{id}/scopes/remove", post(connected::remove_scope))
         .route("/connected/{id}/grants/end", post(connected::end_grant))
+        .route("/connected/{id}/key/remove", post(connected::remove_key))
         .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
 }
 

@@ -27,6 +27,7 @@ pub mod identities;
 pub mod keys;
 pub mod mails;
 pub mod nodes;
+pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;

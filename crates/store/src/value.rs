@@ -246,5 +246,6 @@ ids! {
     AppMessageId
     LinkId
     FactorId
+    PartnerKeyId
     AttemptId
 }

@@ -12,7 +12,7 @@ pub mod passkey;
 pub mod smtp;
 
 pub use app::{TestApp, Tokens};
-pub use browser::Browser;
+pub use browser::{Browser, Page};
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};
 pub use identity_provider::IdentityProvider;

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 mod brand;
 mod cors;
 mod dialect;
+mod dialect_partner_keys;
 mod dialect_schema;
 mod dialect_token;
 mod environment;
@@ -27,6 +28,7 @@ mod lifetimes;
 mod listen;
 mod mail;
 mod openapi;
+mod partner_keys;
 mod problem;
 mod quantity;
 mod reader;
@@ -183,6 +185,7 @@ impl Config {
             read,
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
+        let partner_keys = partner_keys::read(root, &scopes, &resources);
         dialects.refuse_covered(root, &resources);
         dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
@@ -197,6 +200,7 @@ impl Config {
             high_tier,
             reviewed,
             dialects: dialects.served,
+            partner_keys,
         };
         Some(Self {
             file: root.document.file.to_owned(),

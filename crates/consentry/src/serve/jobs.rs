@@ -41,6 +41,11 @@ impl JobSet {
                 async move { server::mail::deliver_due(&provider, &*post).await.map(drop) }
             });
         }
+        let disabler = store.clone();
+        jobs.every(Duration::from_secs(60), "disable unused keys", move || {
+            let store = disabler.clone();
+            async move { store.disable_unused_keys().await }
+        });
         let gateway = instance.gateway.clone();
         jobs.every(Duration::from_secs(60), "sweep rate limits", move || {
             gateway.sweep();

@@ -30,6 +30,8 @@ mod mails;
 mod nodes;
 mod observed;
 mod overload;
+mod partner_keys;
+mod phone;
 mod practice;
 mod refresh;
 mod revocation;

@@ -252,9 +252,11 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         sign_in: SignInPolicy::default(),
+        reviewed: Vec::new(),
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
+        partner_keys: None,
     }
 }
 

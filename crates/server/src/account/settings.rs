@@ -1,15 +1,15 @@
 //! A person's account: who they are here, the language, and where they are signed in.
 
 use axum::extract::State;
-use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::id::SessionId;
 use domain::session::Session;
 use domain::user::User;
-use http::header::SET_COOKIE;
 use serde_json::json;
 use store::{Tx, audit, sessions, users};
 
+use super::sign_out::signed_out;
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::browsers;
@@ -17,7 +17,7 @@ use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{
-    AccountSettings, EmailForm, Flash, LanguageChoice, Layout, Section, SessionCard, SignedOut,
+    AccountSettings, EmailForm, Flash, LanguageChoice, Section, SessionCard,
 };
 use crate::provider::{Provider, Shared};
 use crate::view;

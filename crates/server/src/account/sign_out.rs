@@ -20,8 +20,7 @@ pub async fn submit(
     form: SignedForm,
 ) -> Result<Response, PageError> {
     let (session, user, now) = (form.user.session.id, form.user.user.id, provider.now());
-    let event =
-        AuditEvent::new(now, AuditKind::SignedOut, AuditActor::User(user)).address(address);
+    let event = AuditEvent::new(now, AuditKind::SignedOut, AuditActor::User(user)).address(address);
     provider
         .store
         .db

@@ -19,6 +19,7 @@ use protocol::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PageError, form_query};
+use crate::oauth::key_consent::Picked;
 use crate::provider::Provider;
 
 /// A user has this long from the app's redirect to the decision.
@@ -47,6 +48,9 @@ pub struct Pending {
     /// `deliver::form_target`. Known once the redirect URI is.
     pub form_target: Option<String>,
     pub stage: Stage,
+    /// The answer to a request for a key, at [`Stage::SecondFactor`].
+    #[serde(default)]
+    pub picked: Option<Picked>,
 }
 
 /// Which way the answer goes.
@@ -77,6 +81,8 @@ pub enum Stage {
     Device { session: SessionId },
     /// The user of this session looks at the consent page.
     Consent { session: SessionId },
+    /// This user has picked what a key may do, and proves once more who they are.
+    SecondFactor { user: UserId, answered_at: Timestamp },
 }
 
 /// What the sign-in page says about the app that asks.
@@ -152,6 +158,7 @@ impl Pending {
             started_at: now,
             form_target: None,
             stage: Stage::Start,
+            picked: None,
         }
     }
 
@@ -161,6 +168,7 @@ impl Pending {
             Stage::Start => Some(SignInAsked::NotYet),
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
             Stage::StepUp { .. }
+            | Stage::SecondFactor { .. }
             | Stage::Declined
             | Stage::Device { .. }
             | Stage::Consent { .. } => None,
@@ -172,7 +180,11 @@ impl Pending {
     pub fn asked_scopes(&self, app: &App, policy: &Policy) -> Result<ScopeSet, PageError> {
         let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
         let asked = asked.unwrap_or_default();
-        let left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        let mut left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        // A key is for the app that asks, and that one hears of it on the redirect.
+        if let Some(terms) = &policy.partner_keys {
+            left.remove(terms.create.as_str());
+        }
         if left.is_empty() { Err(PageError::RequestOver) } else { Ok(left) }
     }
 

@@ -106,6 +106,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
+        partner_keys: None,
     }
 }
 
@@ -129,6 +130,7 @@ fn dialect(name: &str) -> Dialect {
         },
         tokens: Vec::new(),
         user_code: None,
+        partner_keys: None,
         pages: Vec::new(),
         envelope: None,
     }

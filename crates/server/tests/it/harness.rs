@@ -456,6 +456,14 @@ impl Browser<'_> {
         *self.csrf.lock().unwrap() = server::csrf::token(&provider.keyring(), &secret);
     }
 
+    /// The user shows a second factor.
+    pub async fn prove(&self, user: &User) {
+        let (user, now) = (user.id, self.app.provider.now());
+        let sql = "UPDATE sessions SET second_factor_at = $2 WHERE user_id = $1";
+        let set = async move |tx: &mut Tx<'_>| tx.execute(sql, store::bind![user, now]).await;
+        self.app.write(set).await;
+    }
+
     /// Send the consent page's form: `allow` with the ticked scopes, or `deny`.
     pub async fn decide(&self, page: &Answer, decision: &str, ticked: &[&str]) -> Answer {
         assert_eq!(page.status, StatusCode::OK, "{page:?}");

@@ -29,6 +29,8 @@ mod import;
 mod introspect;
 mod mails;
 mod my_apps;
+mod partner_key_life;
+mod partner_keys;
 mod passkeys;
 mod refresh;
 mod review;
