@@ -15,6 +15,7 @@ pub mod grant;
 pub mod id;
 pub mod issuance;
 pub mod keyring;
+pub mod nonce;
 pub mod pace;
 pub mod password;
 pub mod policy;
