@@ -82,6 +82,13 @@ kinds! {
     AppReported = "app.reported",
     SecretCreated = "secret.created",
     SecretRemoved = "secret.removed",
+    /// A user let an app have a key for signed calls.
+    PartnerKeyIssued = "partner_key.issued",
+    /// The app was told its secret, the one time.
+    PartnerKeySecretRead = "partner_key.secret_read",
+    /// It was not used for too long.
+    PartnerKeyDisabled = "partner_key.disabled",
+    PartnerKeyEnded = "partner_key.ended",
     KeysRotated = "keys.rotated",
 }
 

@@ -85,6 +85,8 @@ ids! {
     CredentialId
     /// A signed-in browser.
     SessionId
+    /// A pair of public key and secret of one app for one user.
+    PartnerKeyId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -17,6 +17,7 @@ pub mod issuance;
 pub mod keyring;
 pub mod nonce;
 pub mod pace;
+pub mod partner_key;
 pub mod password;
 pub mod policy;
 pub mod redemption;

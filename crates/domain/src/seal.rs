@@ -24,11 +24,20 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// The secret of a partner key. It stays in the database.
+    PartnerSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 6] =
-        [Self::Access, Self::Refresh, Self::Code, Self::Form, Self::Csrf, Self::Cursor];
+    pub const ALL: [Purpose; 7] = [
+        Self::Access,
+        Self::Refresh,
+        Self::Code,
+        Self::Form,
+        Self::Csrf,
+        Self::Cursor,
+        Self::PartnerSecret,
+    ];
 
     /// How a text of this purpose begins.
     pub const fn prefix(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::PartnerSecret => "cs_ps_",
         }
     }
 

@@ -1,7 +1,7 @@
 //! The change feed: rows in commit order that say which row is no longer what a cache may hold.
 
 use domain::change::Change;
-use domain::id::{AppId, ConsentId, GrantId, TokenId, UserId};
+use domain::id::{AppId, ConsentId, GrantId, PartnerKeyId, TokenId, UserId};
 
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
@@ -78,6 +78,7 @@ fn name(change: Change) -> (&'static str, String) {
         Change::Consent(id) => ("consent", id.to_string()),
         Change::Grant(id) => ("grant", id.to_string()),
         Change::Token(id) => ("token", id.to_string()),
+        Change::PartnerKey(id) => ("partner_key", id.to_string()),
         Change::Keys => ("keys", String::new()),
     }
 }
@@ -90,6 +91,7 @@ fn read(mut row: Row) -> Result<(i64, Change), DbError> {
         "consent" => id.parse::<ConsentId>().map(Change::Consent),
         "grant" => id.parse::<GrantId>().map(Change::Grant),
         "token" => id.parse::<TokenId>().map(Change::Token),
+        "partner_key" => id.parse::<PartnerKeyId>().map(Change::PartnerKey),
         "keys" => Ok(Change::Keys),
         _ => return Err(unreadable("change")),
     };

@@ -24,6 +24,7 @@ pub mod consents;
 pub mod grants;
 pub mod keys;
 pub mod nodes;
+pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod sessions;
 #[cfg(feature = "testing")]

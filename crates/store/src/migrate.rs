@@ -39,6 +39,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_user_codes.sql"),
         postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
     },
+    Migration {
+        version: 7,
+        name: "partner_keys",
+        sqlite: include_str!("../migrations/sqlite/0007_partner_keys.sql"),
+        postgres: include_str!("../migrations/postgres/0007_partner_keys.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

@@ -234,4 +234,4 @@ macro_rules! ids {
     )*};
 }
 
-ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId AttemptId }
+ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId PartnerKeyId AttemptId }

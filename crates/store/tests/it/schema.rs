@@ -10,8 +10,13 @@ macro_rules! migrations {
 }
 
 /// Each in the words of SQLite and of PostgreSQL.
-const MIGRATIONS: [(&str, &str); 4] =
-    migrations!["0001_initial", "0002_also_standard", "0003_imported_secrets", "0004_user_codes"];
+const MIGRATIONS: [(&str, &str); 5] = migrations![
+    "0001_initial",
+    "0002_also_standard",
+    "0003_imported_secrets",
+    "0004_user_codes",
+    "0007_partner_keys",
+];
 
 /// The PostgreSQL schema in SQLite's words.
 fn translated(postgres: &str) -> String {
