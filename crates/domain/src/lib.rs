@@ -14,6 +14,7 @@ pub mod foreign_hash;
 pub mod grant;
 pub mod id;
 pub mod issuance;
+pub mod key_access;
 pub mod keyring;
 pub mod nonce;
 pub mod pace;

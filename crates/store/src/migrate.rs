@@ -45,6 +45,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0007_partner_keys.sql"),
         postgres: include_str!("../migrations/postgres/0007_partner_keys.sql"),
     },
+    Migration {
+        version: 10,
+        name: "nonces",
+        sqlite: include_str!("../migrations/sqlite/0010_nonces.sql"),
+        postgres: include_str!("../migrations/postgres/0010_nonces.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

@@ -18,6 +18,7 @@ mod opening;
 mod refusals;
 mod rows;
 mod schema;
+mod signed;
 mod support;
 mod transactions;
 mod user_codes;

@@ -9,7 +9,7 @@ use domain::foreign_hash::ForeignHash;
 use domain::id::{AppId, CredentialId, SessionId, TokenId};
 use domain::session::Session;
 use domain::throttle::ThrottleState;
-use domain::usage::Use;
+use domain::usage::{Use, UsedBy};
 use domain::user::{Role, User, UserStatus};
 use store::nodes::Node;
 use store::testing::TestDb;
@@ -309,7 +309,7 @@ on_both! {
         let db = database.open().await;
         let case = Case::insert(&db, 14).await;
         let call = |family: &str, status, at| Use {
-            grant_id: case.grant.id,
+            by: UsedBy::Grant(case.grant.id),
             app_id: case.app.id,
             user_id: Some(case.user.id),
             family: family.to_owned(),

@@ -10,12 +10,13 @@ macro_rules! migrations {
 }
 
 /// Each in the words of SQLite and of PostgreSQL.
-const MIGRATIONS: [(&str, &str); 5] = migrations![
+const MIGRATIONS: [(&str, &str); 6] = migrations![
     "0001_initial",
     "0002_also_standard",
     "0003_imported_secrets",
     "0004_user_codes",
     "0007_partner_keys",
+    "0010_nonces",
 ];
 
 /// The PostgreSQL schema in SQLite's words.
