@@ -87,6 +87,8 @@ ids! {
     SessionId
     /// A pair of public key and secret of one app for one user.
     PartnerKeyId
+    /// A link in a message, which works once.
+    LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -10,6 +10,7 @@ use protocol::signed_request::SignedRefusal;
 
 use crate::app::App;
 use crate::id::{AppId, PartnerKeyId, UserId};
+use crate::key_terms::KeyTerms;
 use crate::partner_key::PartnerKey;
 use crate::policy::{RouteAccess, RouteRule};
 use crate::time::Timestamp;
@@ -51,15 +52,19 @@ impl LiveKey {
         Ok(())
     }
 
-    /// The scopes of a call to `route`: the user allowed the endpoint, and the app is approved for
-    /// all that it takes.
-    pub fn scopes_for(&self, route: &RouteRule) -> Result<ScopeSet, SignedRefusal> {
-        let RouteAccess::AnyOf(sets) = &route.access else { return Ok(ScopeSet::default()) };
-        let approved = |set: &&ScopeSet| set.difference(&self.app.approved).is_empty();
-        sets.iter()
-            .find(approved)
-            .filter(|_| self.key.permits(&route.pattern))
-            .cloned()
-            .ok_or(SignedRefusal::NotPermitted)
+    /// Whether the user allowed `route`, and the app is approved for what it takes. Without `terms`
+    /// there are no partner keys any more.
+    pub fn permit(&self, terms: Option<&KeyTerms>, route: &RouteRule) -> Result<(), SignedRefusal> {
+        match terms.is_some_and(|terms| terms.permits(&self.key, &self.app, route)) {
+            true => Ok(()),
+            false => Err(SignedRefusal::NotPermitted),
+        }
+    }
+
+    /// What a call to `route` takes, of the ways that the app is approved for.
+    pub fn scopes_for(&self, route: &RouteRule) -> ScopeSet {
+        let RouteAccess::AnyOf(sets) = &route.access else { return ScopeSet::default() };
+        let is_approved = |set: &&ScopeSet| set.difference(&self.app.approved).is_empty();
+        sets.iter().find(is_approved).cloned().unwrap_or_default()
     }
 }

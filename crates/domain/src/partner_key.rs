@@ -40,6 +40,9 @@ pub struct PartnerKey {
     pub app_id: AppId,
     pub secret: SealedSecret,
     pub secret_state: SecretState,
+    /// What the user picked. What it may do now: see [`KeyTerms::permits`].
+    ///
+    /// [`KeyTerms::permits`]: crate::key_terms::KeyTerms::permits
     pub permissions: BTreeSet<Permission>,
     pub status: KeyStatus,
     /// The wire format in which it was asked for; `None`: the standard.
@@ -99,14 +102,18 @@ impl EndedWhy {
             Self::AccessWithdrawn => "access_withdrawn",
             Self::App => "app",
             Self::AppDeleted => "app_deleted",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountBlocked => "account_blocked",
+            Self::PasswordChanged => "password",
+            Self::AccountBlocked => "blocked",
         }
     }
 
-    /// Nobody needs to hear of what they did themselves a moment ago.
-    pub const fn is_news_to_the_user(self) -> bool {
-        !matches!(self, Self::User | Self::AccessWithdrawn)
+    /// The word for it in a message to the user. `None`: they did it themselves a moment ago.
+    pub const fn in_message(self) -> Option<&'static str> {
+        match self {
+            Self::User | Self::AccessWithdrawn => None,
+            Self::App | Self::AppDeleted => Some("app"),
+            Self::PasswordChanged | Self::AccountBlocked => Some(self.as_str()),
+        }
     }
 }
 
@@ -183,11 +190,6 @@ impl PartnerKey {
 
     pub const fn is_active(&self) -> bool {
         matches!(self.status, KeyStatus::Active)
-    }
-
-    /// Whether the user granted a permission that covers `url`.
-    pub fn permits(&self, url: &str) -> bool {
-        self.is_active() && self.permissions.iter().any(|permission| permission.url == url)
     }
 
     /// What [`UNUSED_MAX`] is counted from.

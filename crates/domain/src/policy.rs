@@ -14,6 +14,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::key_terms::KeyTerms;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -239,6 +240,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub dialects: Vec<Arc<Dialect>>,
+    /// `None`: there are no partner keys.
+    pub partner_keys: Option<KeyTerms>,
 }
 
 impl Policy {
@@ -256,7 +259,7 @@ impl Policy {
 
     /// Whether a path of the issuer's host is a dialect's.
     pub fn is_dialect_path(&self, path: &str) -> bool {
-        self.dialects.iter().any(|dialect| dialect.paths().any(|own| own == path))
+        self.dialects.iter().any(|dialect| dialect.owns(path))
     }
 
     /// What a dialect lets go; nothing for the standard.
@@ -283,6 +286,25 @@ impl Policy {
         EffectiveLifetimes {
             has_refresh_tokens: !dialect.and_then(|name| self.dialect(name)).is_some_and(has_none),
             ..self.lifetimes_of(dialect).for_app(&app.lifetimes)
+        }
+    }
+
+    /// The same for a grant of `scopes`: one that came with a key lasts as its access token does.
+    pub fn lifetimes_of_grant(
+        &self,
+        app: &App,
+        dialect: Option<&str>,
+        scopes: &ScopeSet,
+    ) -> EffectiveLifetimes {
+        let terms = self.partner_keys.as_ref().filter(|terms| terms.makes_key(scopes));
+        match terms {
+            None => self.lifetimes_for(app, dialect),
+            Some(terms) => EffectiveLifetimes {
+                access_token: terms.access_token,
+                refresh_idle: terms.access_token,
+                grant: terms.access_token,
+                has_refresh_tokens: false,
+            },
         }
     }
 

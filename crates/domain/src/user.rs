@@ -31,6 +31,10 @@ pub struct User {
     pub roles: Vec<Role>,
     pub status: UserStatus,
     pub created_at: Timestamp,
+    /// Language of messages and pages, as `de`; `None`: the operator's.
+    pub locale: Option<String>,
+    /// When the user last proved to read mail at `email`.
+    pub email_verified_at: Option<Timestamp>,
 }
 
 impl User {

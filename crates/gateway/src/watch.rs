@@ -131,7 +131,9 @@ impl<A: Authority> Watched<A> {
                 .scopes(token, rows, now)
                 .is_ok_and(|scopes| route.access.missing(&scopes).is_empty()),
             Proof::Key { live, .. } => {
-                live.check(self.client).is_ok() && live.scopes_for(route).is_ok()
+                let policy = self.gateway.policy();
+                live.check(self.client).is_ok()
+                    && live.permit(policy.partner_keys.as_ref(), route).is_ok()
             }
         }
     }

@@ -19,6 +19,7 @@ pub mod mac;
 pub mod message_signature;
 pub mod metadata;
 pub mod params;
+pub mod partner_key;
 pub mod path;
 pub mod pkce;
 pub mod rate;

@@ -3,6 +3,7 @@
 //! in all of them: the payload is the body in base64, and a MAC over the payload's text.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,8 +33,7 @@ pub struct SignedForm {
     pub members: Members,
     /// How far from now the nonce of a window may lie, either way.
     pub window: Duration,
-    /// The first rule that fits; the last one fits everything.
-    pub errors: Vec<SignedErrorRule>,
+    pub refusals: SignedRefusals,
 }
 
 /// How the signature is written.
@@ -158,14 +158,15 @@ impl fmt::Display for SignedRefusal {
 
 impl std::error::Error for SignedRefusal {}
 
-/// How some refusals are answered.
+/// How refusals are answered.
 #[derive(Debug, Clone)]
-pub struct SignedErrorRule {
-    /// Empty: all of them.
-    pub when: Vec<SignedRefusal>,
-    pub status: StatusCode,
-    pub message: Option<String>,
+pub struct SignedRefusals {
     pub template: Template<SignedWord>,
+    pub status: StatusCode,
+    /// Where it is another one.
+    pub statuses: BTreeMap<SignedRefusal, StatusCode>,
+    /// `{{message}}`, in place of ours.
+    pub messages: BTreeMap<SignedRefusal, String>,
 }
 
 /// Placeholders of a refusal.
@@ -278,20 +279,19 @@ impl SignedForm {
 
     /// Status and compact JSON.
     pub fn render(&self, refusal: SignedRefusal) -> (StatusCode, String) {
-        let fits = |rule: &&SignedErrorRule| rule.when.is_empty() || rule.when.contains(&refusal);
-        // A checked dialect has a rule for everything.
-        let Some(rule) = self.errors.iter().find(fits) else {
-            return (StatusCode::UNAUTHORIZED, "{}".to_owned());
-        };
-        let message = rule.message.as_deref().unwrap_or(refusal.words());
-        let body = rule.template.render(|word| {
+        let SignedRefusals { template, status, statuses, messages } = &self.refusals;
+        let status = statuses.get(&refusal).copied().unwrap_or(*status);
+        let body = template.render(|word| {
             Some(match word {
-                SignedWord::Message => Slot::Text(message.into()),
+                SignedWord::Message => {
+                    let message = messages.get(&refusal);
+                    Slot::Text(message.map_or(refusal.words(), String::as_str).into())
+                }
                 SignedWord::Error => Slot::Text(refusal.as_str().into()),
-                SignedWord::Status => Slot::Number(rule.status.as_u16().into()),
+                SignedWord::Status => Slot::Number(status.as_u16().into()),
             })
         });
-        (rule.status, body)
+        (status, body)
     }
 }
 

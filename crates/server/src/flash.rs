@@ -37,6 +37,8 @@ messages! {
         "The permission is taken back. It counts from the app’s next call on.";
     GrantEnded = "grant-ended",
         "That sign-in of the app is ended. Its next call will be refused.";
+    KeyRemoved = "key-removed",
+        "The key is removed. Calls that are signed with it are refused from now on.";
     Reported = "reported",
         "Thank you. Our staff will look at the app.";
     ReportedAndRevoked = "reported-and-revoked",

@@ -4,9 +4,10 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::account::{connected, sign_in, sign_out};
+use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -40,6 +41,9 @@ fn oauth() -> Router<Shared> {
         .route("/oauth/token", post(token::issue).options(token::preflight))
         .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
+        .route("/oauth/partner-keys/info", get(partner_keys::info))
+        .route("/oauth/partner-keys/{id}/secret", get(partner_keys::secret))
+        .route("/oauth/partner-keys/{id}", delete(partner_keys::delete))
         .merge(documents())
 }
 
@@ -73,6 +77,7 @@ fn account() -> Router<Shared> {
         .route("/connected/{id}/revoke", post(connected::revoke))
         .route("/connected/{id}/scopes/remove", post(connected::remove_scope))
         .route("/connected/{id}/grants/end", post(connected::end_grant))
+        .route("/connected/{id}/key/remove", post(connected::remove_key))
         .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
 }
 

@@ -40,6 +40,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
     },
     Migration {
+        version: 5,
+        name: "mails",
+        sqlite: include_str!("../migrations/sqlite/0005_mails.sql"),
+        postgres: include_str!("../migrations/postgres/0005_mails.sql"),
+    },
+    Migration {
         version: 7,
         name: "partner_keys",
         sqlite: include_str!("../migrations/sqlite/0007_partner_keys.sql"),

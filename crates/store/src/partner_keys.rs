@@ -4,14 +4,15 @@
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::id::{AppId, PartnerKeyId, UserId};
+use domain::mail::{Mail, MailKind};
 use domain::partner_key::{
-    DisabledWhy, EndedWhy, KeyStatus, PartnerKey, SealedSecret, SecretState, uuid_of,
+    DisabledWhy, EndedWhy, KeyStatus, PartnerKey, SealedSecret, SecretState, UNUSED_MAX, uuid_of,
 };
 use domain::time::Timestamp;
 use serde_json::json;
 
 use crate::value::{Row, unreadable};
-use crate::{DbError, Tx, audit, bind, changes};
+use crate::{DbError, Tx, apps, audit, bind, changes, consents, mails};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -95,7 +96,7 @@ pub async fn list_of_app(
 }
 
 /// Active keys that have shown no sign of life since `before`, `limit` at most.
-pub async fn list_unused(
+async fn list_unused(
     tx: &mut Tx<'_>,
     before: Timestamp,
     limit: i64,
@@ -156,7 +157,7 @@ pub async fn note_use(tx: &mut Tx<'_>, id: PartnerKeyId, at: Timestamp) -> Resul
 
 /// Write what `PartnerKey::disable` made of an active key. `false`: it is not active any more, or
 /// was used since it was read.
-pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey) -> Result<bool, DbError> {
+pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey, now: Timestamp) -> Result<bool, DbError> {
     let (disabled_at, disabled_why) = status_columns(key.status);
     let changed = tx
         .execute(
@@ -175,10 +176,27 @@ pub async fn disable(tx: &mut Tx<'_>, key: &PartnerKey) -> Result<bool, DbError>
         return Ok(false);
     }
     changes::record(tx, Change::PartnerKey(key.id)).await?;
+    let kind = AuditKind::PartnerKeyDisabled;
+    let event = event_of(tx, key, kind, AuditActor::System, disabled_why, now).await?;
+    audit::record(tx, &event).await?;
+    tell_user(tx, key, disabled_why.unwrap_or_default(), now).await?;
     Ok(true)
 }
 
-/// A key is over: its row goes, caches and the audit trail hear of it. `false`: it was over before.
+/// Disable at most `limit` keys that were not used for too long. How many there were.
+pub async fn disable_unused(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+    let mut count = 0;
+    for mut key in list_unused(tx, now.before(UNUSED_MAX), limit).await? {
+        count += 1;
+        if key.disable(DisabledWhy::Unused, now).is_ok() {
+            disable(tx, &key, now).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// A key is over: its row goes; caches, the audit trail and the user hear of it. `false`: it was
+/// over before.
 pub async fn end(
     tx: &mut Tx<'_>,
     key: &PartnerKey,
@@ -191,12 +209,44 @@ pub async fn end(
         return Ok(false);
     }
     changes::record(tx, Change::PartnerKey(key.id)).await?;
-    let event = AuditEvent::new(now, AuditKind::PartnerKeyEnded, actor)
-        .app(key.app_id)
-        .user(key.user_id)
-        .detail(json!({ "key": uuid_of(key.id), "why": why.as_str() }));
+    let kind = AuditKind::PartnerKeyEnded;
+    let event = event_of(tx, key, kind, actor, Some(why.as_str()), now).await?;
     audit::record(tx, &event).await?;
+    if let Some(why) = why.in_message() {
+        tell_user(tx, key, why, now).await?;
+    }
     Ok(true)
+}
+
+/// An entry of the audit trail about `key`, which the user finds with the consent.
+pub async fn event_of(
+    tx: &mut Tx<'_>,
+    key: &PartnerKey,
+    kind: AuditKind,
+    actor: AuditActor,
+    why: Option<&str>,
+    now: Timestamp,
+) -> Result<AuditEvent, DbError> {
+    let detail = match why {
+        None => json!({ "key": uuid_of(key.id) }),
+        Some(why) => json!({ "key": uuid_of(key.id), "why": why }),
+    };
+    let event = AuditEvent::new(now, kind, actor).app(key.app_id).user(key.user_id).detail(detail);
+    Ok(match consents::find_of(tx, key.user_id, key.app_id).await? {
+        Some(consent) => event.consent(consent.id),
+        None => event,
+    })
+}
+
+async fn tell_user(
+    tx: &mut Tx<'_>,
+    key: &PartnerKey,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let app = apps::find(tx, key.app_id).await?.map(|app| app.name).unwrap_or_default();
+    let kind = MailKind::PartnerKeyEnded { app, why: why.to_owned() };
+    mails::queue(tx, &Mail::to_user(key.user_id, kind, now)).await
 }
 
 /// All keys of `user` are over, disabled ones too.

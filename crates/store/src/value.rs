@@ -234,4 +234,6 @@ macro_rules! ids {
     )*};
 }
 
-ids! { AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId PartnerKeyId AttemptId }
+ids! {
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId PartnerKeyId LinkId AttemptId
+}

@@ -40,6 +40,21 @@ pub(super) static DIALECT: Shape = Shape {
              It needs a [[token]] with a word for `user_code`.",
         ),
         key(
+            "partner_keys",
+            Kind::Section(&PARTNER_KEYS),
+            "",
+            "How apps ask for a key with which they sign calls, and about it. What a key may do \
+             is in [the config file](config.md).",
+        ),
+        key(
+            "signed_request",
+            Kind::Section(&SIGNED_REQUEST),
+            "",
+            "How clients sign requests to the API with such a key, besides the standard's HTTP \
+             Message Signatures. The payload is the body in base64; the signature is made of the \
+             payload's text with the key's secret.",
+        ),
+        key(
             "page",
             Kind::Sections(&PAGE),
             "",
@@ -100,7 +115,7 @@ static AUTHORIZE: Shape = Shape {
     ],
 };
 
-static AUTHORIZE_PARAMETERS: Shape = Shape {
+pub(super) static AUTHORIZE_PARAMETERS: Shape = Shape {
     keys: &[
         parameter("client_id"),
         parameter("redirect_uri"),
@@ -251,12 +266,200 @@ static USER_CODE: Shape = Shape {
     )],
 };
 
+static PARTNER_KEYS: Shape = Shape {
+    keys: &[
+        key(
+            "asked_by",
+            Kind::Text,
+            "the scope alone",
+            "The standard's name of the parameter with which an authorization request asks for a \
+             key. Where requests name no scopes, one without it asks for all but the scope that \
+             makes a key.",
+        ),
+        key(
+            "redirect_parameter",
+            Kind::Text,
+            "`partner_key`",
+            "The parameter of the redirect that carries the public key.",
+        ),
+        key("info", Kind::Section(&KEY_ENDPOINT), "", "GET: is there a key, and what may it do?"),
+        key("secret", Kind::Section(&KEY_ENDPOINT), "", "GET: its secret, once."),
+        key("delete", Kind::Section(&KEY_ENDPOINT), "", "DELETE: the key is over."),
+        key(
+            "permission",
+            Kind::Text,
+            REQUIRED,
+            "JSON of one group of `{{permissions}}`, with `{{name}}`, `{{title}}` (in the user's \
+             language) and `{{urls}}`.",
+        ),
+        key(
+            "url",
+            Kind::Text,
+            REQUIRED,
+            "JSON of one endpoint of `{{urls}}`, with `{{url}}` and `{{enable}}`.",
+        ),
+        key(
+            "error",
+            Kind::Sections(&KEY_ERROR),
+            "",
+            "How refusals are answered. The first that fits; the last one has no `when`.",
+        ),
+    ],
+};
+
+static SIGNED_REQUEST: Shape = Shape {
+    keys: &[
+        key("key_header", Kind::Text, REQUIRED, "The header with the public key."),
+        key("payload_header", Kind::Text, REQUIRED, "The header with the payload."),
+        key("signature_header", Kind::Text, REQUIRED, "The header with the signature."),
+        key(
+            "digest",
+            Kind::Choice(&["hmac-sha512", "hmac-sha256"]),
+            "`hmac-sha512`",
+            "How it is made.",
+        ),
+        key("signature", Kind::Choice(&["hex", "base64"]), "`hex`", "How it is written."),
+        key(
+            "method",
+            Kind::Text,
+            "`POST`",
+            "The one method of signed requests: the signature does not cover it.",
+        ),
+        key(
+            "window",
+            Kind::Duration,
+            "`5s`",
+            "How far from now a nonce may lie that need not increase, either way.",
+        ),
+        key(
+            "members",
+            Kind::Section(&SIGNED_MEMBERS),
+            "",
+            "What the members of the body, an object of JSON, are called.",
+        ),
+        key("answer", Kind::Section(&SIGNED_ANSWER), "", "How a refusal is answered."),
+    ],
+};
+
+static SIGNED_MEMBERS: Shape = Shape {
+    keys: &[
+        key("request", Kind::Text, REQUIRED, "The path that is called."),
+        key(
+            "nonce",
+            Kind::Text,
+            REQUIRED,
+            "A whole number, or the text of one, greater than every earlier one of the key.",
+        ),
+        key(
+            "window",
+            Kind::Text,
+            "none",
+            "`true`: the nonce is a time of day in milliseconds, near now and used once.",
+        ),
+    ],
+};
+
+static SIGNED_ANSWER: Shape = Shape {
+    keys: &[
+        key("status", Kind::Number, "`401`", "HTTP status."),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{message}}`, `{{error}}` (the word of the reason) and `{{status}}`.",
+        ),
+        key("statuses", Kind::Section(&SIGNED_STATUSES), "", "By reason, where it is another."),
+        key("messages", Kind::Section(&SIGNED_MESSAGES), "", "`{{message}}` by reason."),
+    ],
+};
+
+static SIGNED_STATUSES: Shape = Shape {
+    keys: &[
+        status("payload_missing"),
+        status("payload_invalid"),
+        status("signature_invalid"),
+        status("request_missing"),
+        status("request_mismatch"),
+        status("nonce_missing"),
+        status("nonce_used"),
+        status("nonce_early"),
+        status("nonce_late"),
+        status("window_invalid"),
+        status("key_disabled"),
+        status("not_active"),
+        status("address_not_allowed"),
+        status("not_permitted"),
+    ],
+};
+
+static SIGNED_MESSAGES: Shape = Shape {
+    keys: &[
+        parameter("payload_missing"),
+        parameter("payload_invalid"),
+        parameter("signature_invalid"),
+        parameter("request_missing"),
+        parameter("request_mismatch"),
+        parameter("nonce_missing"),
+        parameter("nonce_used"),
+        parameter("nonce_early"),
+        parameter("nonce_late"),
+        parameter("window_invalid"),
+        parameter("key_disabled"),
+        parameter("not_active"),
+        parameter("address_not_allowed"),
+        parameter("not_permitted"),
+    ],
+};
+
+static KEY_ENDPOINT: Shape = Shape {
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            REQUIRED,
+            "Its address on the issuer's host. `{id}` stands for the id of the key, in all but \
+             `info`.",
+        ),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{exists}}`, `{{is_enabled}}`, `{{external_id}}`, `{{public_key}}` and \
+             `{{permissions}}` for `info`; `{{secret}}` for `secret`; `{{external_id}}` for both \
+             others.",
+        ),
+    ],
+};
+
+static KEY_ERROR: Shape = Shape {
+    keys: &[
+        key(
+            "when",
+            Kind::Texts,
+            "always",
+            "Any of `invalid_token`, `insufficient_scope`, `access_denied` (somebody else's key), \
+             `not_found`, `secret_read`, `locked`, `temporarily_unavailable`, `server_error`.",
+        ),
+        key("status", Kind::Number, "the standard's", "HTTP status."),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{error}}`, `{{description}}` and `{{status}}`.",
+        ),
+    ],
+};
+
 static PAGE: Shape = Shape {
     keys: &[
         key("from", Kind::Text, REQUIRED, "The address that is known."),
         key("to", Kind::Text, REQUIRED, "The page it leads to, such as `/apps/new`."),
     ],
 };
+
+const fn status(name: &'static str) -> Key {
+    key(name, Kind::Number, "`status`", "")
+}
 
 const fn parameter(name: &'static str) -> Key {
     key(name, Kind::Text, "none", "")

@@ -19,13 +19,16 @@ use zeroize::Zeroizing;
 mod brand;
 mod cors;
 mod dialect;
+mod dialect_partner_keys;
 mod dialect_schema;
+mod dialect_signed;
 mod dialect_token;
 mod environment;
 mod issuer;
 mod lifetimes;
 mod listen;
 mod openapi;
+mod partner_keys;
 mod problem;
 mod quantity;
 mod reader;
@@ -165,6 +168,7 @@ impl Config {
             read,
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
+        let partner_keys = partner_keys::read(root, &scopes, &resources);
         dialects.refuse_covered(root, &resources);
         dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
@@ -175,6 +179,7 @@ impl Config {
             lifetimes: lifetimes?,
             registration,
             dialects: dialects.served,
+            partner_keys,
         };
         Some(Self {
             file: root.document.file.to_owned(),

@@ -135,6 +135,14 @@ pub static ROOT: Shape = Shape {
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
+        key(
+            "partner_keys",
+            Kind::Section(&PARTNER_KEYS),
+            "",
+            "Without this table there are none. With it, users can let an app have a key with \
+             which it signs its calls, and pick what the key may do: \
+             [partner keys](../developer/partner-keys.md).",
+        ),
     ],
 };
 
@@ -332,6 +340,65 @@ static RESOURCE: Shape = Shape {
     ],
 };
 
+static PARTNER_KEYS: Shape = Shape {
+    keys: &[
+        key(
+            "create_scope",
+            Kind::Text,
+            "`apikeys.create`",
+            "The scope by which an app asks a user for a key. Declare it with [[scope]].",
+        ),
+        key(
+            "read_scope",
+            Kind::Text,
+            "`apikeys.read`",
+            "The scope by which an app learns about its key, and gets its secret once.",
+        ),
+        key("delete_scope", Kind::Text, "`apikeys.delete`", "The scope by which it deletes it."),
+        key(
+            "access_token",
+            Kind::Duration,
+            "`4h`",
+            "Of an access token that comes with a key. There is no refresh token with it.",
+        ),
+        key(
+            "group",
+            Kind::Sections(&KEY_GROUP),
+            "",
+            "Permissions that users think of together. An app is offered those endpoints for \
+             whose routes it is approved.",
+        ),
+    ],
+};
+
+static KEY_GROUP: Shape = Shape {
+    keys: &[
+        key("name", Kind::Text, REQUIRED, "For programs; keep it. Small letters, digits, `-_.`."),
+        key("title", Kind::Text, REQUIRED, "What users read, in the language of the pages."),
+        key("translation", Kind::Sections(&TRANSLATION), "", "The title in another language."),
+        key(
+            "money",
+            Kind::Switch,
+            "`false`",
+            "It moves money: the consent page warns and wants a second yes.",
+        ),
+        key(
+            "endpoints",
+            Kind::Texts,
+            REQUIRED,
+            "Paths of routes, exactly as the routes have them, each in one group. A permission is \
+             for all methods of its path.",
+        ),
+    ],
+};
+
+static TRANSLATION: Shape = Shape {
+    keys: &[
+        key("language", Kind::Text, REQUIRED, "`de`, or `pt-BR`."),
+        key("text", Kind::Text, REQUIRED, "The text in it."),
+    ],
+};
+
 static CORS: Shape = Shape {
     keys: &[
         key(
@@ -364,6 +431,13 @@ static UPSTREAM: Shape = Shape {
         key("answer_timeout", Kind::Duration, "`30s`", "Until the head of the answer."),
         key("idle_timeout", Kind::Duration, "`60s`", "Between two pieces of a body."),
         key("body_max", Kind::Bytes, "`16MiB`", "Largest request body."),
+        key(
+            "signed_body_max",
+            Kind::Bytes,
+            "`64KiB`",
+            "Largest body of a request that is signed with a partner key: it is held whole. A \
+             dialect that sends the body in a header too has less: a head has 32 KiB.",
+        ),
         key(
             "in_service_max",
             Kind::Number,

@@ -33,6 +33,11 @@ impl JobSet {
             let store = rotator.clone();
             async move { store.rotate_due_keys().await }
         });
+        let disabler = store.clone();
+        jobs.every(Duration::from_secs(60), "disable unused keys", move || {
+            let store = disabler.clone();
+            async move { store.disable_unused_keys().await }
+        });
         let gateway = instance.gateway.clone();
         jobs.every(Duration::from_secs(60), "sweep rate limits", move || {
             gateway.sweep();

@@ -1,11 +1,14 @@
 //! Phase 3, authorize: whether the caller's scopes suffice for the route, or the permissions of a
 //! key. The refusal names all that is missing at once.
 
+use domain::policy::Policy;
+
 use crate::error::GatewayError;
 use crate::phase::authenticate::{Caller, Proof};
 use crate::phase::matching::Matched;
 
 pub(crate) fn authorize(
+    policy: &Policy,
     matched: &Matched<'_>,
     caller: Option<&Caller>,
 ) -> Result<(), GatewayError> {
@@ -15,9 +18,8 @@ pub(crate) fn authorize(
             let missing = matched.route.access.missing(&access.scopes);
             if missing.is_empty() { Ok(()) } else { Err(GatewayError::InsufficientScope(missing)) }
         }
-        Proof::Key { live, signing } => match live.scopes_for(matched.route) {
-            Ok(_) => Ok(()),
-            Err(why) => Err(GatewayError::Signed(signing.refusal(why))),
-        },
+        Proof::Key { live, signing } => live
+            .permit(policy.partner_keys.as_ref(), matched.route)
+            .map_err(|why| GatewayError::Signed(signing.refusal(why))),
     }
 }

@@ -1,7 +1,7 @@
 //! Requests that are signed with a partner key: in a dialect's form, and by HTTP Message
 //! Signatures. Every way to replay, alter or misdirect one is refused, and told to the audit trail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use domain::app::App;
 use domain::id::PartnerKeyId;
 use domain::key_access::LiveKey;
+use domain::key_terms::{Endpoint, KeyTerms, PermissionGroup, Translated};
 use domain::partner_key::{
     DisabledWhy, KeyStatus, PartnerKey, Permission, SealedSecret, SecretState,
 };
@@ -24,9 +25,8 @@ use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::jose;
 use protocol::mac::{Digest, MacKey};
 use protocol::message_signature::{MessageSignature, SignedParts, content_digest};
-use protocol::signed_request::{
-    Encoding, Members, SignedErrorRule, SignedForm, SignedRefusal as R,
-};
+use protocol::scope::ScopeName;
+use protocol::signed_request::{Encoding, Members, SignedForm, SignedRefusal as R, SignedRefusals};
 use protocol::template::Template;
 use serde_json::{Value, json};
 
@@ -60,6 +60,7 @@ fn dialect() -> Dialect {
         tokens: Vec::new(),
         user_code: None,
         pages: Vec::new(),
+        partner_keys: None,
         signed: Some(SignedForm {
             key_header: header("x-old-key"),
             payload_header: header("x-old-payload"),
@@ -73,14 +74,30 @@ fn dialect() -> Dialect {
                 window: Some("nonceWindow".to_owned()),
             },
             window: Duration::from_secs(5),
-            errors: vec![SignedErrorRule {
-                when: Vec::new(),
-                status: StatusCode::BAD_REQUEST,
-                message: None,
+            refusals: SignedRefusals {
                 template,
-            }],
+                status: StatusCode::BAD_REQUEST,
+                statuses: BTreeMap::new(),
+                messages: BTreeMap::new(),
+            },
         }),
         envelope: None,
+    }
+}
+
+fn terms() -> KeyTerms {
+    let scope = |name| ScopeName::parse(name).unwrap();
+    KeyTerms {
+        create: scope("apikeys.create"),
+        read: scope("apikeys.read"),
+        delete: scope("apikeys.delete"),
+        access_token: Duration::from_secs(60),
+        groups: vec![PermissionGroup {
+            name: "trade".to_owned(),
+            title: Translated { text: "Trade".to_owned(), by_language: BTreeMap::new() },
+            moves_money: false,
+            endpoints: vec![Endpoint { url: PATH.to_owned(), access: Vec::new() }],
+        }],
     }
 }
 
@@ -90,6 +107,7 @@ fn key(dialect: Option<&str>) -> LiveKey {
     let mut app = App::clone(&rows.app);
     app.dialect = Some("old".to_owned());
     app.also_standard = true;
+    app.approved = "orders.read orders.create orders.cancel apikeys.create".parse().unwrap();
     LiveKey {
         key: Arc::new(PartnerKey {
             id: PartnerKeyId::from_bytes([8; 16]),
@@ -112,7 +130,11 @@ fn key(dialect: Option<&str>) -> LiveKey {
 
 async fn world(upstream: SocketAddr) -> World {
     let world = World::new(upstream).await;
-    let policy = Policy { dialects: vec![Arc::new(dialect())], ..(**world.policy.load()).clone() };
+    let policy = Policy {
+        dialects: vec![Arc::new(dialect())],
+        partner_keys: Some(terms()),
+        ..(**world.policy.load()).clone()
+    };
     world.policy.store(Arc::new(policy));
     set(&world, |_| {});
     world
@@ -337,7 +359,14 @@ async fn n3_a_key_that_lost_its_right_is_refused_on_the_next_request() {
         live.key = Arc::new(key);
     });
     assert_eq!(why().await, "not_permitted");
-    set(&world, app(|app| app.approved = "orders.read".parse().unwrap()));
+    set(&world, app(|app| app.approved = "orders.read apikeys.create".parse().unwrap()));
+    assert_eq!(why().await, "not_permitted");
+    set(
+        &world,
+        app(|app| {
+            app.approved = "orders.read orders.create orders.cancel".parse().unwrap();
+        }),
+    );
     assert_eq!(why().await, "not_permitted");
     set(&world, |_| {});
     assert_eq!(why().await, "fine");
@@ -347,6 +376,7 @@ async fn n3_a_key_that_lost_its_right_is_refused_on_the_next_request() {
         R::NotActive,
         R::NotActive,
         R::KeyDisabled,
+        R::NotPermitted,
         R::NotPermitted,
         R::NotPermitted,
     ];

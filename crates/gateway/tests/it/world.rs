@@ -250,6 +250,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         dialects: Vec::new(),
+        partner_keys: None,
     }
 }
 

@@ -6,7 +6,6 @@ use super::*;
 const PATH: &str = "/api/v4/order/new";
 
 fn form() -> SignedForm {
-    let template = |text| Template::parse(text).unwrap();
     SignedForm {
         key_header: HeaderName::from_static("x-key"),
         payload_header: HeaderName::from_static("x-payload"),
@@ -20,20 +19,15 @@ fn form() -> SignedForm {
             window: Some("nonceWindow".to_owned()),
         },
         window: Duration::from_secs(5),
-        errors: vec![
-            SignedErrorRule {
-                when: vec![R::NonceUsed],
-                status: StatusCode::TOO_MANY_REQUESTS,
-                message: Some("Too many requests.".to_owned()),
-                template: template(r#"{"code":9,"message":"{{message}}"}"#),
-            },
-            SignedErrorRule {
-                when: Vec::new(),
-                status: StatusCode::BAD_REQUEST,
-                message: None,
-                template: template(r#"{"error":"{{error}}","status":"{{status}}"}"#),
-            },
-        ],
+        refusals: SignedRefusals {
+            template: Template::parse(
+                r#"{"code":9,"message":"{{message}}","error":"{{error}}","status":"{{status}}"}"#,
+            )
+            .unwrap(),
+            status: StatusCode::BAD_REQUEST,
+            statuses: BTreeMap::from([(R::NonceUsed, StatusCode::TOO_MANY_REQUESTS)]),
+            messages: BTreeMap::from([(R::NonceUsed, "Too many requests.".to_owned())]),
+        },
     }
 }
 
@@ -171,13 +165,14 @@ fn x1_a_deep_body_does_not_recurse() {
 }
 
 #[test]
-fn the_first_rule_that_fits_answers() {
-    let render = |refusal| form().render(refusal);
-    let used = render(R::NonceUsed);
-    assert_eq!(used.0, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(used.1, r#"{"code":9,"message":"Too many requests."}"#);
-    let other = render(R::KeyDisabled);
-    assert_eq!(other.1, r#"{"error":"key_disabled","status":400}"#);
+fn a_refusal_is_said_in_the_words_of_the_dialect_or_in_ours() {
+    let (status, body) = form().render(R::NonceUsed);
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    let own = r#"{"code":9,"message":"Too many requests.","error":"nonce_used","status":429}"#;
+    assert_eq!(body, own);
+    let (status, body) = form().render(R::KeyDisabled);
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains(r#""message":"the key is disabled""#), "{body}");
 }
 
 proptest! {

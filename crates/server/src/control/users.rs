@@ -5,11 +5,12 @@ use axum::extract::{Path, State};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
+use domain::partner_key::EndedWhy;
 use domain::user::{Role, User, UserStatus, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Tx, audit, changes, sessions, users};
+use store::{Tx, audit, changes, partner_keys, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
@@ -94,6 +95,8 @@ pub async fn register_by(
         roles,
         status: UserStatus::Active,
         created_at: now,
+        locale: None,
+        email_verified_at: None,
     };
     let detail = json!({ "email": user.email, "roles": user.roles });
     let event = operator.event(now, AuditKind::UserCreated, detail).user(user.id);
@@ -155,13 +158,16 @@ pub async fn block(
         changes::record(tx, Change::User(user.id)).await?;
         let detail = json!({ "reason": reason });
         let event = operator.event(now, AuditKind::UserBlocked, detail).user(user.id);
+        let (why, actor) = (EndedWhy::AccountBlocked, event.actor);
+        partner_keys::end_of_user(tx, user.id, why, actor, now).await?;
         audit::record(tx, &event).await?;
         Ok(user)
     };
     Ok(Json(record(provider.store.db.write(write).await?)))
 }
 
-/// Let a blocked user in again. What they let apps do holds again too; their sessions have ended.
+/// Let a blocked user in again. What they let apps do holds again too; their sessions and the keys
+/// of apps have ended.
 pub async fn unblock(
     State(provider): State<Shared>,
     operator: Operator,

@@ -114,7 +114,11 @@ async fn redeem(
     let audience = pick_audience(resources, &code.resources)?;
     let redemption = Redemption {
         attempt: AttemptId::random(&*provider.entropy),
-        lifetimes: provider.policy().lifetimes_for(&client.app, code.dialect.as_deref()),
+        lifetimes: provider.policy().lifetimes_of_grant(
+            &client.app,
+            code.dialect.as_deref(),
+            &code.scopes,
+        ),
         address: client.address,
         now: provider.now(),
         code,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::app::App;
 use domain::authorization::{SignInAsked, grant_id_of};
 use domain::entropy::Entropy;
-use domain::id::{CodeId, GrantId, SessionId};
+use domain::id::{CodeId, GrantId, SessionId, UserId};
 use domain::keyring::Keyring;
 use domain::policy::Policy;
 use domain::seal::Purpose;
@@ -18,6 +18,7 @@ use protocol::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PageError, form_query};
+use crate::oauth::key_consent::Picked;
 use crate::provider::Provider;
 
 /// A user has this long from the app's redirect to the decision.
@@ -46,6 +47,9 @@ pub struct Pending {
     /// `deliver::form_target`. Known once the redirect URI is.
     pub form_target: Option<String>,
     pub stage: Stage,
+    /// The answer to a request for a key, at [`Stage::SecondFactor`].
+    #[serde(default)]
+    pub picked: Option<Picked>,
 }
 
 /// Which way the answer goes.
@@ -72,6 +76,8 @@ pub enum Stage {
     Device { session: SessionId },
     /// The user of this session looks at the consent page.
     Consent { session: SessionId },
+    /// This user has picked what a key may do, and proves once more who they are.
+    SecondFactor { user: UserId, answered_at: Timestamp },
 }
 
 /// What the sign-in page says about the app that asks.
@@ -120,6 +126,7 @@ impl Pending {
             started_at: now,
             form_target: None,
             stage: Stage::Start,
+            picked: None,
         }
     }
 
@@ -128,7 +135,7 @@ impl Pending {
         match self.stage {
             Stage::Start => Some(SignInAsked::NotYet),
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
-            Stage::Device { .. } | Stage::Consent { .. } => None,
+            Stage::Device { .. } | Stage::Consent { .. } | Stage::SecondFactor { .. } => None,
         }
     }
 
@@ -137,7 +144,11 @@ impl Pending {
     pub fn asked_scopes(&self, app: &App, policy: &Policy) -> Result<ScopeSet, PageError> {
         let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
         let asked = asked.unwrap_or_default();
-        let left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        let mut left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        // A key is for the app that asks, and that one hears of it on the redirect.
+        if let Some(terms) = &policy.partner_keys {
+            left.remove(terms.create.as_str());
+        }
         if left.is_empty() { Err(PageError::RequestOver) } else { Ok(left) }
     }
 
@@ -184,6 +195,12 @@ impl Pending {
     /// Where this request goes on once the user has signed in.
     pub fn continue_path(&self, provider: &Provider) -> Result<String, PageError> {
         Ok(format!("{CONTINUE_PATH}?{}", form_query(&[("request", &self.seal(provider)?)])))
+    }
+
+    /// The page of the second factor, which sends the user on to this request.
+    pub fn step_up_path(&self, provider: &Provider) -> Result<String, PageError> {
+        let continue_to = self.continue_path(provider)?;
+        Ok(format!("/step-up?{}", form_query(&[("continue", &continue_to)])))
     }
 
     /// The sign-in page, which sends the user on to this request.

@@ -98,6 +98,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         dialects: vec![Arc::new(dialect("bitport"))],
+        partner_keys: None,
     }
 }
 
@@ -121,6 +122,7 @@ fn dialect(name: &str) -> Dialect {
         },
         tokens: Vec::new(),
         user_code: None,
+        partner_keys: None,
         pages: Vec::new(),
         envelope: None,
     }

@@ -116,6 +116,8 @@ impl TestApp {
             roles: roles.to_vec(),
             status: UserStatus::Active,
             created_at: self.provider.now(),
+            locale: None,
+            email_verified_at: None,
         };
         let stored = user.clone();
         assert!(

@@ -15,6 +15,7 @@ const MIGRATIONS: [(&str, &str); 6] = migrations![
     "0002_also_standard",
     "0003_imported_secrets",
     "0004_user_codes",
+    "0005_mails",
     "0007_partner_keys",
     "0010_nonces",
 ];

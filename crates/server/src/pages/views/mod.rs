@@ -19,18 +19,19 @@ mod layout;
 mod staff;
 mod system;
 
-pub use app_detail::{AppDetail, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
+pub use app_detail::{AppDetail, AppKey, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
 };
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
-    CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,
-    LiveGrant, ReportApp,
+    CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedKey, ConnectedScope,
+    HistoryEntry, KeyPermissions, KeyState, LiveGrant, ReportApp,
 };
 pub use consent::{
-    Consent, ConsentApp, ConsentChanges, ConsentScope, Destination, DestinationKind, Verification,
+    Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
+    KeyGroup, KeyPermission, Verification,
 };
 pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
