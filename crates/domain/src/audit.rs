@@ -45,6 +45,14 @@ kinds! {
     SignedIn = "user.signed_in",
     SignInFailed = "user.sign_in_failed",
     SignedOut = "user.signed_out",
+    SecondFactorAdded = "second_factor.added",
+    SecondFactorRemoved = "second_factor.removed",
+    /// A code or a passkey was wrong: at sign-in, after the password, or later.
+    SecondFactorFailed = "second_factor.failed",
+    /// A signed-in user gave a second factor.
+    SteppedUp = "user.stepped_up",
+    RecoveryCodesMade = "recovery_codes.made",
+    RecoveryCodeUsed = "recovery_code.used",
     UserCreated = "user.created",
     UserBlocked = "user.blocked",
     UserUnblocked = "user.unblocked",

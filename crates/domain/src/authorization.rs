@@ -8,6 +8,7 @@ use protocol::redirect_uri::DestinationKind;
 use protocol::scope::ScopeSet;
 
 use crate::app::App;
+use crate::authentication::Acr;
 use crate::consent::Consent;
 use crate::grant::Mode;
 use crate::id::{CodeId, GrantId, SessionId};
@@ -24,6 +25,8 @@ pub struct Visit<'a> {
     /// When the request first came in.
     pub started_at: Timestamp,
     pub sign_in: SignInAsked,
+    /// The decision about these scopes takes a fresh second factor.
+    pub asks_second_factor: bool,
     pub wire: Wire<'a>,
 }
 
@@ -74,6 +77,8 @@ pub enum SignInAsked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
     SignIn,
+    /// The user is known, but has to give a (fresh) second factor.
+    StepUp,
     Consent,
     /// A remembered consent covers the request: a code with these scopes.
     Code(ScopeSet),
@@ -92,6 +97,13 @@ impl Visit<'_> {
         now: Timestamp,
     ) -> NextStep {
         let silent = self.request.prompts.contains(Prompt::None);
+        let Some(least) = self.least_acr() else {
+            // RFC 9470 §5: of what cannot be met, the client hears.
+            return NextStep::Refuse {
+                code: AuthorizeErrorCode::UnmetAuthenticationRequirements,
+                description: "acr_values names nothing that is supported here",
+            };
+        };
         if !session.is_some_and(|session| self.accepts(session, now)) {
             return if silent {
                 NextStep::Refuse {
@@ -102,14 +114,34 @@ impl Visit<'_> {
                 NextStep::SignIn
             };
         }
+        if session.is_some_and(|session| session.methods.acr() < least) {
+            return if silent {
+                NextStep::Refuse {
+                    code: AuthorizeErrorCode::InteractionRequired,
+                    description: "the user has to prove better who they are",
+                }
+            } else {
+                NextStep::StepUp
+            };
+        }
+        let is_fresh = session.is_some_and(|session| session.has_fresh_second_factor(now));
         match self.remembered(consent) {
             Some(scopes) => NextStep::Code(scopes),
             None if silent => NextStep::Refuse {
                 code: AuthorizeErrorCode::ConsentRequired,
                 description: "the user has to be asked",
             },
+            None if self.asks_second_factor && !is_fresh => NextStep::StepUp,
             None => NextStep::Consent,
         }
+    }
+
+    /// What the sign-in must be worth at least; `None`: only what is not known here was asked.
+    fn least_acr(&self) -> Option<Acr> {
+        if self.request.acr_values.is_empty() {
+            return Some(Acr::OneFactor);
+        }
+        Acr::least_of(self.request.acr_values.iter().map(String::as_str))
     }
 
     /// Is this sign-in good enough (OpenID Connect Core §3.1.2.1, `prompt` and `max_age`)?
@@ -186,6 +218,7 @@ impl Visit<'_> {
             challenge: self.request.code_challenge.map(|challenge| challenge.to_string()),
             session_id: session.id,
             auth_time: session.auth_time,
+            methods: session.methods,
             issued_at: now,
             expires_at: now.after(CODE_LIFETIME),
         }

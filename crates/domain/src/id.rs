@@ -83,6 +83,8 @@ ids! {
     CodeId
     /// A client secret or another credential of an app.
     CredentialId
+    /// An authenticator app or a passkey of a user.
+    FactorId
     /// A signed-in browser.
     SessionId
     /// A pair of public key and secret of one app for one user.

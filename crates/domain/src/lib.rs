@@ -5,6 +5,7 @@
 pub mod access;
 pub mod app;
 pub mod audit;
+pub mod authentication;
 pub mod authority;
 pub mod authorization;
 pub mod change;
@@ -26,6 +27,7 @@ pub mod policy;
 pub mod redemption;
 pub mod request_id;
 pub mod seal;
+pub mod second_factor;
 pub mod session;
 pub mod throttle;
 pub mod time;

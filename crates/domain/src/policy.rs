@@ -44,6 +44,16 @@ pub struct ScopeDefinition {
     pub tier: ScopeTier,
 }
 
+/// Who is asked for a second factor before they decide about high-tier scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HighTierRule {
+    /// Everyone; who has none sets one up.
+    Always,
+    /// Those who have one.
+    IfEnrolled,
+    Never,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
@@ -239,6 +249,7 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     pub lifetimes: Lifetimes,
     pub registration: Registration,
+    pub high_tier: HighTierRule,
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,
@@ -247,6 +258,17 @@ pub struct Policy {
 impl Policy {
     pub fn scope(&self, name: &ScopeName) -> Option<&ScopeDefinition> {
         self.scopes.get(name)
+    }
+
+    /// Does the decision about `scopes` take a second factor?
+    pub fn asks_second_factor(&self, scopes: &ScopeSet, is_enrolled: bool) -> bool {
+        let asks = match self.high_tier {
+            HighTierRule::Always => true,
+            HighTierRule::IfEnrolled => is_enrolled,
+            HighTierRule::Never => false,
+        };
+        let is_high = |name| self.scope(name).is_some_and(|scope| scope.tier == ScopeTier::High);
+        asks && scopes.iter().any(is_high)
     }
 
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {

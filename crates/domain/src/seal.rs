@@ -24,18 +24,24 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// What the server holds between two steps of proving who somebody is.
+    Proof,
+    /// The secret of an authenticator app, as the database keeps it.
+    TotpSecret,
     /// The secret of a partner key. It stays in the database.
     PartnerSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 7] = [
+    pub const ALL: [Purpose; 9] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
         Self::Form,
         Self::Csrf,
         Self::Cursor,
+        Self::Proof,
+        Self::TotpSecret,
         Self::PartnerSecret,
     ];
 
@@ -48,6 +54,8 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::Proof => "cs_pf_",
+            Self::TotpSecret => "cs_ts_",
             Self::PartnerSecret => "cs_ps_",
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 
+use crate::authentication::{FRESH_FOR, Methods};
 use crate::id::{SessionId, UserId};
 use crate::time::Timestamp;
 
@@ -20,6 +21,10 @@ pub struct Session {
     pub user_id: UserId,
     /// When the user last proved who they are (OIDC `auth_time`).
     pub auth_time: Timestamp,
+    /// Everything that was found right since the sign-in began.
+    pub methods: Methods,
+    /// When the user last gave a second factor.
+    pub second_factor_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
@@ -28,6 +33,17 @@ pub struct Session {
 }
 
 impl Session {
+    /// Did the user give a second factor a moment ago?
+    pub fn has_fresh_second_factor(&self, now: Timestamp) -> bool {
+        self.second_factor_at.is_some_and(|at| now.since(at) < FRESH_FOR)
+    }
+
+    /// The user has given a second factor.
+    #[must_use]
+    pub fn stepped_up(self, method: Methods, now: Timestamp) -> Self {
+        Self { methods: self.methods.union(method), second_factor_at: Some(now), ..self }
+    }
+
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at && now < self.last_seen_at.after(SESSION_IDLE_MAX)
     }

@@ -49,6 +49,12 @@ pub const PER_ADDRESS: SteadyRule =
 pub const PER_ACCOUNT_EVERYWHERE: SteadyRule =
     SteadyRule { attempts_max: 100, one_more_every: Duration::from_secs(300) };
 
+/// Codes of one account's second factor, from everywhere, by whoever has the password: two dozen,
+/// then four an hour. With three of a million codes good at any moment, a year of guessing finds
+/// one in ten times (RFC 6238 §5.2 leaves the limit to us). Passkeys are not kept out by it.
+pub const SECOND_FACTOR_EVERYWHERE: SteadyRule =
+    SteadyRule { attempts_max: 24, one_more_every: Duration::from_secs(900) };
+
 /// User codes that one user types: two letters wrong is common, twenty codes are not.
 pub const USER_CODES_PER_USER: SteadyRule =
     SteadyRule { attempts_max: 10, one_more_every: Duration::from_secs(60) };

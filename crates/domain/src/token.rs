@@ -4,6 +4,7 @@
 
 use protocol::scope::ScopeSet;
 
+use crate::authentication::Methods;
 use crate::consent::Epoch;
 use crate::grant::Mode;
 use crate::id::{AppId, CodeId, ConsentId, GrantId, SessionId, TokenId, UserId};
@@ -51,6 +52,8 @@ pub struct AuthorizationCode {
     pub challenge: Option<String>,
     pub session_id: SessionId,
     pub auth_time: Timestamp,
+    /// How the user of the session had proven who they are.
+    pub methods: Methods,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }

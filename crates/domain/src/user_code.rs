@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::scope::ScopeSet;
 
+use crate::authentication::Methods;
 use crate::consent::Epoch;
 use crate::grant::Mode;
 use crate::id::{AppId, CodeId, ConsentId, GrantId, SessionId, UserId};
@@ -143,6 +144,7 @@ pub struct Allowed {
     pub scopes: ScopeSet,
     pub session_id: SessionId,
     pub auth_time: Timestamp,
+    pub methods: Methods,
 }
 
 /// What a device that presents its code gets.
@@ -200,6 +202,7 @@ impl UserCode {
             challenge: None,
             session_id: allowed.session_id,
             auth_time: allowed.auth_time,
+            methods: allowed.methods,
             issued_at: self.created_at,
             expires_at: self.expires_at,
         }
@@ -303,6 +306,7 @@ mod tests {
             scopes: "a".parse().unwrap(),
             session_id: SessionId::from_bytes([7; 16]),
             auth_time: START,
+            methods: Methods::PASSWORD,
         };
         let allowed = UserCode { status: UserCodeStatus::Allowed(allowed), ..waiting() };
         let PollOutcome::Redeem(code) = allowed.poll(grant, at(9_999)) else { panic!("not told") };

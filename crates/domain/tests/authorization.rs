@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::authentication::Methods;
 use domain::authorization::{Given, NextStep, SignInAsked, Visit, Wire};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
@@ -103,6 +104,8 @@ fn session(auth_time: Timestamp) -> Session {
         id: SessionId::from_bytes([3; 16]),
         user_id: UserId::from_bytes([4; 16]),
         auth_time,
+        methods: Methods::PASSWORD,
+        second_factor_at: None,
         created_at: auth_time,
         last_seen_at: auth_time,
         expires_at: at(1_000_000),
@@ -125,8 +128,14 @@ fn next(
 ) -> NextStep {
     let app = app(kind);
     let request = request(&app, more);
-    let visit =
-        Visit { app: &app, request: &request, started_at: at(100), sign_in, wire: Wire::default() };
+    let visit = Visit {
+        app: &app,
+        request: &request,
+        started_at: at(100),
+        sign_in,
+        asks_second_factor: false,
+        wire: Wire::default(),
+    };
     visit.next_step(auth_time.map(session).as_ref(), consent, at(100))
 }
 
@@ -229,6 +238,7 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
         request: &request,
         started_at: at(0),
         sign_in: START,
+        asks_second_factor: false,
         wire: Wire::default(),
     };
     assert_eq!(visit.question().allowed(&scopes("trade extra withdraw")), scopes("read trade"));
@@ -238,8 +248,14 @@ fn s5_a_decision_allows_only_what_was_asked_and_always_what_is_required() {
 fn code(app: &App) -> AuthorizationCode {
     let more = format!("redirect_uri={CALLBACK}");
     let request = request(app, &more);
-    let visit =
-        Visit { app, request: &request, started_at: at(0), sign_in: START, wire: Wire::default() };
+    let visit = Visit {
+        app,
+        request: &request,
+        started_at: at(0),
+        sign_in: START,
+        asks_second_factor: false,
+        wire: Wire::default(),
+    };
     let ids = (CodeId::from_bytes([5; 16]), GrantId::from_bytes([6; 16]));
     let given = Given { scopes: scopes("read trade"), resources: vec!["https://api".to_owned()] };
     let consent = consent("read trade", "read trade");
@@ -404,7 +420,14 @@ fn s4_b1_a_consent_to_one_wire_format_is_none_to_a_looser_one() {
     let app = app(AppKind::Web);
     let (request, consent) = (request(&app, ""), consent("read trade", "read trade"));
     let step = |request: &AuthorizeRequest, wire| {
-        let visit = Visit { app: &app, request, started_at: at(0), sign_in: START, wire };
+        let visit = Visit {
+            app: &app,
+            request,
+            started_at: at(0),
+            sign_in: START,
+            asks_second_factor: false,
+            wire,
+        };
         visit.next_step(Some(&session(at(0))), Some(&consent), at(1))
     };
     let old = Wire { dialect: Some("old"), relaxed: Relaxed::default(), has_grant: false };

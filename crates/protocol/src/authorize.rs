@@ -16,6 +16,8 @@ use crate::scope::ScopeSet;
 
 /// Longest `state`, `nonce` and `login_hint`, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
+/// Most words in `acr_values`.
+const ACR_VALUES_MAX: usize = 10;
 /// Most `resource` parameters in one request.
 pub const RESOURCES_MAX: usize = 10;
 
@@ -44,6 +46,8 @@ pub struct RawAuthorizeRequest {
     pub prompt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr_values: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +102,8 @@ pub struct AuthorizeRequest {
     pub prompts: Prompts,
     /// Oldest acceptable sign-in, in seconds.
     pub max_age_seconds: Option<u32>,
+    /// What the sign-in should be worth (RFC 9470 §4), the dearest to the client first.
+    pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
     pub nonce: Option<String>,
     /// Empty when the client named none: the operator's default applies.
@@ -156,6 +162,8 @@ pub enum AuthorizeErrorCode {
     TemporarilyUnavailable,
     LoginRequired,
     InteractionRequired,
+    /// OpenID Connect Core Unmet Authentication Requirements, RFC 9470 §5.
+    UnmetAuthenticationRequirements,
     ConsentRequired,
     AccountSelectionRequired,
     RequestNotSupported,
@@ -201,6 +209,7 @@ impl RawAuthorizeRequest {
             ("code_challenge_method", &mut raw.code_challenge_method),
             ("prompt", &mut raw.prompt),
             ("max_age", &mut raw.max_age),
+            ("acr_values", &mut raw.acr_values),
             ("login_hint", &mut raw.login_hint),
             ("nonce", &mut raw.nonce),
         ] {
@@ -256,6 +265,7 @@ impl RawAuthorizeRequest {
         let scopes = self.find_scopes(policy).map_err(refuse)?;
         let prompts = Prompts::parse(self.prompt.as_deref()).map_err(refuse)?;
         let max_age_seconds = parse_max_age(self.max_age.as_deref()).map_err(refuse)?;
+        let acr_values = parse_acr_values(self.acr_values.as_deref()).map_err(refuse)?;
         self.check_resources(policy).map_err(refuse)?;
         Ok(AuthorizeRequest {
             client_id: self.client_id.clone(),
@@ -267,6 +277,7 @@ impl RawAuthorizeRequest {
             code_challenge,
             prompts,
             max_age_seconds,
+            acr_values,
             login_hint: self.login_hint.clone(),
             nonce: self.nonce.clone(),
             resources: self.resources.clone(),
@@ -447,6 +458,7 @@ impl AuthorizeErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::LoginRequired => "login_required",
             Self::InteractionRequired => "interaction_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::ConsentRequired => "consent_required",
             Self::AccountSelectionRequired => "account_selection_required",
             Self::RequestNotSupported => "request_not_supported",
@@ -502,6 +514,15 @@ fn parse_max_age(text: Option<&str>) -> Result<Option<u32>, Refusal> {
         Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(seconds)),
         _ => refuse(AuthorizeErrorCode::InvalidRequest, "max_age must be a number of seconds"),
     }
+}
+
+fn parse_acr_values(text: Option<&str>) -> Result<Vec<String>, Refusal> {
+    let text = text.unwrap_or_default();
+    let words: Vec<String> = text.split_ascii_whitespace().map(str::to_owned).collect();
+    if text.len() > TEXT_BYTES_MAX || words.len() > ACR_VALUES_MAX {
+        return refuse(AuthorizeErrorCode::InvalidRequest, "acr_values is too long");
+    }
+    Ok(words)
 }
 
 /// Wider than RFC 6749 appendix A.5, which has ASCII only: clients put user text there, and it is

@@ -6,6 +6,7 @@
 pub mod authorize;
 pub mod authorize_response;
 pub mod bearer;
+pub mod cbor;
 pub mod client_auth;
 pub mod device;
 pub mod dialect;
@@ -31,3 +32,5 @@ pub mod secret;
 pub mod signed_request;
 pub mod template;
 pub mod token;
+pub mod totp;
+pub mod webauthn;

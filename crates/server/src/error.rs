@@ -26,6 +26,9 @@ pub enum PageError {
     /// The visitor must sign in first; `continue_to` is a path of ours.
     #[error("sign-in needed")]
     SignInNeeded { continue_to: String },
+    /// The user must prove again who they are; `to` is the page of ours that asks.
+    #[error("a fresh proof needed")]
+    ProofNeeded { to: String },
     #[error("no such page or thing")]
     NotFound,
     /// Signed in, but not with the role it takes.
@@ -82,7 +85,7 @@ impl From<protocol::params::Duplicate> for PageError {
 impl PageError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::SignInNeeded { .. } => StatusCode::SEE_OTHER,
+            Self::SignInNeeded { .. } | Self::ProofNeeded { .. } => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::StaleForm | Self::RequestOver | Self::BadRequest(_) | Self::Authorize { .. } => {
@@ -99,7 +102,7 @@ impl PageError {
     fn words(&self) -> (&'static str, String, String) {
         let plain = |title, happened: &str, to_do: &str| (title, happened.into(), to_do.into());
         match self {
-            Self::SignInNeeded { .. } => {
+            Self::SignInNeeded { .. } | Self::ProofNeeded { .. } => {
                 plain("Please sign in", "This page is for signed-in users.", "Sign in.")
             }
             Self::NotFound => plain(
@@ -174,6 +177,9 @@ impl IntoResponse for PageError {
         if let Self::SignInNeeded { continue_to } = &self {
             let query: String = form_query(&[("continue", continue_to)]);
             return Redirect::to(&format!("/sign-in?{query}")).into_response();
+        }
+        if let Self::ProofNeeded { to } = &self {
+            return Redirect::to(to).into_response();
         }
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);

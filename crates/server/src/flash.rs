@@ -43,6 +43,10 @@ messages! {
         "Thank you. Our staff will look at the app.";
     ReportedAndRevoked = "reported-and-revoked",
         "Thank you. The app is out, and our staff will look at it.";
+    FactorAdded = "factor-added",
+        "Added. It is asked for from now on.";
+    FactorRemoved = "factor-removed",
+        "Removed. It opens nothing any more.";
     AppCreated = "app-created",
         "The app is registered.";
     AppSaved = "app-saved",

@@ -6,7 +6,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use crate::account::{connected, sign_in, sign_out};
+use crate::account::security::enrol;
+use crate::account::{connected, second_step, security, sign_in, sign_out, step_up};
 use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
@@ -69,6 +70,14 @@ fn documents() -> Router<Shared> {
 fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/second-factor", post(second_step::submit))
+        .route("/sign-in/passkey", post(second_step::with_passkey))
+        .route("/step-up", get(step_up::show).post(step_up::submit))
+        .route("/security", get(security::show))
+        .route("/security/app", get(enrol::app_form).post(enrol::add_app))
+        .route("/security/passkey", get(enrol::passkey_form).post(enrol::add_passkey))
+        .route("/security/remove", post(security::remove))
+        .route("/security/recovery-codes", post(security::new_codes))
         .route("/sign-out", post(sign_out::submit))
         .route("/device", get(user_codes::device::show).post(user_codes::device::enter))
         .route("/device/confirm", post(user_codes::device::confirm))

@@ -18,21 +18,28 @@ use crate::view;
 pub mod device;
 pub mod shown;
 
-/// The user has signed in again, to answer as somebody else.
+/// The user has signed in again, to answer as somebody else, or has given a second factor.
 pub(crate) async fn proceed(
     provider: &Provider,
     visitor: &Visitor,
     pending: Pending,
 ) -> Result<Response, PageError> {
-    let Stage::SignIn { refused_session } = pending.stage else {
-        return Err(PageError::RequestOver);
-    };
     let session = visitor.signed_in.as_ref();
-    let Some(user) = session.filter(|user| Some(user.session.id) != refused_session) else {
-        return Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response());
+    let sign_in = || Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response());
+    let user = match pending.stage {
+        Stage::SignIn { refused_session } => {
+            session.filter(|user| Some(user.session.id) != refused_session)
+        }
+        Stage::StepUp { user: id } => session.filter(|user| user.user.id == id),
+        _ => return Err(PageError::RequestOver),
     };
+    let Some(user) = user else { return sign_in() };
     match pending.reply {
         Reply::Redirect => Err(PageError::RequestOver),
+        // They have said that they started it.
+        Reply::Device if matches!(pending.stage, Stage::StepUp { .. }) => {
+            device::ask_consent(provider, user, pending).await
+        }
         Reply::Device => device::ask_again(provider, user, pending).await,
         Reply::Shown => {
             let app = find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;

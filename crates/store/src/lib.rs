@@ -29,6 +29,7 @@ pub mod nodes;
 pub mod nonces;
 pub mod partner_keys;
 pub mod revoked_tokens;
+pub mod second_factors;
 pub mod sessions;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]

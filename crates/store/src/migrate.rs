@@ -46,6 +46,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0005_mails.sql"),
     },
     Migration {
+        version: 6,
+        name: "second_factors",
+        sqlite: include_str!("../migrations/sqlite/0006_second_factors.sql"),
+        postgres: include_str!("../migrations/postgres/0006_second_factors.sql"),
+    },
+    Migration {
         version: 7,
         name: "partner_keys",
         sqlite: include_str!("../migrations/sqlite/0007_partner_keys.sql"),

@@ -12,7 +12,7 @@ use crate::{DbError, Tx, bind};
 pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO sessions (id, user_id, auth_time, created_at, last_seen_at, expires_at, \
-         address, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         address, user_agent, amr, second_factor_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         bind![
             session.id,
             session.user_id,
@@ -22,6 +22,8 @@ pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
             session.expires_at,
             session.address.to_string(),
             &session.user_agent,
+            session.methods.to_string(),
+            session.second_factor_at,
         ],
     )
     .await?;
@@ -32,7 +34,7 @@ pub async fn find(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<Session>, DbE
     let row = tx
         .query_opt(
             "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
-             user_agent FROM sessions WHERE id = $1",
+             user_agent, amr, second_factor_at FROM sessions WHERE id = $1",
             bind![id],
         )
         .await?;
@@ -42,6 +44,16 @@ pub async fn find(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<Session>, DbE
 /// Called coarsely: not a write per request.
 pub async fn touch(tx: &mut Tx<'_>, id: SessionId, now: Timestamp) -> Result<(), DbError> {
     tx.execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1", bind![id, now]).await?;
+    Ok(())
+}
+
+/// The user has given a second factor in it.
+pub async fn step_up(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE sessions SET amr = $2, second_factor_at = $3 WHERE id = $1",
+        bind![session.id, session.methods.to_string(), session.second_factor_at],
+    )
+    .await?;
     Ok(())
 }
 
@@ -75,5 +87,7 @@ fn read(mut row: Row) -> Result<Session, DbError> {
         expires_at: row.take()?,
         address: row.take_as("address", |text: String| text.parse::<IpAddr>().ok())?,
         user_agent: row.take()?,
+        methods: row.take_as("list of methods", |text: String| text.parse().ok())?,
+        second_factor_at: row.take()?,
     })
 }

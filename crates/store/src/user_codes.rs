@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::authentication::Methods;
 use domain::id::CodeId;
 use domain::time::Timestamp;
 use domain::user_code::{Allowed, AskingDevice, PollPace, UserCode, UserCodeStatus};
@@ -15,7 +16,7 @@ macro_rules! select {
         concat!(
             "SELECT id, app_id, dialect, asked, resources, device_address, device_agent, \
              poll_interval_ms, polled_at, status, user_id, consent_id, consent_epoch, scopes, \
-             session_id, auth_time, created_at, expires_at FROM user_codes ",
+             session_id, auth_time, amr, created_at, expires_at FROM user_codes ",
             $rest
         )
     };
@@ -40,9 +41,9 @@ pub async fn insert(tx: &mut Tx<'_>, code: &UserCode, macs: &Macs) -> Result<boo
         .execute(
             "INSERT INTO user_codes (id, user_mac, device_mac, app_id, dialect, asked, resources, \
              device_address, device_agent, poll_interval_ms, polled_at, status, user_id, \
-             consent_id, consent_epoch, scopes, session_id, auth_time, created_at, expires_at) \
+             consent_id, consent_epoch, scopes, session_id, auth_time, created_at, expires_at, amr) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20) ON CONFLICT DO NOTHING",
+             $18, $19, $20, $21) ON CONFLICT DO NOTHING",
             bind![
                 code.id,
                 &macs.user_code,
@@ -64,6 +65,7 @@ pub async fn insert(tx: &mut Tx<'_>, code: &UserCode, macs: &Macs) -> Result<boo
                 allowed.map(|allowed| allowed.auth_time),
                 code.created_at,
                 code.expires_at,
+                allowed.map(|allowed| allowed.methods.to_string()),
             ],
         )
         .await?;
@@ -109,7 +111,7 @@ pub async fn allow(tx: &mut Tx<'_>, id: CodeId, allowed: &Allowed) -> Result<boo
     let changed = tx
         .execute(
             "UPDATE user_codes SET status = 'allowed', user_id = $2, consent_id = $3, \
-             consent_epoch = $4, scopes = $5, session_id = $6, auth_time = $7 \
+             consent_epoch = $4, scopes = $5, session_id = $6, auth_time = $7, amr = $8 \
              WHERE id = $1 AND status = 'waiting'",
             bind![
                 id,
@@ -119,6 +121,7 @@ pub async fn allow(tx: &mut Tx<'_>, id: CodeId, allowed: &Allowed) -> Result<boo
                 &allowed.scopes,
                 allowed.session_id,
                 allowed.auth_time,
+                allowed.methods.to_string(),
             ],
         )
         .await?;
@@ -187,6 +190,10 @@ fn read_device(row: &mut Row) -> Result<Option<AskingDevice>, DbError> {
 fn read_status(row: &mut Row) -> Result<UserCodeStatus, DbError> {
     let name: String = row.take()?;
     let columns = (row.take()?, row.take()?, row.take()?, row.take()?, row.take()?, row.take()?);
+    // Codes of before there were second factors say nothing.
+    let methods = row.take_as("list of methods", |text: Option<String>| {
+        text.map_or(Some(Methods::PASSWORD), |text| text.parse().ok())
+    })?;
     match (name.as_str(), columns) {
         ("waiting", _) => Ok(UserCodeStatus::Waiting),
         ("denied", _) => Ok(UserCodeStatus::Denied),
@@ -207,6 +214,7 @@ fn read_status(row: &mut Row) -> Result<UserCodeStatus, DbError> {
             scopes,
             session_id,
             auth_time,
+            methods,
         })),
         _ => Err(unreadable("user code")),
     }

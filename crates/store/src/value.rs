@@ -235,5 +235,6 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId SessionId PartnerKeyId LinkId AttemptId
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId PartnerKeyId LinkId
+    AttemptId
 }

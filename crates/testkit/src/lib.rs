@@ -8,6 +8,6 @@ pub mod demo;
 pub mod html;
 
 pub use app::{TestApp, Tokens};
-pub use browser::Browser;
+pub use browser::{Browser, Page};
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};

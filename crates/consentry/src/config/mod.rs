@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::keyring::{Keyring, MasterKey};
-use domain::policy::{IntrospectionCredentials, Policy, Registration};
+use domain::policy::{HighTierRule, IntrospectionCredentials, Policy, Registration};
 use ipnet::IpNet;
 use server::pages::Brand;
 use toml::de::DeTable;
@@ -154,6 +154,11 @@ impl Config {
             Some("closed") => Registration::Closed,
             _ => Registration::Review,
         };
+        let high_tier = match root.choice("high_tier").map(|at| at.value) {
+            Some("second-factor-if-enrolled") => HighTierRule::IfEnrolled,
+            Some("password") => HighTierRule::Never,
+            _ => HighTierRule::Always,
+        };
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -178,6 +183,7 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
+            high_tier,
             dialects: dialects.served,
             partner_keys,
         };

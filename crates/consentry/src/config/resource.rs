@@ -22,7 +22,7 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 10] = [
+pub(super) const OUR_SEGMENTS: [&str; 12] = [
     "",
     ".well-known",
     "apps",
@@ -30,9 +30,11 @@ pub(super) const OUR_SEGMENTS: [&str; 10] = [
     "connected",
     "device",
     "oauth",
+    "security",
     "sign-in",
     "sign-out",
     "staff",
+    "step-up",
 ];
 
 /// What a resource is read against.

@@ -129,6 +129,14 @@ pub static ROOT: Shape = Shape {
             "Wire formats besides the standard: `bitport`, `whitebit`, or the path of a \
              [dialect file](dialect-files.md).",
         ),
+        key(
+            "high_tier",
+            Kind::Choice(&["second-factor", "second-factor-if-enrolled", "password"]),
+            "`second-factor`",
+            "What it takes to decide about scopes of the tier `high`: a second factor of the last \
+             quarter of an hour, which users without any set up on the way; the same, but only of \
+             users who have one; or a sign-in of any kind.",
+        ),
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
         key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),

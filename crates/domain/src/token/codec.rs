@@ -4,12 +4,15 @@
 use protocol::scope::ScopeSet;
 
 use super::{AccessToken, AuthorizationCode, RefreshToken};
+use crate::authentication::Methods;
 use crate::grant::Mode;
 use crate::id::{AppId, CodeId, ConsentId, GrantId, SessionId, TokenId, UserId};
 use crate::time::Timestamp;
 
 /// First byte of every content. A change of the layout takes the next number.
 const VERSION: u8 = 1;
+/// Of codes: since 2 they tell how the user signed in.
+const CODE_VERSION: u8 = 2;
 const RESOURCES_MAX: u8 = 16;
 
 /// The content is not one of ours. Deliberately says no more: see attack T3.
@@ -70,7 +73,7 @@ impl Content for RefreshToken {
 
 impl Content for AuthorizationCode {
     fn pack(&self) -> Result<Vec<u8>, Malformed> {
-        let mut out = Writer::new();
+        let mut out = Writer(vec![CODE_VERSION]);
         out.raw(self.code_id.as_bytes());
         out.raw(self.grant_id.as_bytes());
         out.raw(self.app_id.as_bytes());
@@ -93,13 +96,14 @@ impl Content for AuthorizationCode {
         out.optional(self.challenge.as_deref().map(str::as_bytes))?;
         out.raw(self.session_id.as_bytes());
         out.time(self.auth_time);
+        out.raw(&[self.methods.bits()]);
         out.time(self.issued_at);
         out.time(self.expires_at);
         Ok(out.0)
     }
 
     fn unpack(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut input = Reader::new(bytes)?;
+        let mut input = Reader::of_version(CODE_VERSION, bytes)?;
         let code = Self {
             code_id: CodeId::from_bytes(input.array()?),
             grant_id: GrantId::from_bytes(input.array()?),
@@ -116,6 +120,7 @@ impl Content for AuthorizationCode {
             challenge: input.optional_text()?,
             session_id: SessionId::from_bytes(input.array()?),
             auth_time: input.time()?,
+            methods: Methods::from_bits(u8::from_be_bytes(input.array()?)).ok_or(Malformed)?,
             issued_at: input.time()?,
             expires_at: input.time()?,
         };
@@ -159,8 +164,12 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::of_version(VERSION, bytes)
+    }
+
+    fn of_version(version: u8, bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes.split_first() {
-            Some((&VERSION, rest)) => Ok(Self(rest)),
+            Some((&first, rest)) if first == version => Ok(Self(rest)),
             _ => Err(Malformed),
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use domain::id::{AppId, UserId};
 use domain::throttle::{
-    PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SteadyRule, ThrottleOutcome, ThrottleRule,
-    USER_CODES_PER_APP, USER_CODES_PER_USER,
+    PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SECOND_FACTOR_EVERYWHERE, SteadyRule,
+    ThrottleOutcome, ThrottleRule, USER_CODES_PER_APP, USER_CODES_PER_USER,
 };
 use domain::time::Timestamp;
 use store::{DbError, Tx, throttles};
@@ -44,6 +44,29 @@ impl Limits {
             // One IPv6 host has a whole /64 to itself.
             (format!("sign-in address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
         ])
+    }
+
+    /// Codes of a second factor, of somebody who has the password or a session.
+    pub(super) fn of_second_factor(user: UserId, address: IpAddr, device: Option<&str>) -> Self {
+        if let Some(device) = device {
+            let key = format!("second-factor device {device} user {user}");
+            return Self(vec![(key, Rule::Doubling(PER_ACCOUNT))]);
+        }
+        let network = network_of(address, 24, 56);
+        Self(vec![
+            (format!("second-factor network {network} user {user}"), Rule::Doubling(PER_ACCOUNT)),
+            (format!("second-factor user {user}"), Rule::Steady(SECOND_FACTOR_EVERYWHERE)),
+            (
+                format!("second-factor address {}", network_of(address, 32, 64)),
+                Rule::Steady(PER_ADDRESS),
+            ),
+        ])
+    }
+
+    /// Passkeys, which cannot be guessed: what counts is the work that wrong ones make.
+    pub(super) fn of_passkeys(address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![(format!("passkey address {network}"), Rule::Steady(PER_ADDRESS))])
     }
 
     /// User codes that a signed-in user types. Whoever has a good code of their own gets back one

@@ -6,23 +6,23 @@ use std::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::entropy::random_bytes;
-use domain::id::SessionId;
-use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
+use domain::authentication::Methods;
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER, SET_COOKIE};
+use http::header::{HeaderMap, RETRY_AFTER};
 use protocol::params::Params;
-use store::{Tx, audit, sessions, users};
+use store::{Tx, audit, users};
 
-use super::device::{Device, REMEMBERED_FOR};
+use super::device::Device;
+use super::held::HalfWay;
 use super::limits::Limits;
+use super::opening::Opening;
+use super::proof;
+use super::second_step::{self, Outcome, SecondStep};
 use crate::actor::{Visitor, VisitorForm};
-use crate::address::{ClientAddress, user_agent};
+use crate::address::ClientAddress;
 use crate::cookie;
 use crate::error::{PageError, duration_words};
 use crate::oauth::pending;
@@ -75,33 +75,39 @@ pub async fn submit(
         form.error = Some(WRONG.to_owned());
         return form.render(&provider, &visitor, StatusCode::UNAUTHORIZED);
     };
-    let old = visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id);
-    let secret = attempt.succeed(&provider, user, old, user_agent(&headers)).await?;
-    let names = &provider.cookies;
-    let device = attempt.device(&provider).to_cookie();
-    let cookies =
-        [names.set(&names.session, &secret), names.set_for(&names.device, &device, REMEMBERED_FOR)];
-    let cookies = cookies.into_iter().flatten().map(|value| (SET_COOKIE, value));
-    Ok((AppendHeaders(cookies), Redirect::to(&form.continue_to)).into_response())
+    let enrolled = second_step::find_enrolled(&provider, user.id).await?;
+    if !enrolled.is_empty() {
+        // No session before the second factor was given (attack S2).
+        let half_way = HalfWay::new(&provider, &user, &attempt.email, visitor.csrf());
+        let step = SecondStep { form: &form, half_way: &half_way, enrolled: &enrolled };
+        return step.render(&provider, &visitor, Outcome::Asked);
+    }
+    let opening = Opening::new(&provider, &visitor, address, &headers).with(attempt.limits.clone());
+    let (begun, id) = (opening.clone(), user.id);
+    let write = async move |tx: &mut Tx<'_>| begun.write(tx, id, Methods::PASSWORD).await;
+    provider.store.db.write(write).await?;
+    let device = attempt.device(&provider);
+    Ok(opening.answer(&provider, &device, &form.continue_to))
 }
 
 /// The sign-in form and what it says.
-struct Form {
-    continue_to: String,
-    app_name: Option<String>,
-    form_target: Option<String>,
+pub(super) struct Form {
+    pub(super) continue_to: String,
+    pub(super) app_name: Option<String>,
+    pub(super) form_target: Option<String>,
     reauthenticate: bool,
-    email: String,
-    error: Option<String>,
-    wait: Option<String>,
+    pub(super) email: String,
+    pub(super) error: Option<String>,
+    pub(super) wait: Option<String>,
 }
 
 impl Form {
-    fn new(provider: &Provider, params: &Params) -> Result<Self, PageError> {
+    pub(super) fn new(provider: &Provider, params: &Params) -> Result<Self, PageError> {
         let continue_to = safe_path(params.one("continue")?.unwrap_or("/")).to_owned();
         let asking = pending::describe(provider, &continue_to);
         Ok(Self {
-            reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
+            reauthenticate: params.one("again")?.is_some()
+                || asking.as_ref().is_some_and(|app| app.needs_reauthentication),
             email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
             form_target: asking.as_ref().and_then(|app| app.form_target.clone()),
             app_name: asking.map(|app| app.name),
@@ -111,7 +117,7 @@ impl Form {
         })
     }
 
-    fn render(
+    pub(super) fn render(
         self,
         provider: &Provider,
         visitor: &Visitor,
@@ -123,6 +129,7 @@ impl Form {
             action: "/sign-in".to_owned(),
             continue_to: self.continue_to,
             app_name: self.app_name,
+            passkey: proof::ask(provider, visitor.csrf(), None)?,
             email: self.email,
             error: self.error,
             wait: self.wait,
@@ -136,20 +143,20 @@ impl Form {
 
 /// Where to go after signing in: a path of ours, or the start page. Anything that a browser could
 /// read as another origin (`//host`, `/\host`, tabs and line ends) is not one.
-fn safe_path(path: &str) -> &str {
+pub(crate) fn safe_path(path: &str) -> &str {
     let is_ours = path.starts_with('/')
         && !path.starts_with("//")
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_ours { path } else { "/" }
 }
 
-struct Attempt {
+pub(super) struct Attempt {
     /// Normalized.
     email: String,
     address: IpAddr,
     /// What this browser says to be, proven for the account or not.
     claimed: Option<Device>,
-    limits: Limits,
+    pub(super) limits: Limits,
     now: Timestamp,
 }
 
@@ -159,7 +166,12 @@ enum Begun {
 }
 
 impl Attempt {
-    fn new(provider: &Provider, email: &str, address: IpAddr, headers: &HeaderMap) -> Self {
+    pub(super) fn new(
+        provider: &Provider,
+        email: &str,
+        address: IpAddr,
+        headers: &HeaderMap,
+    ) -> Self {
         let (email, now) = (normalize_email(email), provider.now());
         let claimed = cookie::read(headers, &provider.cookies.device).and_then(Device::parse);
         let known = claimed.as_ref().filter(|own| own.knows(&provider.keyring(), &email, now));
@@ -177,8 +189,15 @@ impl Attempt {
         provider.store.db.write(write).await
     }
 
+    /// The name of this browser, if it has signed in to the account before.
+    pub(super) fn known_device(&self, provider: &Provider) -> Option<&str> {
+        let claimed = self.claimed.as_ref();
+        let known = claimed.filter(|own| own.knows(&provider.keyring(), &self.email, self.now));
+        known.map(Device::name)
+    }
+
     /// This browser, as one that has signed in to the account.
-    fn device(&self, provider: &Provider) -> Device {
+    pub(super) fn device(&self, provider: &Provider) -> Device {
         let device = self.claimed.clone().unwrap_or_else(|| Device::random(&*provider.entropy));
         device.remember(&provider.keyring(), &self.email, self.now)
     }
@@ -192,41 +211,6 @@ impl Attempt {
             Ok::<_, PageError>(())
         };
         provider.store.db.write(write).await
-    }
-
-    /// Store a new session and give its cookie's value.
-    async fn succeed(
-        &self,
-        provider: &Provider,
-        user: User,
-        old: Option<SessionId>,
-        user_agent: String,
-    ) -> Result<String, PageError> {
-        let secret = URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*provider.entropy));
-        let session = Session {
-            id: session_id_of(secret.as_bytes()),
-            user_id: user.id,
-            auth_time: self.now,
-            created_at: self.now,
-            last_seen_at: self.now,
-            expires_at: self.now.after(SESSION_LIFETIME_MAX),
-            address: self.address,
-            user_agent,
-        };
-        let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user.id))
-            .address(self.address);
-        let limits = self.limits.clone();
-        let write = async move |tx: &mut Tx<'_>| {
-            if let Some(old) = old {
-                sessions::delete(tx, old).await?;
-            }
-            sessions::insert(tx, &session).await?;
-            limits.give_back(tx).await?;
-            audit::record(tx, &event).await?;
-            Ok::<_, PageError>(())
-        };
-        provider.store.db.write(write).await?;
-        Ok(secret)
     }
 }
 

@@ -21,6 +21,7 @@ use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use store::{Tx, consents, grants};
 
+use crate::account::second_step::find_enrolled;
 use crate::actor::Visitor;
 use crate::address::ClientAddress;
 use crate::error::PageError;
@@ -185,6 +186,11 @@ async fn step(
         let answer = request.refused(code, description, pending.issuer(provider).as_deref());
         deliver(provider, &app.name, &answer)
     };
+    if pending.stage == Stage::Declined {
+        // RFC 9470 §5, and OpenID Connect's error of the same name.
+        let code = AuthorizeErrorCode::UnmetAuthenticationRequirements;
+        return refuse(code, "the user did not give the second factor that this takes");
+    }
     if request.scopes.to_string().len() > SCOPES_BYTES_MAX {
         return refuse(AuthorizeErrorCode::InvalidScope, "too many scopes in one request");
     }
@@ -199,8 +205,11 @@ async fn step(
         relaxed: provider.policy().relaxed(dialect),
         has_grant: has_grant(provider, dialect, consent.as_ref()).await?,
     };
-    let visit = Visit { app, request: &request, started_at, sign_in, wire };
     let makes_key = key_consent::terms_for(&provider.policy(), &request.scopes).is_some();
+    // A key takes a second factor after the consent, and one is enough.
+    let asks_second_factor =
+        !makes_key && asks_second_factor(provider, &request.scopes, session).await?;
+    let visit = Visit { app, request: &request, started_at, sign_in, asks_second_factor, wire };
     // What a key may do is picked anew for each: nothing that is remembered says it.
     let remembered = consent.as_ref().filter(|_| !makes_key);
     match visit.next_step(session, remembered, provider.now()) {
@@ -209,6 +218,12 @@ async fn step(
             let form_target = form_target(&request.redirect_uri);
             let pending = Pending { form_target, ..pending.at(Stage::SignIn { refused_session }) };
             Ok(Redirect::to(&pending.sign_in_path(provider)?).into_response())
+        }
+        // The stage stays: what the user has signed in for still counts afterwards.
+        NextStep::StepUp => {
+            let form_target = form_target(&request.redirect_uri);
+            let pending = Pending { form_target, ..pending };
+            Ok(Redirect::to(&pending.step_up_path(provider)?).into_response())
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
@@ -233,6 +248,36 @@ async fn step(
         }
         NextStep::Refuse { code, description } => refuse(code, description),
     }
+}
+
+/// Does the decision about `scopes` take a second factor of the session's user?
+async fn asks_second_factor(
+    provider: &Provider,
+    scopes: &ScopeSet,
+    session: Option<&Session>,
+) -> Result<bool, PageError> {
+    let policy = provider.policy();
+    // Who has none is asked only where everyone is, so most requests need no look.
+    let Some(session) = session.filter(|_| policy.asks_second_factor(scopes, true)) else {
+        return Ok(false);
+    };
+    let enrolled = find_enrolled(provider, session.user_id).await?;
+    Ok(policy.asks_second_factor(scopes, !enrolled.is_empty()))
+}
+
+/// The page that asks for a second factor before the consent page of a code, if it takes one.
+pub(crate) async fn step_up_before(
+    provider: &Provider,
+    scopes: &ScopeSet,
+    session: &Session,
+    pending: &Pending,
+) -> Result<Option<Response>, PageError> {
+    let asks = asks_second_factor(provider, scopes, Some(session)).await?;
+    if !asks || session.has_fresh_second_factor(provider.now()) {
+        return Ok(None);
+    }
+    let pending = pending.clone().at(Stage::StepUp { user: session.user_id });
+    Ok(Some(Redirect::to(&pending.step_up_path(provider)?).into_response()))
 }
 
 pub(crate) async fn find_consent(

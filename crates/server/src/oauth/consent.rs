@@ -127,7 +127,9 @@ pub(super) fn go_back(
             let scopes = answer.allowed.intersection(&consent.scopes);
             let (started_at, dialect) = (pending.started_at, pending.dialect.as_deref());
             let wire = Wire { dialect, ..Wire::default() };
-            let visit = Visit { app, request, started_at, sign_in: SignInAsked::NotYet, wire };
+            let sign_in = SignInAsked::NotYet;
+            let asks_second_factor = false;
+            let visit = Visit { app, request, started_at, sign_in, asks_second_factor, wire };
             send_code(provider, pending, &visit, (&user.session, &consent), scopes, public_key)
         }
     }

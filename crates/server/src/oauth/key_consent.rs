@@ -35,7 +35,7 @@ pub struct Picked {
 
 /// What the form says about the key.
 #[derive(Debug, Default)]
-pub struct KeyForm {
+pub(super) struct KeyForm {
     groups: BTreeSet<String>,
     /// As `GROUP URL`.
     single: BTreeSet<String>,
@@ -43,7 +43,7 @@ pub struct KeyForm {
 }
 
 impl KeyForm {
-    pub fn read(params: &Params) -> Result<Self, PageError> {
+    pub(super) fn read(params: &Params) -> Result<Self, PageError> {
         Ok(Self {
             groups: params.all("group").map(str::to_owned).collect(),
             single: params.all("permission").map(str::to_owned).collect(),
@@ -51,17 +51,17 @@ impl KeyForm {
         })
     }
 
-    pub fn has_group(&self, name: &str) -> bool {
+    pub(super) fn has_group(&self, name: &str) -> bool {
         self.groups.contains(name)
     }
 
-    pub fn has(&self, permission: &Permission) -> bool {
+    pub(super) fn has(&self, permission: &Permission) -> bool {
         self.single.contains(&field_of(permission))
     }
 
     /// What was ticked of what was offered: a group with all that is in it, or one by one. A name
     /// that was not offered permits nothing.
-    pub fn permissions(&self, offered: &[Offered<'_>]) -> BTreeSet<Permission> {
+    pub(super) fn permissions(&self, offered: &[Offered<'_>]) -> BTreeSet<Permission> {
         let of_group = |offered: &Offered<'_>| {
             let whole = self.has_group(&offered.group.name);
             let ticked = offered.permissions().filter(|one| whole || self.has(one));
@@ -71,28 +71,28 @@ impl KeyForm {
     }
 
     /// Something that moves money is ticked, and the second yes is not.
-    pub fn lacks_confirmation(&self, offered: &[Offered<'_>]) -> bool {
+    pub(super) fn lacks_confirmation(&self, offered: &[Offered<'_>]) -> bool {
         let money: Vec<_> = offered.iter().filter(|one| one.group.moves_money).cloned().collect();
         !self.is_confirmed && !self.permissions(&money).is_empty()
     }
 
-    pub fn is_confirmed(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         self.is_confirmed
     }
 }
 
 /// The value of a permission's box. Names of groups have no spaces.
-pub fn field_of(permission: &Permission) -> String {
+pub(super) fn field_of(permission: &Permission) -> String {
     format!("{} {}", permission.group, permission.url)
 }
 
 /// The operator's terms, if these scopes are about a new key.
-pub fn terms_for<'p>(policy: &'p Policy, scopes: &ScopeSet) -> Option<&'p KeyTerms> {
+pub(super) fn terms_for<'p>(policy: &'p Policy, scopes: &ScopeSet) -> Option<&'p KeyTerms> {
     policy.partner_keys.as_ref().filter(|terms| terms.makes_key(scopes))
 }
 
 /// Why no key can be made for this user and app, before the user is asked for nothing.
-pub async fn find_refusal(
+pub(super) async fn find_refusal(
     provider: &Provider,
     user: &SignedInUser,
     app: &App,
@@ -105,7 +105,7 @@ pub async fn find_refusal(
 }
 
 /// As the app hears it on the redirect.
-pub fn refusal_words(refusal: IssueRefusal) -> (AuthorizeErrorCode, &'static str) {
+pub(super) fn refusal_words(refusal: IssueRefusal) -> (AuthorizeErrorCode, &'static str) {
     match refusal {
         IssueRefusal::ActiveExists => {
             (AuthorizeErrorCode::PartnerKeyActiveExists, "the user has an active key for this app")
@@ -123,7 +123,7 @@ pub fn refusal_words(refusal: IssueRefusal) -> (AuthorizeErrorCode, &'static str
 
 /// The user said yes: now they prove that it is them. The answer waits sealed in the address, so
 /// that nothing is made of it unless they do.
-pub fn ask_second_factor(
+pub(super) fn ask_second_factor(
     provider: &Provider,
     user: &SignedInUser,
     pending: &Pending,
@@ -135,7 +135,7 @@ pub fn ask_second_factor(
 }
 
 /// Back from the second factor: the consent, the key and the code are made.
-pub async fn finish(
+pub(super) async fn finish(
     provider: &Provider,
     visitor: &Visitor,
     address: IpAddr,
@@ -173,12 +173,12 @@ pub async fn finish(
 
 /// Whether the user has shown a second factor since then, in this session.
 fn has_proved_since(session: &Session, then: Timestamp) -> bool {
-    session.auth_time >= then
+    session.second_factor_at.is_some_and(|at| at >= then)
 }
 
 /// A key that is not inserted yet, and what the user is told of it.
 #[derive(Clone, Debug)]
-pub struct NewKey {
+pub(super) struct NewKey {
     pub key: PartnerKey,
     pub app_name: String,
     /// In the user's language.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use domain::app::App;
+use domain::authentication::Acr;
 use domain::authorization::{SignInAsked, grant_id_of};
 use domain::entropy::Entropy;
 use domain::id::{CodeId, GrantId, SessionId, UserId};
@@ -72,6 +73,10 @@ pub enum Stage {
     Start,
     /// The user has to sign in, with another session than this one if there is one.
     SignIn { refused_session: Option<SessionId> },
+    /// This user has to give a second factor before the consent page of a code.
+    StepUp { user: UserId },
+    /// The user cannot, or does not want to, give a second factor.
+    Declined,
     /// The user of this session is asked whether they started it on a device.
     Device { session: SessionId },
     /// The user of this session looks at the consent page.
@@ -95,9 +100,7 @@ pub struct AskingApp {
 /// What the sign-in page should know when it will send the user on to `continue_to`; `None` when
 /// that is not an authorization request.
 pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
-    let query = continue_to.strip_prefix(CONTINUE_PATH)?.strip_prefix('?')?;
-    let params = Params::parse(query.as_bytes()).ok()?;
-    let pending = Pending::open(provider, params.one("request").ok()??).ok()?;
+    let pending = pending_of(provider, continue_to)?;
     let Stage::SignIn { refused_session } = pending.stage else { return None };
     Some(AskingApp {
         needs_reauthentication: refused_session.is_some(),
@@ -105,6 +108,26 @@ pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
         login_hint: pending.raw.login_hint,
         name: pending.app_name,
     })
+}
+
+fn pending_of(provider: &Provider, continue_to: &str) -> Option<Pending> {
+    let query = continue_to.strip_prefix(CONTINUE_PATH)?.strip_prefix('?')?;
+    let params = Params::parse(query.as_bytes()).ok()?;
+    Pending::open(provider, params.one("request").ok()??).ok()
+}
+
+/// What the step-up page should know of the request that it will send the user on to.
+pub(crate) struct AskingForProof {
+    pub(crate) pending: Pending,
+    /// What the sign-in is to be worth.
+    pub(crate) least: Acr,
+}
+
+pub(crate) fn asking_for_proof(provider: &Provider, continue_to: &str) -> Option<AskingForProof> {
+    let pending = pending_of(provider, continue_to)?;
+    let words = pending.raw.acr_values.as_deref().unwrap_or_default().split_ascii_whitespace();
+    let least = Acr::least_of(words).unwrap_or(Acr::OneFactor).max(Acr::TwoFactors);
+    Some(AskingForProof { pending, least })
 }
 
 impl Pending {
@@ -135,7 +158,11 @@ impl Pending {
         match self.stage {
             Stage::Start => Some(SignInAsked::NotYet),
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
-            Stage::Device { .. } | Stage::Consent { .. } | Stage::SecondFactor { .. } => None,
+            Stage::StepUp { .. }
+            | Stage::SecondFactor { .. }
+            | Stage::Declined
+            | Stage::Device { .. }
+            | Stage::Consent { .. } => None,
         }
     }
 
@@ -197,7 +224,7 @@ impl Pending {
         Ok(format!("{CONTINUE_PATH}?{}", form_query(&[("request", &self.seal(provider)?)])))
     }
 
-    /// The page of the second factor, which sends the user on to this request.
+    /// The page that asks for a second factor, which sends the user on to this request.
     pub fn step_up_path(&self, provider: &Provider) -> Result<String, PageError> {
         let continue_to = self.continue_path(provider)?;
         Ok(format!("/step-up?{}", form_query(&[("continue", &continue_to)])))

@@ -1,4 +1,4 @@
-//! The few files that pages load: one style sheet, one small script, the logo, the brand's colours.
+//! The few files that pages load: one style sheet, two small scripts, the logo, the brand's colours.
 
 /// A file as it is served.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ pub struct Asset<'a> {
 
 const STYLE: &[u8] = include_bytes!("../../assets/style.css");
 const SCRIPT: &[u8] = include_bytes!("../../assets/app.js");
+const PASSKEY_SCRIPT: &[u8] = include_bytes!("../../assets/passkey.js");
 const LOGO: &[u8] = include_bytes!("../../assets/consentry.svg");
 
 /// The files that are the same for every provider. `path` is what follows `/assets/`.
@@ -18,6 +19,7 @@ pub fn asset(path: &str) -> Option<Asset<'static>> {
     let (content_type, body) = match path {
         "style.css" => ("text/css; charset=utf-8", STYLE),
         "app.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "passkey.js" => ("text/javascript; charset=utf-8", PASSKEY_SCRIPT),
         "consentry.svg" => ("image/svg+xml", LOGO),
         _ => return None,
     };
@@ -25,7 +27,7 @@ pub fn asset(path: &str) -> Option<Asset<'static>> {
 }
 
 /// One tag for all of them: they only change together, with the binary.
-const FILES_HASH: u64 = fnv(fnv(fnv(FNV_OFFSET, STYLE), SCRIPT), LOGO);
+const FILES_HASH: u64 = fnv(fnv(fnv(fnv(FNV_OFFSET, STYLE), SCRIPT), PASSKEY_SCRIPT), LOGO);
 
 /// The generated style sheet of a provider's colours.
 pub(super) struct BrandSheet {
@@ -78,8 +80,8 @@ mod tests {
 
     #[test]
     fn only_the_files_that_exist_are_served() {
-        let found = ["style.css", "app.js", "consentry.svg"].map(|path| asset(path).is_some());
-        assert_eq!(found, [true; 3]);
+        let files = ["style.css", "app.js", "passkey.js", "consentry.svg"];
+        assert_eq!(files.map(|path| asset(path).is_some()), [true; 4]);
         assert!(asset("../src/lib.rs").is_none());
         assert!(asset("").is_none());
     }

@@ -11,6 +11,7 @@ pub mod assets;
 mod brand;
 pub mod csp;
 mod filters;
+pub mod qr;
 mod serve;
 mod templates;
 #[cfg(test)]

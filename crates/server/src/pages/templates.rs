@@ -15,6 +15,8 @@ macro_rules! built_in {
 }
 
 built_in!(
+    "add_app.html",
+    "add_passkey.html",
     "app_detail.html",
     "brand_mark.html",
     "confirm_device.html",
@@ -33,10 +35,13 @@ built_in!(
     "my_apps.html",
     "new_app.html",
     "parts.html",
+    "recovery_codes.html",
     "report_app.html",
     "review_app.html",
     "review_queue.html",
+    "second_factor.html",
     "secret_once.html",
+    "security.html",
     "sign_in.html",
     "signed_out.html",
     "staff_apps.html",

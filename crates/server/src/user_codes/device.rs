@@ -23,7 +23,7 @@ use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::display;
 use crate::error::{PageError, duration_words};
-use crate::oauth::authorize::{find_app, find_consent};
+use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
 use crate::pages::views;
@@ -201,10 +201,7 @@ pub async fn confirm(
     }
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     match params.one("decision")? {
-        Some("mine") => {
-            let code = find_waiting(&provider, pending.code_id).await?;
-            go_on(&provider, &user, pending, &code, &app).await
-        }
+        Some("mine") => ask_consent(&provider, &user, pending).await,
         Some("not-mine") => {
             let denial =
                 Denial { pending, app: app.id, user: user.user.id, address, now: provider.now() };
@@ -219,15 +216,18 @@ pub async fn confirm(
 }
 
 /// On to the consent page, whatever was allowed before: anybody can start a device (attack D1).
-async fn go_on(
+pub(super) async fn ask_consent(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    code: &UserCode,
-    app: &App,
 ) -> Result<Response, PageError> {
+    let code = find_waiting(provider, pending.code_id).await?;
+    let app = &*find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;
     let device = code.device.as_ref().ok_or(PageError::RequestOver)?;
     let scopes = pending.asked_scopes(app, &provider.policy())?;
+    if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
+        return Ok(step_up);
+    }
     let question = Question { app, scopes: &scopes, dialect: None };
     let destination = views::Destination {
         kind: views::DestinationKind::Device,

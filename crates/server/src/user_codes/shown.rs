@@ -11,7 +11,7 @@ use store::{Tx, apps};
 
 use crate::actor::SignedInUser;
 use crate::error::{PageError, form_query};
-use crate::oauth::authorize::{find_app, find_consent};
+use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, Reply};
 use crate::pages::views;
@@ -95,6 +95,9 @@ pub(super) async fn ask(
     app: &App,
 ) -> Result<Response, PageError> {
     let scopes = pending.asked_scopes(app, &provider.policy())?;
+    if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
+        return Ok(step_up);
+    }
     let dialect = pending.dialect.clone();
     let question = Question { app, scopes: &scopes, dialect: dialect.as_deref() };
     let destination =

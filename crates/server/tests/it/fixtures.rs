@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
 use domain::id::AppId;
 use domain::policy::{
-    IntrospectionCredentials, Lifetimes, Policy, Registration, Resource, ScopeDefinition,
-    ScopeKind, ScopeTier, TokenFormat,
+    HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration, Resource,
+    ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
@@ -97,6 +97,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        high_tier: HighTierRule::IfEnrolled,
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
     }

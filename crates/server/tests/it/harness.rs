@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use domain::app::{App, AppKind, ClientSecret, SecretProof};
 use domain::audit::AuditKind;
+use domain::authentication::Methods;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
@@ -385,6 +386,8 @@ impl Browser<'_> {
             id: session_id_of(secret.as_bytes()),
             user_id: user.id,
             auth_time: now,
+            methods: Methods::PASSWORD,
+            second_factor_at: None,
             created_at: now,
             last_seen_at: now,
             expires_at: now.after(SESSION_LIFETIME_MAX),
@@ -396,6 +399,14 @@ impl Browser<'_> {
             .await;
         self.set_cookie(&provider.cookies.session, &secret);
         *self.csrf.lock().unwrap() = server::csrf::token(&provider.keyring(), &secret);
+    }
+
+    /// The user shows a second factor.
+    pub async fn prove(&self, user: &User) {
+        let (user, now) = (user.id, self.app.provider.now());
+        let sql = "UPDATE sessions SET second_factor_at = $2 WHERE user_id = $1";
+        let set = async move |tx: &mut Tx<'_>| tx.execute(sql, store::bind![user, now]).await;
+        self.app.write(set).await;
     }
 
     /// Send the consent page's form: `allow` with the ticked scopes, or `deny`.

@@ -25,6 +25,7 @@ mod fixtures;
 mod import;
 mod introspect;
 mod my_apps;
+mod partner_keys;
 mod refresh;
 mod review;
 mod revoke;

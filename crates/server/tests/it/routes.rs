@@ -20,6 +20,8 @@ enum Stranger {
     SignIn,
     /// An error of the token endpoints.
     NoClient,
+    /// No access token was shown.
+    NoToken,
     /// A form of visitors that was not made for this browser.
     StaleForm,
 }
@@ -39,7 +41,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 54] = [
+const CASES: [(&str, &str, Stranger, User); 69] = [
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -56,6 +58,9 @@ const CASES: [(&str, &str, Stranger, User); 54] = [
     ("POST", "/oauth/revoke", Stranger::NoClient, User::Same),
     ("OPTIONS", "/oauth/revoke", Stranger::Public(204), User::Same),
     ("POST", "/oauth/introspect", Stranger::NoClient, User::Same),
+    ("GET", "/oauth/partner-keys/info", Stranger::NoToken, User::Same),
+    ("GET", "/oauth/partner-keys/{id}/secret", Stranger::NoToken, User::Same),
+    ("DELETE", "/oauth/partner-keys/{id}", Stranger::NoToken, User::Same),
     ("GET", "/.well-known/oauth-authorization-server", Stranger::Public(200), User::Same),
     ("OPTIONS", "/.well-known/oauth-authorization-server", Stranger::Public(204), User::Same),
     ("GET", "/.well-known/jwks.json", Stranger::Public(200), User::Same),
@@ -66,12 +71,24 @@ const CASES: [(&str, &str, Stranger, User); 54] = [
     ("OPTIONS", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(204), User::Same),
     ("GET", "/sign-in", Stranger::Public(200), User::Own),
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
+    ("POST", "/sign-in/second-factor", Stranger::StaleForm, User::StaleForm),
+    ("POST", "/sign-in/passkey", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/step-up", Stranger::SignIn, User::Own),
+    ("POST", "/step-up", Stranger::SignIn, User::StaleForm),
+    ("GET", "/security", Stranger::SignIn, User::Own),
+    ("GET", "/security/app", Stranger::SignIn, User::Own),
+    ("POST", "/security/app", Stranger::SignIn, User::StaleForm),
+    ("GET", "/security/passkey", Stranger::SignIn, User::Own),
+    ("POST", "/security/passkey", Stranger::SignIn, User::StaleForm),
+    ("POST", "/security/remove", Stranger::SignIn, User::StaleForm),
+    ("POST", "/security/recovery-codes", Stranger::SignIn, User::StaleForm),
     ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected", Stranger::SignIn, User::Own),
     ("GET", "/connected/{id}", Stranger::SignIn, User::NotFound),
     ("POST", "/connected/{id}/revoke", Stranger::SignIn, User::StaleForm),
     ("POST", "/connected/{id}/scopes/remove", Stranger::SignIn, User::StaleForm),
     ("POST", "/connected/{id}/grants/end", Stranger::SignIn, User::StaleForm),
+    ("POST", "/connected/{id}/key/remove", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected/{id}/report", Stranger::SignIn, User::NotFound),
     ("POST", "/connected/{id}/report", Stranger::SignIn, User::StaleForm),
     ("GET", "/apps", Stranger::SignIn, User::Forbidden),
@@ -158,6 +175,10 @@ async fn a_stranger_gets_nowhere() {
                     ["invalid_client", "invalid_request"].contains(&&*error),
                     "{name}: {error}"
                 );
+            }
+            Stranger::NoToken => {
+                let refusal = (answer.status.as_u16(), answer.error());
+                assert_eq!(refusal, (401, "invalid_token".to_owned()), "{name}");
             }
             Stranger::StaleForm => assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}"),
         }

@@ -16,6 +16,7 @@ mod keys;
 mod live;
 mod mails;
 mod opening;
+mod partner_keys;
 mod refusals;
 mod rows;
 mod schema;

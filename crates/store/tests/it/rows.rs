@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret, SecretProof};
+use domain::authentication::Methods;
 use domain::consent::Consent;
 use domain::foreign_hash::ForeignHash;
 use domain::id::{AppId, CredentialId, SessionId, TokenId};
@@ -241,6 +242,8 @@ on_both! {
             id: SessionId::from_bytes([id; 16]),
             user_id: case.user.id,
             auth_time: NOW,
+            methods: Methods { otp: true, ..Methods::PASSWORD },
+            second_factor_at: None,
             created_at: NOW,
             last_seen_at: NOW,
             expires_at,
@@ -250,11 +253,14 @@ on_both! {
         let rows = [session(1, LATER), session(2, NOW), session(3, LATER)];
         let user = case.user.id;
         let wanted = Session { last_seen_at: LATER, ..rows[0].clone() };
+        let wanted = wanted.stepped_up(Methods::PASSKEY, LATER);
+        let stepped_up = wanted.clone();
         let outcome = tx!(db, async move |tx| {
             for row in &rows {
                 sessions::insert(tx, row).await?;
             }
             sessions::touch(tx, rows[0].id, LATER).await?;
+            sessions::step_up(tx, &stepped_up).await?;
             let found = sessions::find(tx, rows[0].id).await?;
             let swept = sessions::sweep(tx, NOW, 10).await?;
             sessions::delete(tx, rows[2].id).await?;

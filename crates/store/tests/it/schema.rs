@@ -10,12 +10,13 @@ macro_rules! migrations {
 }
 
 /// Each in the words of SQLite and of PostgreSQL.
-const MIGRATIONS: [(&str, &str); 6] = migrations![
+const MIGRATIONS: [(&str, &str); 7] = migrations![
     "0001_initial",
     "0002_also_standard",
     "0003_imported_secrets",
     "0004_user_codes",
     "0005_mails",
+    "0006_second_factors",
     "0007_partner_keys",
     "0010_nonces",
 ];

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::authentication::Methods;
 use domain::id::{CodeId, SessionId};
 use domain::user_code::{Allowed, AskingDevice, PollPace, UserCode, UserCodeStatus};
 use store::testing::TestDb;
@@ -36,6 +37,7 @@ fn allowed(case: &Case) -> Allowed {
         scopes: scopes("balances.read"),
         session_id: SessionId::from_bytes([9; 16]),
         auth_time: NOW,
+        methods: Methods::PASSKEY,
     }
 }
 

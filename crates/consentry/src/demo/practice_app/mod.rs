@@ -22,7 +22,6 @@ use super::provider::DemoProvider;
 mod calls;
 mod client;
 mod page;
-mod qr;
 
 use calls::ApiCall;
 use client::{Client, DeviceCodes, Outcome, Pending, Tokens};

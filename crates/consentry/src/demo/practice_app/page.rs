@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use server::pages::qr::Qr;
+
 use super::client::{DeviceCodes, Outcome, Tokens};
-use super::{Memory, Part, qr};
+use super::{Memory, Part};
 use crate::demo::apps::WithoutBrowser;
 
 fn escape(text: &str) -> String {
@@ -95,6 +97,16 @@ fn not_connected(part: &Part, codes: Option<&DeviceCodes>) -> String {
     }
 }
 
+/// A QR code of `address`; black on white in dark mode too.
+fn picture(address: &str) -> String {
+    let Some(Qr { size, path }) = Qr::of(address) else { return String::new() };
+    format!(
+        "<svg class=\"qr\" role=\"img\" aria-label=\"The address with the code, as a QR code\" \
+         viewBox=\"0 0 {size} {size}\" shape-rendering=\"crispEdges\"><path fill=\"#fff\" \
+         d=\"M0 0h{size}v{size}H0z\"/><path fill=\"#000\" d=\"{path}\"/></svg>"
+    )
+}
+
 /// Two ways in for what has no browser: a code that it shows, or one that is pasted into it.
 fn without_browser(part: &Part, ways: WithoutBrowser, codes: Option<&DeviceCodes>) -> String {
     let key = part.app.script.key;
@@ -109,7 +121,7 @@ fn without_browser(part: &Part, ways: WithoutBrowser, codes: Option<&DeviceCodes
                  <p class=\"small\">or scan this, which fills it in:</p>{qr}<div class=\"row\">",
                 uri = escape(&codes.verification_uri),
                 code = escape(&codes.user_code),
-                qr = qr::svg(&codes.verification_uri_complete).unwrap_or_default(),
+                qr = picture(&codes.verification_uri_complete),
             );
             out.push_str(&button(key, "poll", "Ask whether you have decided", "main"));
             out.push_str(&button(key, "device", "Show another code", "quiet"));

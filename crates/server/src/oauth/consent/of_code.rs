@@ -93,6 +93,7 @@ impl OfCode {
             scopes: scopes.clone(),
             session_id: self.session.id,
             auth_time: self.session.auth_time,
+            methods: self.session.methods,
         };
         let stored = match &self.shown {
             None => user_codes::allow(tx, self.id, &allowed).await?,

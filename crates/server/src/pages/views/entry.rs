@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Account, Flash, Layout, Roles, View};
+use super::{Account, Flash, Layout, PasskeyQuestion, Roles, View};
 
 /// `GET /`: what this provider is. Signed in or not follows from `layout.account`.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +46,7 @@ impl View for Home {
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
 /// | `sign-in` | POST `action` | `email`, `password`, hidden `continue`, hidden `csrf` |
+/// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and what the script fills in |
 ///
 /// Input ids: `email`, `password`; the button is `submit`; an error is `#sign-in-error`, a
 /// waiting time `#sign-in-wait`. `error` must be the same text whichever of the two was wrong.
@@ -58,6 +59,8 @@ pub struct SignIn {
     pub continue_to: String,
     /// The name of the app that sent the user here.
     pub app_name: Option<String>,
+    /// For signing in without a password; `None`: this site can have no passkeys.
+    pub passkey: Option<PasskeyQuestion>,
     /// `login_hint`, or what was typed before an error.
     pub email: String,
     pub error: Option<String>,
@@ -75,6 +78,7 @@ impl View for SignIn {
             action: "/sign-in".into(),
             continue_to: "/connected".into(),
             app_name: None,
+            passkey: Some(PasskeyQuestion::sample(&[])),
             email: String::new(),
             error: None,
             wait: None,
@@ -86,7 +90,8 @@ impl View for SignIn {
             error: Some("That e-mail address and password do not match an account here.".into()),
             ..plain.clone()
         };
-        let throttled = Self { error: None, wait: Some("2 minutes".into()), ..wrong.clone() };
+        let throttled =
+            Self { passkey: None, error: None, wait: Some("2 minutes".into()), ..wrong.clone() };
         vec![plain, wrong, throttled]
     }
 }

@@ -16,6 +16,7 @@ mod connected;
 mod consent;
 mod entry;
 mod layout;
+mod security;
 mod staff;
 mod system;
 
@@ -35,6 +36,9 @@ pub use consent::{
 };
 pub use entry::{Home, SignIn, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
+pub use security::{
+    AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
+};
 pub use staff::{
     FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
     UserReport,
@@ -56,6 +60,8 @@ pub trait View: Serialize {
 macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
+            AddApp,
+            AddPasskey,
             AppDetail,
             ConfirmDevice,
             ConnectedApp,
@@ -70,10 +76,13 @@ macro_rules! for_every_view {
             Home,
             MyApps,
             NewApp,
+            RecoveryCodes,
             ReportApp,
             ReviewApp,
             ReviewQueue,
+            SecondFactor,
             SecretOnce,
+            Security,
             SignIn,
             SignedOut,
             StaffApps,
