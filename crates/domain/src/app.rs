@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::foreign_hash::ForeignHash;
 use crate::id::{AppId, CredentialId, UserId};
+use crate::revision::Revision;
 use crate::time::Timestamp;
 
 /// How an app keeps its secret, and so how it authenticates (RFC 6749 §2.1).
@@ -65,6 +66,16 @@ pub enum Approval {
     Unreviewed,
 }
 
+/// Who has to do something about what waits for review.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    #[default]
+    Staff,
+    /// Staff asked for changes. Whatever the developer changes or answers, it is staff's turn
+    /// again.
+    Developer { asked_at: Timestamp, note: String },
+}
+
 /// One scope an app asks for, with the purpose in the developer's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeRequest {
@@ -118,6 +129,10 @@ pub struct App {
     /// codes and tokens stay what they were made as.
     pub also_standard: bool,
     pub created_at: Timestamp,
+    /// What a live app wants to say of itself, while staff look at it.
+    pub proposed: Option<Revision>,
+    /// Of what waits for review, if anything does.
+    pub turn: Turn,
     /// When anything changed that staff look at or decide. A decision names the change it was
     /// made for, so that nothing is approved unseen.
     pub changed_at: Timestamp,
@@ -127,6 +142,8 @@ pub struct App {
 pub enum AppError {
     #[error("only an app in review can be approved or rejected")]
     NotInReview,
+    #[error("there is nothing to send: no request of this app waits for its developer")]
+    NotAsked,
     #[error("only a live app can be suspended")]
     NotLive,
     #[error("only a suspended app can be resumed")]
@@ -177,132 +194,6 @@ impl App {
     pub fn pending_scopes(&self) -> ScopeSet {
         self.requested_scopes().difference(&self.approved)
     }
-
-    /// Approve `scopes` of what was requested; what is refused leaves the request. A live app whose
-    /// developer asked for more keeps what it had while the request waits, and is approved again
-    /// here.
-    pub fn approve(
-        mut self,
-        scopes: &ScopeSet,
-        by: UserId,
-        now: Timestamp,
-    ) -> Result<Self, AppError> {
-        let since = match self.status {
-            AppStatus::InReview => now,
-            AppStatus::Live { since, .. } if self.has_pending_scopes() => since,
-            _ => return Err(AppError::NotInReview),
-        };
-        self.approved = self.requested_scopes().intersection(scopes);
-        self.requested.retain(|request| scopes.contains(request.scope.as_str()));
-        self.service_scopes = self.service_scopes.intersection(&self.approved);
-        self.status = AppStatus::Live { since, approval: Approval::Reviewed { at: now, by } };
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    /// Refuse what a live app asked for beyond what it has. It stays live as it was approved.
-    pub fn refuse_pending(mut self, now: Timestamp) -> Result<Self, AppError> {
-        if !self.is_live() || !self.has_pending_scopes() {
-            return Err(AppError::NotInReview);
-        }
-        let approved = &self.approved;
-        self.requested.retain(|request| approved.contains(request.scope.as_str()));
-        self.service_scopes = self.service_scopes.intersection(approved);
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    /// The developer changed what staff looked at, or answers a rejection: staff look again.
-    pub fn reopen_review(mut self, now: Timestamp) -> Result<Self, AppError> {
-        if let AppStatus::Suspended { .. } = self.status {
-            return Err(AppError::Suspended);
-        }
-        self.status = AppStatus::InReview;
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    /// The developer changed what staff looked at, and the operator's policy lets that go live
-    /// unseen: from now on the consent page says that nobody looked.
-    pub fn change_unreviewed(mut self, now: Timestamp) -> Result<Self, AppError> {
-        match self.status {
-            AppStatus::Live { since, .. } => {
-                self.status = AppStatus::Live { since, approval: Approval::Unreviewed };
-                self.changed_at = now;
-                Ok(self)
-            }
-            // Staff stopped it; only staff let it go on.
-            _ => self.reopen_review(now),
-        }
-    }
-
-    /// Ask for more scopes. What was approved before stays live while they wait.
-    pub fn request_scopes(
-        mut self,
-        requests: Vec<ScopeRequest>,
-        now: Timestamp,
-    ) -> Result<Self, AppError> {
-        match self.status {
-            AppStatus::Suspended { .. } => return Err(AppError::Suspended),
-            AppStatus::Rejected { .. } => self.status = AppStatus::InReview,
-            AppStatus::InReview | AppStatus::Live { .. } => {}
-        }
-        for request in requests {
-            if self.kind == AppKind::Service {
-                self.service_scopes.insert(request.scope.clone());
-            }
-            self.requested.retain(|known| known.scope != request.scope);
-            self.requested.push(request);
-        }
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    /// Give scopes up, asked for or approved.
-    #[must_use]
-    pub fn drop_scope(mut self, scope: &ScopeName, now: Timestamp) -> Self {
-        self.requested.retain(|request| request.scope != *scope);
-        self.approved.remove(scope.as_str());
-        self.service_scopes.remove(scope.as_str());
-        self.changed_at = now;
-        self
-    }
-
-    /// Waits for staff: as a whole, or for more scopes.
-    pub fn awaits_review(&self) -> bool {
-        match self.status {
-            AppStatus::InReview => true,
-            AppStatus::Live { .. } => self.has_pending_scopes(),
-            AppStatus::Rejected { .. } | AppStatus::Suspended { .. } => false,
-        }
-    }
-
-    fn has_pending_scopes(&self) -> bool {
-        !self.pending_scopes().is_empty()
-    }
-
-    pub fn reject(mut self, note: String, now: Timestamp) -> Result<Self, AppError> {
-        let AppStatus::InReview = self.status else { return Err(AppError::NotInReview) };
-        self.status = AppStatus::Rejected { at: now, note };
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    pub fn suspend(mut self, reason: String, now: Timestamp) -> Result<Self, AppError> {
-        let AppStatus::Live { approval, .. } = self.status else { return Err(AppError::NotLive) };
-        self.status = AppStatus::Suspended { at: now, reason, approval };
-        self.changed_at = now;
-        Ok(self)
-    }
-
-    pub fn resume(mut self, now: Timestamp) -> Result<Self, AppError> {
-        let AppStatus::Suspended { approval, .. } = self.status else {
-            return Err(AppError::NotSuspended);
-        };
-        self.status = AppStatus::Live { since: now, approval };
-        self.changed_at = now;
-        Ok(self)
-    }
 }
 
 /// One of the (up to five) live secrets of a confidential app.
@@ -338,23 +229,23 @@ impl ClientSecret {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const THEN: Timestamp = Timestamp::from_seconds(1_000);
-    const NOW: Timestamp = Timestamp::from_seconds(2_000);
-    const STAFF: UserId = UserId::from_bytes([7; 16]);
+    pub(crate) const THEN: Timestamp = Timestamp::from_seconds(1_000);
+    pub(crate) const NOW: Timestamp = Timestamp::from_seconds(2_000);
+    pub(crate) const STAFF: UserId = UserId::from_bytes([7; 16]);
 
-    fn set(text: &str) -> ScopeSet {
+    pub(crate) fn set(text: &str) -> ScopeSet {
         text.parse().unwrap()
     }
 
-    fn request(scope: &str) -> ScopeRequest {
+    pub(crate) fn request(scope: &str) -> ScopeRequest {
         ScopeRequest { scope: scope.parse().unwrap(), purpose: "Why".into(), required: false }
     }
 
     /// An app that asks for `requested` and has none of it.
-    fn new(kind: AppKind, requested: &str) -> App {
+    pub(crate) fn new(kind: AppKind, requested: &str) -> App {
         App {
             id: AppId::from_bytes([1; 16]),
             client_id: "bot".into(),
@@ -378,73 +269,13 @@ mod tests {
             dialect: None,
             also_standard: false,
             created_at: THEN,
+            proposed: None,
+            turn: Turn::Staff,
             changed_at: THEN,
         }
     }
 
-    fn live(requested: &str) -> App {
+    pub(crate) fn live(requested: &str) -> App {
         new(AppKind::Web, requested).approve(&set(requested), STAFF, THEN).unwrap()
-    }
-
-    #[test]
-    fn a_refused_scope_leaves_the_request() {
-        let app = new(AppKind::Web, "read trade").approve(&set("read other"), STAFF, NOW).unwrap();
-        assert_eq!((app.approved.clone(), app.requested_scopes()), (set("read"), set("read")));
-        assert!(app.is_live() && !app.awaits_review());
-        assert!(app.approve(&set("read"), STAFF, NOW).is_err(), "nothing waits any more");
-    }
-
-    #[test]
-    fn more_scopes_wait_while_the_approved_ones_stay_live() {
-        let app = live("read").request_scopes(vec![request("trade")], NOW).unwrap();
-        assert!(app.is_live() && app.awaits_review());
-        assert_eq!((app.approved.clone(), app.pending_scopes()), (set("read"), set("trade")));
-        let refused = app.clone().refuse_pending(NOW).unwrap();
-        assert!(refused.is_live() && !refused.awaits_review());
-        assert_eq!(refused.requested_scopes(), set("read"));
-        let approved = app.approve(&set("read trade"), STAFF, NOW).unwrap();
-        assert_eq!(approved.approved, set("read trade"));
-        let since =
-            AppStatus::Live { since: THEN, approval: Approval::Reviewed { at: NOW, by: STAFF } };
-        assert_eq!(approved.status, since);
-    }
-
-    #[test]
-    fn a_service_acts_for_itself_within_what_was_approved() {
-        let app = new(AppKind::Service, "").request_scopes(vec![request("read")], NOW).unwrap();
-        let app = app.request_scopes(vec![request("trade")], NOW).unwrap();
-        let app = app.approve(&set("trade"), STAFF, NOW).unwrap();
-        assert_eq!(app.service_scopes, set("trade"));
-    }
-
-    #[test]
-    fn only_staff_let_a_suspended_app_go_on() {
-        let app = live("read").suspend("Phishing".into(), NOW).unwrap();
-        assert_eq!(app.clone().reopen_review(NOW).err(), Some(AppError::Suspended));
-        assert_eq!(app.clone().change_unreviewed(NOW).err(), Some(AppError::Suspended));
-        let asked = app.clone().request_scopes(vec![request("trade")], NOW);
-        assert_eq!(asked.err(), Some(AppError::Suspended));
-        assert!(app.resume(NOW).unwrap().is_live());
-    }
-
-    #[test]
-    fn a_rejected_app_goes_back_to_review_whatever_the_policy() {
-        let app = new(AppKind::Web, "read").reject("Why?".into(), THEN).unwrap();
-        for app in [app.clone().reopen_review(NOW), app.change_unreviewed(NOW)] {
-            assert_eq!(app.unwrap().status, AppStatus::InReview);
-        }
-    }
-
-    #[test]
-    fn an_unseen_change_ends_the_claim_that_staff_looked() {
-        let app = live("read").change_unreviewed(NOW).unwrap();
-        assert_eq!(app.status, AppStatus::Live { since: THEN, approval: Approval::Unreviewed });
-    }
-
-    #[test]
-    fn a_scope_that_is_dropped_is_gone_everywhere() {
-        let app = live("read trade").drop_scope(&"trade".parse().unwrap(), NOW);
-        assert_eq!((app.approved.clone(), app.requested_scopes()), (set("read"), set("read")));
-        assert!(!app.awaits_review());
     }
 }

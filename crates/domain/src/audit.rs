@@ -82,6 +82,11 @@ kinds! {
     AppImported = "app.imported",
     AppChanged = "app.changed",
     AppApproved = "app.approved",
+    /// Staff asked the developer for changes before they decide.
+    AppChangesAsked = "app.changes_asked",
+    /// The developer sent the app to staff again without a change.
+    AppSentAgain = "app.sent_again",
+    AppMessageSent = "app.message_sent",
     AppRejected = "app.rejected",
     AppSuspended = "app.suspended",
     AppResumed = "app.resumed",

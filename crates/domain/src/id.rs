@@ -91,6 +91,8 @@ ids! {
     PartnerKeyId
     /// A link in a message, which works once.
     LinkId
+    /// What a developer or staff wrote about an app.
+    AppMessageId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod app;
+pub mod app_message;
 pub mod audit;
 pub mod authentication;
 pub mod authority;
@@ -26,6 +27,8 @@ pub mod password;
 pub mod policy;
 pub mod redemption;
 pub mod request_id;
+pub mod review;
+pub mod revision;
 pub mod seal;
 pub mod second_factor;
 pub mod session;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
 use crate::key_terms::KeyTerms;
+use crate::revision::RevisionField;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -250,6 +251,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub high_tier: HighTierRule,
+    /// What staff look at before it holds, besides scopes.
+    pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::authentication::Methods;
 use domain::authorization::{Given, NextStep, SignInAsked, Visit, Wire};
 use domain::consent::Consent;
@@ -77,6 +77,8 @@ fn app(kind: AppKind) -> App {
         dialect: None,
         also_standard: false,
         created_at: at(0),
+        proposed: None,
+        turn: Turn::Staff,
         changed_at: at(0),
     }
 }

@@ -134,7 +134,8 @@ fn an_id_on_the_wire_is_a_uuid_and_has_one_spelling() {
     // RFC 9562 §5.4
     assert_eq!(text.as_bytes()[14], b'4', "{text}");
     assert!(b"89ab".contains(&text.as_bytes()[19]), "{text}");
-    let known = PartnerKeyId::from_bytes(0x550e_8400_e29b_41d4_a716_4466_5544_0000_u128.to_be_bytes());
+    let known =
+        PartnerKeyId::from_bytes(0x550e_8400_e29b_41d4_a716_4466_5544_0000_u128.to_be_bytes());
     assert_eq!(uuid_of(known), "550e8400-e29b-41d4-a716-446655440000");
     for other in [&text.to_uppercase(), &text.replace('-', ""), &format!("{text}0"), "", "x"] {
         assert_eq!(id_of_uuid(other), None, "{other}");
@@ -230,7 +231,9 @@ fn an_app_is_offered_what_it_is_approved_for() {
 #[test]
 fn a_title_is_told_in_the_language_of_a_locale() {
     let title = &terms().groups[0].title;
-    for (locale, text) in [("de", "Handel"), ("de-AT", "Handel"), ("fr", "Trading"), ("", "Trading")] {
+    for (locale, text) in
+        [("de", "Handel"), ("de-AT", "Handel"), ("fr", "Trading"), ("", "Trading")]
+    {
         assert_eq!(title.in_locale(locale), text, "{locale}");
     }
 }

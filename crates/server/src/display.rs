@@ -1,7 +1,8 @@
 //! From domain values to what the pages show. Words only; nothing is decided here.
 
-use domain::app::{App, AppKind, AppStatus};
+use domain::app::{App, AppKind, AppStatus, Turn};
 use domain::policy::{Policy, ScopeDefinition, ScopeKind, ScopeTier};
+use domain::revision::{FieldChange, Revision};
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 
@@ -86,6 +87,26 @@ pub fn status_note(app: &App) -> Option<String> {
         AppStatus::Suspended { reason, .. } => Some(reason.clone()),
         AppStatus::InReview | AppStatus::Live { .. } => None,
     }
+}
+
+/// What staff ask the developer to change.
+pub fn asked(app: &App, now: Timestamp) -> Option<views::Asked> {
+    match &app.turn {
+        Turn::Developer { asked_at, note } if app.awaits_developer() => {
+            Some(views::Asked { at: moment(now, *asked_at), note: note.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// How two revisions differ.
+pub fn changes(before: &Revision, after: &Revision) -> Vec<views::FieldChange> {
+    let change = |change: FieldChange| views::FieldChange {
+        field: change.field.title().to_owned(),
+        before: change.before,
+        after: change.after,
+    };
+    before.changes(after).into_iter().map(change).collect()
 }
 
 /// `publisher` where there is one.

@@ -52,7 +52,15 @@ messages! {
     AppSaved = "app-saved",
         "Saved.";
     AppToReview = "app-to-review",
-        "Saved. The app is back in review; until it is approved, its calls are refused.";
+        "Saved. The app is in review; until it is approved, its calls are refused.";
+    RevisionToReview = "revision-to-review",
+        "Saved. The change waits for review; what was approved stays live.";
+    ProposalWithdrawn = "proposal-withdrawn",
+        "Taken back. The app stays as it was approved.";
+    SentAgain = "sent-again",
+        "Sent. Our staff look at it again.";
+    MessageSent = "message-sent",
+        "Sent.";
     ScopesRequested = "scopes-requested",
         "Asked for. The scopes wait for review; what was approved before stays live.";
     ScopeRemoved = "scope-removed",
@@ -63,6 +71,8 @@ messages! {
         "The app is deleted. All its access is ended.";
     AppApproved = "app-approved",
         "Approved.";
+    ChangesAsked = "changes-asked",
+        "Asked. The developer reads your note, and it is their turn.";
     AppRejected = "app-rejected",
         "Rejected. The developer reads your note.";
     AppSuspended = "app-suspended",

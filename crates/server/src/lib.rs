@@ -22,6 +22,7 @@ pub mod passwords;
 pub mod portal;
 pub mod provider;
 pub mod review;
+pub mod thread;
 pub mod user_codes;
 pub mod view;
 

@@ -12,9 +12,9 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, secrets};
+use crate::portal::{apps, changes, messages, secrets};
 use crate::provider::Shared;
-use crate::review::{queue, staff_apps};
+use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
 
 /// Everything for browsers and apps.
@@ -101,6 +101,9 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/scopes", post(changes::request_scopes))
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))
+        .route("/apps/{id}/proposal/withdraw", post(changes::withdraw_proposal))
+        .route("/apps/{id}/messages", post(messages::send))
+        .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
@@ -111,6 +114,10 @@ fn review() -> Router<Shared> {
         .route("/staff/review", get(queue::list))
         .route("/staff/review/{id}", get(queue::show).post(queue::decide))
         .route("/staff/apps", get(staff_apps::list))
+        .route(
+            "/staff/apps/{id}/messages",
+            get(review::messages::show).post(review::messages::send),
+        )
         .route("/staff/apps/{id}/suspend", post(staff_apps::suspend))
         .route("/staff/apps/{id}/resume", post(staff_apps::resume))
 }

@@ -1,6 +1,6 @@
 //! Tables `apps` and `client_ids`: an app and what it is called on the wire.
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use ipnet::IpNet;
@@ -11,7 +11,10 @@ use crate::{DbError, Tx, bind};
 
 mod columns;
 
-use columns::{KINDS, Status, json, name_of, normalize_name, of_json, of_name};
+use columns::{
+    KINDS, Status, awaits, json, name_of, normalize_name, of_json, of_name, read_proposed,
+    registered, write_proposed,
+};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -21,7 +24,7 @@ macro_rules! select {
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
-             c.also_standard, a.created_at, a.changed_at \
+             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -38,10 +41,10 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
         "INSERT INTO apps (id, kind, name, name_normalized, description, homepage, privacy_url, \
          terms_url, publisher, status, status_at, status_note, reviewed_at, reviewed_by, \
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
-         refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, changed_at, \
-         owner_id, created_at) \
+         refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
+         asked_at, asked_note, awaits, changed_at, owner_id, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23, $24, $25, $26, $27)",
+         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)",
         &values(app)?,
     )
     .await?;
@@ -57,14 +60,15 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
 /// Everything but id, client id, wire format ([`save_dialect`]), owner and time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     let mut values = values(app)?;
-    values.truncate(25);
+    values.truncate(29);
     tx.execute(
         "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
          homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
          status_at = $11, status_note = $12, reviewed_at = $13, reviewed_by = $14, \
          redirect_uris = $15, requested = $16, approved = $17, service_scopes = $18, \
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
-         rotates_refresh_tokens = $23, optional_ticked = $24, changed_at = $25 WHERE id = $1",
+         rotates_refresh_tokens = $23, optional_ticked = $24, proposed = $25, asked_at = $26, \
+         asked_note = $27, awaits = $28, changed_at = $29 WHERE id = $1",
         &values,
     )
     .await?;
@@ -128,20 +132,55 @@ pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, Db
     rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
 }
 
-/// In review, or live and asking for more; whoever waits longest first.
-pub async fn list_for_review(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
+/// What waits for staff, at most `limit` after `after` (when it changed, and its id); whoever waits
+/// longest first.
+pub async fn list_for_review(
+    tx: &mut Tx<'_>,
+    after: (Timestamp, AppId),
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
     let rows = tx
         .query_all(
             select!(
-                "WHERE a.status IN ('in_review', 'live') AND (a.status = 'in_review' \
-                 OR a.requested <> '[]') ORDER BY a.changed_at, a.id"
+                "WHERE a.awaits = 'staff' AND (a.changed_at > $1 OR (a.changed_at = $1 \
+                 AND a.id > $2)) ORDER BY a.changed_at, a.id LIMIT $3"
             ),
-            &[],
+            bind![after.0, after.1, limit],
         )
         .await?;
     let apps: Vec<App> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-    let waits = |app: &App| app.status == AppStatus::InReview || !app.pending_scopes().is_empty();
-    Ok(apps.into_iter().filter(waits).collect())
+    // Of rows that were written before the column was there, it says too much.
+    Ok(apps.into_iter().filter(App::awaits_review).collect())
+}
+
+/// Since when its developer waits for an answer; `None`: they have one.
+pub async fn save_question(
+    tx: &mut Tx<'_>,
+    id: AppId,
+    question_at: Option<Timestamp>,
+) -> Result<(), DbError> {
+    tx.execute("UPDATE apps SET question_at = $2 WHERE id = $1", bind![id, question_at]).await?;
+    Ok(())
+}
+
+/// Apps whose developers wait for an answer, and since when; the longest first, at most `limit`.
+pub async fn list_with_question(
+    tx: &mut Tx<'_>,
+    limit: i64,
+) -> Result<Vec<(AppId, String, Timestamp)>, DbError> {
+    let rows = tx
+        .query_all(
+            "SELECT id, name, question_at FROM apps WHERE question_at IS NOT NULL \
+             ORDER BY question_at, id LIMIT $1",
+            bind![limit],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?, row.take()?))).collect()
+}
+
+/// How many wait for staff.
+pub async fn count_for_review(tx: &mut Tx<'_>) -> Result<u64, DbError> {
+    tx.query_one("SELECT COUNT(*) FROM apps WHERE awaits = 'staff'", &[]).await?.take()
 }
 
 /// Live apps of `dialect` that are called `text` on the wire, or whose name contains it as people
@@ -187,6 +226,10 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
     let ms = |lifetime: Option<std::time::Duration>| {
         lifetime.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     };
+    let (asked_at, asked_note) = match &app.turn {
+        Turn::Staff => (None, None),
+        Turn::Developer { asked_at, note } => (Some(*asked_at), Some(note)),
+    };
     Ok(vec![
         app.id.into(),
         name_of(&KINDS, app.kind).into(),
@@ -212,6 +255,10 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         ms(app.lifetimes.grant_max).into(),
         app.rotates_refresh_tokens.into(),
         app.optional_ticked.into(),
+        app.proposed.as_ref().map(write_proposed).transpose()?.into(),
+        asked_at.into(),
+        asked_note.into(),
+        awaits(app).into(),
         app.changed_at.into(),
         app.owner.into(),
         app.created_at.into(),
@@ -250,13 +297,22 @@ fn read(mut row: Row) -> Result<App, DbError> {
         dialect: row.take()?,
         also_standard: row.take()?,
         created_at: row.take()?,
+        proposed: row.take_as("revision", |text| read_proposed(kind, text))?,
+        turn: read_turn(&mut row)?,
         changed_at: row.take()?,
     })
 }
 
+fn read_turn(row: &mut Row) -> Result<Turn, DbError> {
+    let (asked_at, note): (Option<Timestamp>, Option<String>) = (row.take()?, row.take()?);
+    Ok(asked_at.map_or(Turn::Staff, |asked_at| Turn::Developer {
+        asked_at,
+        note: note.unwrap_or_default(),
+    }))
+}
+
 fn redirect_uris(kind: AppKind, json: &str) -> Option<Vec<RedirectUri>> {
-    let uris: Vec<String> = serde_json::from_str(json).ok()?;
-    uris.iter().map(|uri| RedirectUri::register(kind.redirect_policy(), uri).ok()).collect()
+    registered(kind, &serde_json::from_str::<Vec<String>>(json).ok()?)
 }
 
 fn addresses(json: &str) -> Option<Vec<IpNet>> {

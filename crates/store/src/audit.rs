@@ -97,6 +97,17 @@ pub async fn list_of_app(
     events(tx.query_all(sql, bind![app, i64::from(limit)]).await?)
 }
 
+/// What is of one kind and concerns `app`, newest first, at most `limit`.
+pub async fn list_of_app_and_kind(
+    tx: &mut Tx<'_>,
+    app: AppId,
+    kind: AuditKind,
+    limit: u32,
+) -> Result<Vec<AuditEvent>, DbError> {
+    let sql = select!("WHERE app_id = $1 AND kind = $2 ORDER BY position DESC LIMIT $3");
+    events(tx.query_all(sql, bind![app, kind.as_str(), i64::from(limit)]).await?)
+}
+
 /// What concerns `user`, newest first, at most `limit`.
 pub async fn list_of_user(
     tx: &mut Tx<'_>,

@@ -17,6 +17,7 @@ mod stats;
 mod tx;
 mod value;
 
+pub mod app_messages;
 pub mod apps;
 pub mod audit;
 pub mod changes;

@@ -63,6 +63,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0010_nonces.sql"),
         postgres: include_str!("../migrations/postgres/0010_nonces.sql"),
     },
+    Migration {
+        version: 11,
+        name: "revisions",
+        sqlite: include_str!("../migrations/sqlite/0011_revisions.sql"),
+        postgres: include_str!("../migrations/postgres/0011_revisions.sql"),
+    },
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

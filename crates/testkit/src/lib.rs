@@ -6,6 +6,7 @@ pub mod browser;
 pub mod clock;
 pub mod demo;
 pub mod html;
+pub mod passkey;
 
 pub use app::{TestApp, Tokens};
 pub use browser::{Browser, Page};

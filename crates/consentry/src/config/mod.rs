@@ -34,6 +34,7 @@ mod quantity;
 mod reader;
 pub mod reference;
 mod resource;
+mod review;
 mod route;
 pub mod schema;
 mod scope;
@@ -159,6 +160,7 @@ impl Config {
             Some("password") => HighTierRule::Never,
             _ => HighTierRule::Always,
         };
+        let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -184,6 +186,7 @@ impl Config {
             lifetimes: lifetimes?,
             registration,
             high_tier,
+            reviewed,
             dialects: dialects.served,
             partner_keys,
         };

@@ -141,6 +141,7 @@ pub static ROOT: Shape = Shape {
         key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
+        key("review", Kind::Section(&REVIEW), "", "What staff look at."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
         key(
@@ -152,6 +153,18 @@ pub static ROOT: Shape = Shape {
              [partner keys](../developer/partner-keys.md).",
         ),
     ],
+};
+
+static REVIEW: Shape = Shape {
+    keys: &[key(
+        "fields",
+        Kind::Texts,
+        "`[\"name\", \"redirect_uris\"]`",
+        "What else of a live app waits for staff when its developer changes it, besides scopes: \
+         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`. The \
+         approved state stays live meanwhile; everything that is not listed holds at once. An \
+         address that is taken away needs no review.",
+    )],
 };
 
 static LISTEN: Shape = Shape {

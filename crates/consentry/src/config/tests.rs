@@ -234,6 +234,8 @@ path = "/y"
 path_prefix = "/oauth/api/x"
 [resource.envelope]
 template = "{"
+[review]
+fields = ["nam"]
 "#;
     insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
     etc/consentry.toml:1:10: `issuer` cannot be `http://auth.example.com/`
@@ -269,6 +271,8 @@ template = "{"
         It must start with the API's path prefix /oauth/api.
     etc/consentry.toml:31:1: the template is not JSON: EOF while parsing an object at line 1 column 1
         See “Envelopes” in docs/operator/config.md.
+    etc/consentry.toml:34:11: `fields` cannot be `nam`
+        Did you mean `name`? It is one of: name, description, homepage, privacy_url, terms_url, redirect_uris.
     "#);
 }
 

@@ -242,13 +242,11 @@ async fn nobody_without_the_right_token_hears_anything_of_a_key() {
     let callback = other.allow(&world.user, world.user.open(&url).await).await;
     let code = callback.callback_parameter("code").unwrap();
     let secret = other.client_secret.clone().unwrap();
-    let form =
-        [("client_id", &*other.client_id), ("client_secret", &*secret), ("code", &*code)];
+    let form = [("client_id", &*other.client_id), ("client_secret", &*secret), ("code", &*code)];
     let without_scope = post(&other, TOKEN, &form).await.at("/data/access_token");
     let bot = world.demo.exchange.app("trading-bot");
     let of_the_standard = bot.connect(&world.user, "orders.read").await.access;
-    let paths =
-        [("GET", INFO.to_owned()), ("GET", key.secret_path()), ("DELETE", key.path())];
+    let paths = [("GET", INFO.to_owned()), ("GET", key.secret_path()), ("DELETE", key.path())];
     for (method, path) in &paths {
         for token in ["", "nonsense", &without_scope, &of_the_standard] {
             let answer = world.call(method, path, token).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::access::LiveRows;
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
 use domain::authority::{Authority, Unverifiable};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
@@ -273,6 +273,8 @@ pub(crate) fn rows() -> LiveRows {
         dialect: None,
         also_standard: false,
         created_at: now,
+        proposed: None,
+        turn: Turn::Staff,
         changed_at: now,
     };
     let user = User {

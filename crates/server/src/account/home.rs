@@ -20,7 +20,7 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
                 Ok::<_, PageError>(Counts {
                     connected: consents::list_given_by(tx, user).await?.len(),
                     apps: apps::list_of_owner(tx, user).await?.len(),
-                    in_review: if is_staff { apps::list_for_review(tx).await?.len() } else { 0 },
+                    in_review: if is_staff { apps::count_for_review(tx).await? } else { 0 },
                 })
             };
             provider.store.db.read(read).await?
@@ -30,7 +30,7 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
         layout: visitor.layout(),
         connected_count: counts.connected as u64,
         app_count: counts.apps as u64,
-        review_count: counts.in_review as u64,
+        review_count: counts.in_review,
         docs_url: None,
     };
     Ok(visitor.remember(&provider, view::page(&provider, &home)?))
@@ -40,5 +40,5 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
 struct Counts {
     connected: usize,
     apps: usize,
-    in_review: usize,
+    in_review: u64,
 }

@@ -45,6 +45,7 @@ built_in!(
     "sign_in.html",
     "signed_out.html",
     "staff_apps.html",
+    "staff_thread.html",
     "user_code.html",
 );
 

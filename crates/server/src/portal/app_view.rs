@@ -8,6 +8,7 @@ use domain::audit::{AuditEvent, AuditKind};
 use domain::id::AppId;
 use domain::partner_key::{PartnerKey, SecretState, uuid_of};
 use domain::policy::Policy;
+use domain::revision::RevisionField;
 use domain::time::Timestamp;
 use ipnet::IpNet;
 use protocol::scope::ScopeName;
@@ -19,8 +20,9 @@ use crate::display;
 use crate::error::form_query;
 use crate::pages::views::{
     AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, Endpoint, Layout, Lifetimes,
-    STANDARD, ScopeState, Section,
+    MessageForm, STANDARD, ScopeState, Section, ThreadMessage,
 };
+use crate::thread;
 
 /// Audit entries in which the last decision of staff is looked for.
 const DECISIONS_MAX: u32 = 20;
@@ -36,6 +38,7 @@ pub struct OwnApp {
     pub keys: Vec<PartnerKey>,
     pub last_call_at: Option<Timestamp>,
     pub decision: Decision,
+    pub thread: Vec<ThreadMessage>,
 }
 
 /// What staff said when they last decided.
@@ -54,10 +57,11 @@ pub struct Typed {
     pub form: Option<AppForm>,
     pub errors: AppFormErrors,
     pub lifetimes: Option<Lifetimes>,
+    pub message: MessageForm,
 }
 
 impl OwnApp {
-    pub async fn load(tx: &mut Tx<'_>, app: App) -> Result<Self, DbError> {
+    pub async fn load(tx: &mut Tx<'_>, app: App, now: Timestamp) -> Result<Self, DbError> {
         let id = app.id;
         Ok(Self {
             secrets: client_secrets::list_of_app(tx, id).await?,
@@ -65,6 +69,7 @@ impl OwnApp {
             keys: partner_keys::list_of_app(tx, id, KEYS_MAX).await?,
             last_call_at: usage::last_call_of_app(tx, id).await?,
             decision: Decision::load(tx, id).await?,
+            thread: thread::load(tx, id, now).await?,
             app,
         })
     }
@@ -84,7 +89,9 @@ impl OwnApp {
             status: display::app_status(app),
             status_note: display::status_note(app),
             change_in_review: app.is_live() && app.awaits_review(),
-            change_needs_review: app.is_live() && standing == Standing::Reviewed,
+            asked: display::asked(app, now),
+            proposed: display::changes(&app.revision(), &app.latest_revision()),
+            reviewed: self.reviewed(policy, standing),
             client_id: app.client_id.clone(),
             name: app.name.clone(),
             form: typed.form.unwrap_or_else(|| form_of(app, policy)),
@@ -99,7 +106,17 @@ impl OwnApp {
             keys_max: KEYS_MAX.unsigned_abs(),
             last_call_at: self.last_call_at.map(|at| display::moment(now, at)),
             endpoints: endpoints(app, policy),
+            thread: self.thread.clone(),
+            message: typed.message,
         }
+    }
+
+    /// What waits for staff if it is changed now, as people call it.
+    fn reviewed(&self, policy: &Policy, standing: Standing) -> Vec<&'static str> {
+        if !self.app.is_live() || standing == Standing::Unreviewed {
+            return Vec::new();
+        }
+        policy.reviewed.iter().map(|field| field.title()).collect()
     }
 
     fn scopes(&self, policy: &Policy) -> Vec<AppScope> {
@@ -193,19 +210,19 @@ impl Decision {
     }
 }
 
-/// The forms as the app stands. Its scopes are those that can still be asked for.
+/// The forms as the developer last wrote them. Their scopes are those that can still be asked for.
 pub fn form_of(app: &App, policy: &Policy) -> AppForm {
-    let lines: Vec<_> = app.redirect_uris.iter().map(|uri| uri.as_str()).collect();
+    let latest = app.latest_revision();
     AppForm {
-        name: app.name.clone(),
+        redirect_uris: latest.text(RevisionField::RedirectUris),
+        name: latest.name,
         kind: display::app_kind(app.kind),
         wire: app.dialect.clone().unwrap_or_else(|| STANDARD.to_owned()),
-        redirect_uris: lines.join("\n"),
         addresses: written_addresses(&app.addresses),
-        homepage: app.homepage.clone().unwrap_or_default(),
-        description: app.description.clone(),
-        privacy_url: app.privacy_url.clone().unwrap_or_default(),
-        terms_url: app.terms_url.clone().unwrap_or_default(),
+        homepage: latest.homepage.unwrap_or_default(),
+        description: latest.description,
+        privacy_url: latest.privacy_url.unwrap_or_default(),
+        terms_url: latest.terms_url.unwrap_or_default(),
         scopes: form::offered_scopes(policy, &app.requested_scopes()),
     }
 }

@@ -204,8 +204,9 @@ pub(super) async fn show_again(
 }
 
 async fn load(provider: &Provider, app: App) -> Result<OwnApp, PageError> {
+    let now = provider.now();
     let read =
-        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(OwnApp::load(tx, app.clone()).await?);
+        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(OwnApp::load(tx, app.clone(), now).await?);
     provider.store.db.read(read).await
 }
 

@@ -1,24 +1,24 @@
-//! Changes of an app by its developer. What staff look at (name, redirect URIs, scopes) follows the
-//! operator's registration policy; the rest holds at once.
+//! Changes of an app by its developer. What staff look at (scopes, and the fields that the operator
+//! names) waits while the approved state stays live; the rest holds at once.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::app::{App, AppError, AppLifetimes, AppStatus, ScopeRequest};
+use domain::app::{App, AppError, AppLifetimes, ScopeRequest};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::policy;
+use domain::revision::{FieldChange, Revised, Revision, RevisionField};
 use domain::time::Timestamp;
 use protocol::params::Params;
-use protocol::redirect_uri::RedirectUri;
 use protocol::scope::ScopeName;
 use serde_json::{Value, json};
 use store::{Tx, apps, audit, changes};
 
 use super::app_view::{Typed, days, form_of, lifetimes_of, minutes, written_addresses};
 use super::apps::{owned, path_of, show_again};
-use super::form::{self, About};
+use super::form;
 use super::registration::Standing;
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
@@ -51,8 +51,11 @@ pub async fn details(
     if !form::is_clean(&errors) {
         return again(&provider, owner, typed, errors).await;
     }
-    let standing = Standing::of(&provider.policy(), &owner.user.user);
-    let change = move |app, now| change_about(app, about.clone(), standing, now);
+    let rules = Rules::of(&provider, &owner);
+    let change = move |app: App, now| {
+        let to = about.clone().revision(app.latest_revision().redirect_uris);
+        rules.revise(app, to, now)
+    };
     write(&provider, owner, address, change).await
 }
 
@@ -62,47 +65,39 @@ fn with_lists_of(as_it_stands: AppForm, typed: AppForm) -> AppForm {
     AppForm { redirect_uris, addresses, scopes, ..typed }
 }
 
-fn change_about(
-    mut app: App,
-    about: About,
+/// What a change goes by: the operator's rules for this developer.
+struct Rules {
     standing: Standing,
-    now: Timestamp,
-) -> Result<Changed, AppError> {
-    let mut fields = Vec::new();
-    let mut note = |field: &str, before: &str, after: &str| {
-        if before != after {
-            fields.push(json!({ "field": field, "before": before, "after": after }));
-        }
-    };
-    note("Name", &app.name, &about.name);
-    note("Description", &app.description, &about.description);
-    let text = |url: &Option<String>| url.clone().unwrap_or_default();
-    note("Homepage", &text(&app.homepage), &text(&about.homepage));
-    note("Privacy policy", &text(&app.privacy_url), &text(&about.privacy_url));
-    note("Terms of service", &text(&app.terms_url), &text(&about.terms_url));
-    let is_renamed = app.name != about.name;
-    app.name = about.name;
-    app.description = about.description;
-    app.homepage = about.homepage;
-    app.privacy_url = about.privacy_url;
-    app.terms_url = about.terms_url;
-    // A rejected app goes back to review whatever was changed: that is how a developer answers.
-    let answers = !fields.is_empty() && matches!(app.status, AppStatus::Rejected { .. });
-    let (app, done) = match is_renamed || answers {
-        true => look_again(app, standing, now)?,
-        false => (App { changed_at: now, ..app }, Done::AppSaved),
-    };
-    Ok(Changed { app, detail: json!({ "changes": fields }), done })
+    reviewed: Vec<RevisionField>,
 }
 
-/// The app after a change of what staff look at.
-fn look_again(app: App, standing: Standing, now: Timestamp) -> Result<(App, Done), AppError> {
-    let app = match standing {
-        Standing::Reviewed => app.reopen_review(now)?,
-        Standing::Unreviewed => app.change_unreviewed(now)?,
-    };
-    let done = if app.is_live() { Done::AppSaved } else { Done::AppToReview };
-    Ok((app, done))
+impl Rules {
+    fn of(provider: &Provider, owner: &AppOwner) -> Self {
+        let policy = provider.policy();
+        Self {
+            standing: Standing::of(&policy, &owner.user.user),
+            reviewed: policy.reviewed.clone(),
+        }
+    }
+
+    fn revise(&self, app: App, to: Revision, now: Timestamp) -> Result<Changed, AppError> {
+        let changes: Vec<_> = app.latest_revision().changes(&to).iter().map(told).collect();
+        let (app, revised) = match self.standing {
+            Standing::Reviewed => app.revise(to, &self.reviewed, now)?,
+            Standing::Unreviewed => app.revise_unreviewed(to, &self.reviewed, now)?,
+        };
+        let done = match revised {
+            Revised::AtOnce => Done::AppSaved,
+            Revised::WithTheApp => Done::AppToReview,
+            Revised::WhileLive => Done::RevisionToReview,
+        };
+        Ok(Changed { app, detail: json!({ "changes": changes }), done })
+    }
+}
+
+/// As the audit trail keeps it.
+pub(crate) fn told(change: &FieldChange) -> Value {
+    json!({ "field": change.field.name(), "before": change.before, "after": change.after })
 }
 
 pub async fn redirect_uris(
@@ -119,27 +114,28 @@ pub async fn redirect_uris(
         let typed = AppForm { redirect_uris: text.to_owned(), ..as_it_stands };
         return again(&provider, owner, typed, errors).await;
     }
-    let standing = Standing::of(&provider.policy(), &owner.user.user);
-    let change = move |app, now| change_redirect_uris(app, uris.clone(), standing, now);
+    let rules = Rules::of(&provider, &owner);
+    let change = move |app: App, now| {
+        let to = Revision { redirect_uris: uris.clone(), ..app.latest_revision() };
+        rules.revise(app, to, now)
+    };
     write(&provider, owner, address, change).await
 }
 
-fn change_redirect_uris(
-    mut app: App,
-    uris: Vec<RedirectUri>,
-    standing: Standing,
-    now: Timestamp,
-) -> Result<Changed, AppError> {
-    let lines =
-        |uris: &[RedirectUri]| uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join("\n");
-    let (before, after) = (lines(&app.redirect_uris), lines(&uris));
-    if before == after {
-        return Ok(Changed { app, detail: json!({ "changes": [] }), done: Done::AppSaved });
-    }
-    app.redirect_uris = uris;
-    let (app, done) = look_again(app, standing, now)?;
-    let fields = json!([{ "field": "Redirect URIs", "before": before, "after": after }]);
-    Ok(Changed { app, detail: json!({ "changes": fields }), done })
+/// Take back what waits for review.
+pub async fn withdraw_proposal(
+    State(provider): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    owner: AppOwner,
+    _form: SignedForm,
+) -> Result<Response, PageError> {
+    let change = |app: App, now| {
+        let (from, to) = (app.latest_revision(), app.revision());
+        let changes: Vec<_> = from.changes(&to).iter().map(told).collect();
+        let detail = json!({ "changes": changes });
+        Ok(Changed { app: app.withdraw_proposal(now), detail, done: Done::ProposalWithdrawn })
+    };
+    write(&provider, owner, address, change).await
 }
 
 /// Where the app may call from. Nobody but the app's own servers feels it, so nobody reviews it.
@@ -283,7 +279,7 @@ async fn again(
     form: AppForm,
     errors: AppFormErrors,
 ) -> Result<Response, PageError> {
-    show_again(provider, owner, Typed { form: Some(form), errors, lifetimes: None }).await
+    show_again(provider, owner, Typed { form: Some(form), errors, ..Typed::default() }).await
 }
 
 /// Write what `change` makes of the app as it stands then.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
 use domain::policy::Policy;
+use domain::revision::Revision;
 use ipnet::IpNet;
 use protocol::dialect::Dialect;
 use protocol::params::{Duplicate, Params};
@@ -35,6 +36,13 @@ pub struct About {
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
+}
+
+impl About {
+    pub fn revision(self, redirect_uris: Vec<RedirectUri>) -> Revision {
+        let Self { name, description, homepage, privacy_url, terms_url } = self;
+        Revision { name, description, homepage, privacy_url, terms_url, redirect_uris }
+    }
 }
 
 /// Everything that a new app says about itself.

@@ -4,5 +4,6 @@ pub mod app_view;
 pub mod apps;
 pub mod changes;
 pub mod form;
+pub mod messages;
 pub mod registration;
 pub mod secrets;

@@ -2,6 +2,7 @@
 
 use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
+    Turn,
 };
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::id::{AppId, CredentialId};
@@ -90,6 +91,8 @@ pub fn new_app(
         also_standard: draft.dialect.is_some(),
         dialect: draft.dialect,
         created_at: now,
+        proposed: None,
+        turn: Turn::Staff,
         changed_at: now,
     }
 }

@@ -3,6 +3,7 @@
 use domain::app::App;
 use domain::audit::AuditEvent;
 use domain::policy::{Policy, ScopeDefinition, ScopeTier};
+use domain::revision::Revision;
 use protocol::redirect_uri::{DestinationKind, RedirectUri};
 
 use super::look_alike::skeleton;
@@ -18,6 +19,8 @@ pub struct Surroundings<'a> {
     pub live_names: &'a [String],
     /// What users told about this app, newest first.
     pub reports: &'a [AuditEvent],
+    /// What was approved before; `None`: nothing.
+    pub stands: Option<&'a Revision>,
 }
 
 pub fn flags(app: &App, around: &Surroundings<'_>) -> Vec<RiskFlag> {
@@ -25,6 +28,7 @@ pub fn flags(app: &App, around: &Surroundings<'_>) -> Vec<RiskFlag> {
     flags.extend(reports(around.reports));
     flags.extend(look_alike(app, around.live_names));
     flags.extend(high_tier(app, around.policy));
+    flags.extend(around.stands.and_then(|stands| new_host(app, stands)));
     flags.extend(app.redirect_uris.iter().filter_map(destination));
     if app.homepage.is_none() {
         flags.push(RiskFlag {
@@ -70,6 +74,20 @@ fn high_tier(app: &App, policy: &Policy) -> Option<RiskFlag> {
     (!lines.is_empty()).then(|| RiskFlag {
         label: "High-tier scope".to_owned(),
         detail: lines.join(" "),
+        serious: true,
+    })
+}
+
+/// Users whom the app knows would be sent somewhere new: what a stolen developer account is good
+/// for.
+fn new_host(app: &App, stands: &Revision) -> Option<RiskFlag> {
+    let known: Vec<_> = stands.redirect_uris.iter().map(|uri| &uri.destination().host).collect();
+    let hosts = app.redirect_uris.iter().map(|uri| &uri.destination().host);
+    let new: Vec<_> =
+        hosts.filter(|host| !known.contains(host)).map(|host| host.as_str()).collect();
+    (!new.is_empty()).then(|| RiskFlag {
+        label: "New redirect host".to_owned(),
+        detail: format!("Users would be sent to {} for the first time.", new.join(", ")),
         serious: true,
     })
 }

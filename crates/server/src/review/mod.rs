@@ -1,6 +1,9 @@
 //! What staff do with apps: look at them, let them in, stop them.
 
+mod candidate;
 pub mod flags;
 pub mod look_alike;
+pub mod messages;
 pub mod queue;
 pub mod staff_apps;
+mod verdict;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::id::AppId;
 use domain::policy::{
     HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration, Resource,
     ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
+use domain::revision::RevisionField;
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
@@ -54,6 +55,8 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         dialect: None,
         also_standard: false,
         created_at: owner.created_at,
+        proposed: None,
+        turn: Turn::Staff,
         changed_at: owner.created_at,
     }
 }
@@ -98,6 +101,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         high_tier: HighTierRule::IfEnrolled,
+        reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
     }

@@ -291,6 +291,14 @@ impl Answer {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
 
+    /// The page without what is different in each: the tokens of its forms.
+    pub fn text_for_anybody(&self) -> String {
+        let page = self.text();
+        let is_own =
+            |line: &str| line.contains("name=\"csrf\"") || line.contains("name=\"passkey\" value=");
+        page.lines().filter(|line| !is_own(line)).collect::<Vec<_>>().join("\n")
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }

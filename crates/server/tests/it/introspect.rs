@@ -39,6 +39,7 @@ async fn a_resource_server_learns_what_a_token_of_its_audience_may_do_now() {
         "iat": now,
         "exp": now + 600,
         "auth_time": now,
+        "acr": "1fa",
     });
     assert_eq!(said, expected);
     let mut fewer = client.app.clone();

@@ -30,6 +30,7 @@ mod refresh;
 mod review;
 mod revoke;
 mod routes;
+mod second_factors;
 mod shown_codes;
 mod sign_in;
 mod token;

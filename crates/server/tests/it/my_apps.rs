@@ -238,13 +238,13 @@ async fn save_details(browser: &Browser<'_>, client: &Client, name: &str) -> Ans
 }
 
 #[tokio::test]
-async fn a_description_changes_at_once_and_a_name_goes_back_to_review_as_the_page_says() {
+async fn a_description_changes_at_once_and_a_name_waits_while_the_old_one_stays_live() {
     let app = TestApp::start().await;
     let (browser, client, tokens) = live_app(&app).await;
     let path = format!("/apps/{}", client.app.id);
     let page = browser.get(&path).await.text();
-    assert!(page.contains("A new name goes to review."), "{page}");
-    assert!(page.contains("A changed list goes to review."), "{page}");
+    assert!(page.contains("Name: a change waits until a person"), "{page}");
+    assert!(page.contains("A new address waits until a person"), "{page}");
     assert_done(
         &save_details(&browser, &client, "The bot").await,
         &format!("{path}?done=app-saved"),
@@ -255,13 +255,22 @@ async fn a_description_changes_at_once_and_a_name_goes_back_to_review_as_the_pag
     assert!(live_scope(&app, &client, &tokens).await.is_some());
 
     let answer = save_details(&browser, &client, "The better bot").await;
-    assert_done(&answer, &format!("{path}?done=app-to-review"));
-    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
-    assert!(!browser.get(&path).await.text().contains("goes to review"), "it is there already");
+    assert_done(&answer, &format!("{path}?done=revision-to-review"));
+    let waiting = find_app(&app, client.app.id).await.unwrap();
+    assert!(waiting.is_live() && waiting.awaits_review());
+    assert_eq!(waiting.name, "The bot");
+    assert!(live_scope(&app, &client, &tokens).await.is_some());
+    let page = browser.get(&path).await.text();
+    for text in ["Not live yet", "<del>The bot</del>", "<ins>The better bot</ins>"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let back = submit(&browser, &format!("{path}/proposal/withdraw"), &[]).await;
+    assert_done(&back, &format!("{path}?done=proposal-withdrawn"));
+    assert!(!find_app(&app, client.app.id).await.unwrap().awaits_review());
 }
 
 #[tokio::test]
-async fn new_redirect_uris_go_back_to_review_and_the_same_ones_do_not() {
+async fn a_new_redirect_uri_waits_while_the_old_ones_work() {
     let app = TestApp::start().await;
     let (browser, client, _) = live_app(&app).await;
     let path = format!("/apps/{}/redirect-uris", client.app.id);
@@ -270,8 +279,13 @@ async fn new_redirect_uris_go_back_to_review_and_the_same_ones_do_not() {
     let bad = submit(&browser, &path, &[("redirect_uris", "https://*.example.com/")]).await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(find_app(&app, client.app.id).await.unwrap().is_live());
-    submit(&browser, &path, &[("redirect_uris", "https://evil.example/cb")]).await;
-    assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
+    let both = "https://bot.example.com/callback\nhttps://evil.example/cb";
+    submit(&browser, &path, &[("redirect_uris", both)]).await;
+    let waiting = find_app(&app, client.app.id).await.unwrap();
+    assert!(waiting.is_live() && waiting.awaits_review());
+    assert_eq!(waiting.redirect_uris, client.app.redirect_uris);
+    let alice = app.add_user("bob", &[]).await;
+    client.tokens(&app, &alice).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use domain::app::{App, AppKind, AppStatus, Approval, ScopeRequest};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::revision::{Revision, RevisionField};
 use domain::user::{Role, User};
 use http::StatusCode;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
@@ -93,6 +94,150 @@ async fn a_rejection_needs_a_note_which_the_developer_reads_and_answers() {
     assert_eq!(find_app(&app, client.app.id).await.unwrap().status, AppStatus::InReview);
 }
 
+/// The developer's browser and the page of the app.
+async fn developer<'a>(app: &'a TestApp, client: &Client) -> (Browser<'a>, String) {
+    let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
+    (app.signed_in(&dev.unwrap()).await, format!("/apps/{}", client.app.id))
+}
+
+#[tokio::test]
+async fn staff_ask_for_changes_and_see_the_app_again_when_the_developer_has_answered() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let answer = decide(&browser, &client, &[("decision", "ask")]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let note = "Who runs the server?";
+    let answer = decide(&browser, &client, &[("decision", "ask"), ("note", note)]).await;
+    assert_done(&answer, "/staff/review?done=changes-asked");
+    assert_eq!(last_kind_of_decision(&app, &client).await, AuditKind::AppChangesAsked);
+    assert!(!browser.get("/staff/review").await.text().contains("The newcomer"));
+    assert_eq!(browser.get(&path_of(&client)).await.status, StatusCode::NOT_FOUND);
+
+    let (dev, path) = developer(&app, &client).await;
+    let page = dev.get(&path).await.text();
+    assert!(page.contains("Staff ask you for changes") && page.contains(note), "{page}");
+    let again = submit(&dev, &format!("{path}/send-again"), &[("message", "")]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let fields = [("message", "We do, in <b>Oslo</b>.")];
+    let again = submit(&dev, &format!("{path}/send-again"), &fields).await;
+    assert_done(&again, &format!("{path}?done=sent-again"));
+    let twice = submit(&dev, &format!("{path}/send-again"), &fields).await;
+    assert_eq!(twice.status, StatusCode::CONFLICT);
+    assert!(browser.get("/staff/review").await.text().contains("The newcomer"));
+    let page = browser.get(&path_of(&client)).await.text();
+    assert!(page.contains(note) && page.contains("We do, in &lt;b&gt;Oslo"), "{page}");
+    assert!(find_app(&app, client.app.id).await.unwrap().awaits_review());
+}
+
+async fn last_kind_of_decision(app: &TestApp, client: &Client) -> AuditKind {
+    let id = client.app.id;
+    let list = async move |tx: &mut Tx<'_>| store::audit::list_of_app(tx, id, 9).await;
+    let events = app.write(list).await;
+    let is_decision = |event: &&AuditEvent| event.detail.get("shown").is_some();
+    events.iter().find(is_decision).unwrap().kind
+}
+
+#[tokio::test]
+async fn a_change_is_reviewed_as_a_difference_and_the_audit_says_what_was_shown() {
+    let app = TestApp::start().await;
+    let staff = reviewer(&app).await;
+    let client = app.add_app("bot", AppKind::Web, |_| {}).await;
+    let uri = RedirectUri::register(RedirectPolicy::Web, "https://new.example/cb").unwrap();
+    let to = Revision {
+        name: "The better bot".into(),
+        redirect_uris: vec![client.app.redirect_uris[0].clone(), uri],
+        ..client.app.revision()
+    };
+    let reviewed = RevisionField::REVIEWED_BY_DEFAULT;
+    let now = app.provider.now();
+    let (changed, _) = client.app.clone().revise(to.clone(), &reviewed, now).unwrap();
+    app.save_app(changed.clone()).await;
+    let browser = app.signed_in(&staff).await;
+    assert!(browser.get("/staff/review").await.text().contains("New redirect host"));
+    let page = browser.get(&path_of(&client)).await.text();
+    for text in ["<del>The bot</del>", "<ins>The better bot</ins>", "Users would be sent to new"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let scopes: Vec<_> = client.app.requested.iter().map(|r| ("scope", r.scope.as_str())).collect();
+    let fields = [&[("decision", "approve")], &*scopes].concat();
+    assert_done(&decide(&browser, &client, &fields).await, "/staff/review?done=app-approved");
+    let after = find_app(&app, client.app.id).await.unwrap();
+    assert_eq!((after.revision(), after.proposed), (to, None));
+    let event = last_event(&app, &client).await;
+    assert_eq!(event.detail["shown"]["revision"]["name"], "The better bot");
+    assert_eq!(event.detail["shown"]["changes"][0]["before"], "The bot");
+
+    // Rejected, it leaves what was approved as it was.
+    let to = Revision { name: "Another bot".into(), ..after_revision(&app, &client).await };
+    let stands = find_app(&app, client.app.id).await.unwrap();
+    let (changed, _) = stands.clone().revise(to, &reviewed, now).unwrap();
+    app.save_app(changed).await;
+    decide(&browser, &client, &[("decision", "reject"), ("note", "No.")]).await;
+    let after = find_app(&app, client.app.id).await.unwrap();
+    assert!(after.is_live() && after.proposed.is_none());
+    assert_eq!(after.name, "The better bot");
+}
+
+async fn after_revision(app: &TestApp, client: &Client) -> Revision {
+    find_app(app, client.app.id).await.unwrap().revision()
+}
+
+#[tokio::test]
+async fn a_developers_question_waits_until_staff_have_answered_it() {
+    let app = TestApp::start().await;
+    let (client, staff) = (waiting(&app).await, reviewer(&app).await);
+    let browser = app.signed_in(&staff).await;
+    let (dev, path) = developer(&app, &client).await;
+    let thread = format!("/staff/apps/{}/messages", client.app.id);
+    let question = [("message", "May the bot cancel orders?")];
+    let answer = submit(&dev, &format!("{path}/messages"), &question).await;
+    assert_done(&answer, &format!("{path}?done=message-sent"));
+    assert!(browser.get("/staff/review").await.text().contains(&thread));
+    let too_long = "x".repeat(2001);
+    let answer = submit(&browser, &thread, &[("message", &too_long)]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains(&too_long), "what was typed is kept");
+    app.clock.advance(std::time::Duration::from_secs(60));
+    let answer = submit(&browser, &thread, &[("message", "It may.")]).await;
+    assert_done(&answer, &format!("{thread}?done=message-sent"));
+    assert!(!browser.get("/staff/review").await.text().contains(&thread), "it is answered");
+    let page = dev.get(&path).await.text();
+    assert!(page.contains("It may."), "{page}");
+    assert!(!page.contains(&format!("<strong>{}<", staff.name)), "staff have no names here");
+    for _ in 0..49 {
+        submit(&dev, &format!("{path}/messages"), &question).await;
+    }
+    let answer = submit(&dev, &format!("{path}/messages"), &question).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_long_queue_has_pages() {
+    let app = TestApp::start().await;
+    let staff = reviewer(&app).await;
+    let client = waiting(&app).await;
+    for number in 1..=50_u8 {
+        let id = domain::id::AppId::from_bytes([number; 16]);
+        let (client_id, name) = (format!("many-{number}"), format!("Many {number}"));
+        let changed_at =
+            app.provider.now().after(std::time::Duration::from_secs(u64::from(number)));
+        let one = App { id, client_id, name, changed_at, ..client.app.clone() };
+        let insert = async move |tx: &mut Tx<'_>| store::apps::insert(tx, &one).await;
+        assert!(app.write(insert).await);
+    }
+    let browser = app.signed_in(&staff).await;
+    let first = browser.get("/staff/review").await.text();
+    assert!(first.contains("The newcomer") && !first.contains("Many 50"));
+    let next = first.split("id=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let second = browser.get(next).await.text();
+    assert!(second.contains("Many 50") && !second.contains("The newcomer"));
+    for odd in ["", "x", "1-", "-1-00", "99999999999999999999-0"] {
+        let answer = browser.get(&format!("/staff/review?after={odd}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{odd}");
+    }
+}
+
 #[tokio::test]
 async fn an_approval_without_any_scope_is_refused() {
     let app = TestApp::start().await;
@@ -129,8 +274,9 @@ async fn a_decision_about_something_the_reviewer_has_not_seen_does_not_count() {
     let seen = browser.get(&path_of(&client)).await.hidden("revision");
     app.clock.advance(std::time::Duration::from_secs(1));
     let uri = RedirectUri::register(RedirectPolicy::Web, "https://evil.example/cb").unwrap();
-    let changed = App { redirect_uris: vec![uri], ..client.app.clone() };
-    app.save_app(changed.reopen_review(app.provider.now()).unwrap()).await;
+    let to = Revision { redirect_uris: vec![uri], ..client.app.revision() };
+    let (changed, _) = client.app.clone().revise(to, &[], app.provider.now()).unwrap();
+    app.save_app(changed).await;
     let fields = [("decision", "approve"), ("scope", "balances.read"), ("revision", &*seen)];
     let answer = submit(&browser, &path_of(&client), &fields).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);

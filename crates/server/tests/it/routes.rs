@@ -41,7 +41,7 @@ enum User {
 }
 
 /// Method, path, and the two unauthorized cases. `{id}` is an app (or consent) of somebody else.
-const CASES: [(&str, &str, Stranger, User); 69] = [
+const CASES: &[(&str, &str, Stranger, User)] = &[
     ("GET", "/", Stranger::Public(200), User::Same),
     ("GET", "/assets/{*path}", Stranger::Public(404), User::Same),
     ("GET", "/oauth/authorize", Stranger::Public(400), User::Same),
@@ -101,6 +101,9 @@ const CASES: [(&str, &str, Stranger, User); 69] = [
     ("POST", "/apps/{id}/scopes", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/scopes/remove", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/lifetimes", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/proposal/withdraw", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/messages", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/send-again", Stranger::SignIn, User::Forbidden),
     ("GET", "/apps/{id}/delete", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/delete", Stranger::SignIn, User::Forbidden),
     ("POST", "/apps/{id}/secrets", Stranger::SignIn, User::Forbidden),
@@ -109,6 +112,8 @@ const CASES: [(&str, &str, Stranger, User); 69] = [
     ("GET", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
     ("POST", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
     ("GET", "/staff/apps", Stranger::SignIn, User::Forbidden),
+    ("GET", "/staff/apps/{id}/messages", Stranger::SignIn, User::Forbidden),
+    ("POST", "/staff/apps/{id}/messages", Stranger::SignIn, User::Forbidden),
     ("POST", "/staff/apps/{id}/suspend", Stranger::SignIn, User::Forbidden),
     ("POST", "/staff/apps/{id}/resume", Stranger::SignIn, User::Forbidden),
 ];
@@ -159,7 +164,7 @@ fn request(method: &str, path: &str) -> Request<Body> {
 async fn a_stranger_gets_nowhere() {
     let app = TestApp::start().await;
     app.add_app("bot", AppKind::Web, |_| {}).await;
-    for (method, path, stranger, _) in CASES {
+    for &(method, path, stranger, _) in CASES {
         let answer = app.send(request(method, path)).await;
         let name = format!("{method} {path}");
         match stranger {
@@ -191,7 +196,7 @@ async fn a_user_without_a_role_gets_only_their_own_pages() {
     app.add_app("bot", AppKind::Web, |_| {}).await;
     let alice = app.add_user("alice", &[]).await;
     let browser = app.signed_in(&alice).await;
-    for (method, path, stranger, user) in CASES {
+    for &(method, path, stranger, user) in CASES {
         let answer = browser.send(request(method, path)).await;
         let expected = match (user, stranger) {
             (User::Same, Stranger::Public(status)) => vec![status],

@@ -1,10 +1,12 @@
 //! How an app's parts are spelled in columns.
 
-use domain::app::{AppKind, AppStatus, Approval};
+use domain::app::{App, AppKind, AppStatus, Approval};
 use domain::id::UserId;
+use domain::revision::Revision;
 use domain::time::Timestamp;
-use serde::Serialize;
+use protocol::redirect_uri::RedirectUri;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::DbError;
 use crate::value::unreadable;
@@ -49,6 +51,55 @@ impl<'a> Status<'a> {
         };
         Self { name, at, note, reviewed_at, reviewed_by }
     }
+}
+
+/// Whom the app's review waits for.
+pub(super) fn awaits(app: &App) -> Option<&'static str> {
+    if app.awaits_review() {
+        return Some("staff");
+    }
+    app.awaits_developer().then_some("developer")
+}
+
+/// How a revision that waits is spelled.
+#[derive(Serialize, Deserialize)]
+struct Proposed {
+    name: String,
+    description: String,
+    homepage: Option<String>,
+    privacy_url: Option<String>,
+    terms_url: Option<String>,
+    redirect_uris: Vec<String>,
+}
+
+pub(super) fn write_proposed(revision: &Revision) -> Result<String, DbError> {
+    json(&Proposed {
+        name: revision.name.clone(),
+        description: revision.description.clone(),
+        homepage: revision.homepage.clone(),
+        privacy_url: revision.privacy_url.clone(),
+        terms_url: revision.terms_url.clone(),
+        redirect_uris: revision.redirect_uris.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// The outer `None`: unreadable.
+pub(super) fn read_proposed(kind: AppKind, text: Option<String>) -> Option<Option<Revision>> {
+    let Some(text) = text else { return Some(None) };
+    let proposed: Proposed = serde_json::from_str(&text).ok()?;
+    Some(Some(Revision {
+        name: proposed.name,
+        description: proposed.description,
+        homepage: proposed.homepage,
+        privacy_url: proposed.privacy_url,
+        terms_url: proposed.terms_url,
+        redirect_uris: registered(kind, &proposed.redirect_uris)?,
+    }))
+}
+
+/// URIs that an app of this kind registered before.
+pub(super) fn registered(kind: AppKind, uris: &[String]) -> Option<Vec<RedirectUri>> {
+    uris.iter().map(|uri| RedirectUri::register(kind.redirect_policy(), uri).ok()).collect()
 }
 
 /// The form in which names are compared: letters and digits only, lower case, with the digits and

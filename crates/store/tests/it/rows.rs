@@ -2,21 +2,25 @@
 //! databases alike.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret, SecretProof};
+use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret, SecretProof, Turn};
+use domain::app_message::AppMessage;
 use domain::authentication::Methods;
 use domain::consent::Consent;
 use domain::foreign_hash::ForeignHash;
-use domain::id::{AppId, CredentialId, SessionId, TokenId};
+use domain::id::{AppId, AppMessageId, CredentialId, SessionId, TokenId};
+use domain::revision::Revision;
 use domain::session::Session;
 use domain::throttle::ThrottleState;
+use domain::time::Timestamp;
 use domain::usage::{Use, UsedBy};
 use domain::user::{Role, User, UserStatus};
 use store::nodes::Node;
 use store::testing::TestDb;
 use store::{
-    DbError, Tx, apps, client_secrets, consents, grants, nodes, on_both, revoked_tokens, sessions,
-    throttles, usage, used_once, users,
+    DbError, Tx, app_messages, apps, client_secrets, consents, grants, nodes, on_both,
+    revoked_tokens, sessions, throttles, usage, used_once, users,
 };
 
 use crate::support::{Case, LATER, NOW, app, entropy, localhost, scopes, tx, user};
@@ -94,6 +98,8 @@ on_both! {
                 service_scopes: scopes("a b c"),
                 rotates_refresh_tokens: false,
                 optional_ticked: true,
+                proposed: Some(Revision { description: "Says\nmore".into(), ..first.revision() }),
+                turn: Turn::Developer { asked_at: LATER, note: "Why?".to_owned() },
                 changed_at: LATER,
                 ..first.clone()
             };
@@ -119,18 +125,78 @@ on_both! {
         let content = app(&*entropy, &owner, "content");
         let new = app(&*entropy, &owner, "new");
         let new = App { status: AppStatus::InReview, changed_at: LATER, ..new };
-        let more = App { approved: scopes("balances.read"), ..app(&*entropy, &owner, "more") };
+        let more = app(&*entropy, &owner, "more");
+        let approved = scopes("balances.read");
+        let more = App { approved, changed_at: NOW.after(Duration::from_secs(1)), ..more };
         let service = app(&*entropy, &owner, "service");
         let service = App { kind: AppKind::Service, requested: Vec::new(), ..service };
+        let better = app(&*entropy, &owner, "better");
+        let proposed = Some(Revision { name: "Better".into(), ..better.revision() });
+        let better = App { proposed, changed_at: NOW, ..better };
+        let asked = Turn::Developer { asked_at: LATER, note: "Who are you?".into() };
+        let status = AppStatus::InReview;
+        let asked = App { status, turn: asked, ..app(&*entropy, &owner, "asked") };
         tx!(db, async move |tx| {
             users::insert(tx, &owner).await?;
-            for app in [&content, &new, &more, &service] {
+            for app in [&content, &new, &more, &service, &better, &asked] {
                 assert!(apps::insert(tx, app).await?);
             }
         });
-        let waiting = tx!(db, async move |tx| { apps::list_for_review(tx).await? });
+        let beginning = (Timestamp::from_millis(i64::MIN), AppId::from_bytes([0; 16]));
+        let waiting = tx!(db, async move |tx| { apps::list_for_review(tx, beginning, 9).await? });
         let ids: Vec<_> = waiting.iter().map(|app| app.client_id.as_str()).collect();
-        assert_eq!(ids, ["more", "new"]);
+        assert_eq!(ids, ["better", "more", "new"]);
+        assert_eq!(tx!(db, async move |tx| { apps::count_for_review(tx).await? }), 3);
+        let after = (waiting[0].changed_at, waiting[0].id);
+        let rest = tx!(db, async move |tx| { apps::list_for_review(tx, after, 1).await? });
+        assert_eq!(rest[0].client_id, "more");
+    }
+
+    async fn what_was_written_about_an_app_is_read_in_its_order(database: TestDb) {
+        let db = database.open().await;
+        let entropy = entropy(5);
+        let dev = user(&*entropy, "dev@example.com");
+        let staff = user(&*entropy, "staff@example.com");
+        let app = app(&*entropy, &dev, "bot");
+        let (app_id, authors) = (app.id, [(dev.id, false), (staff.id, true), (dev.id, false)]);
+        let texts = ["Why?", "“Because”\n\u{1f30a}", ""];
+        let messages: Vec<_> = (0..).zip(authors.into_iter().zip(texts)).map(|(n, (author, text))| {
+            AppMessage {
+                id: AppMessageId::from_bytes([n; 16]),
+                app_id,
+                author_id: author.0,
+                by_staff: author.1,
+                text: text.to_owned(),
+                written_at: if n == 0 { NOW } else { LATER },
+            }
+        }).collect();
+        let (rows, staff_name) = (messages.clone(), staff.name.clone());
+        tx!(db, async move |tx| {
+            users::insert(tx, &dev).await?;
+            users::insert(tx, &staff).await?;
+            assert!(apps::insert(tx, &app).await?);
+            for message in &rows {
+                app_messages::insert(tx, message).await?;
+            }
+        });
+        let list = async move |tx: &mut Tx<'_>| app_messages::list_of_app(tx, app_id, 2).await;
+        let found = db.read(list).await.unwrap();
+        let (found, names): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        assert_eq!(found, messages[1..]);
+        assert_eq!(names, [staff_name.clone(), staff_name]);
+        let listed = async |tx: &mut Tx<'_>| apps::list_with_question(tx, 9).await;
+        assert_eq!(db.read(listed).await.unwrap(), []);
+        tx!(db, async move |tx| { apps::save_question(tx, app_id, Some(LATER)).await? });
+        let waiting = [(app_id, "Trading Bot".to_owned(), LATER)];
+        assert_eq!(db.read(listed).await.unwrap(), waiting);
+        tx!(db, async move |tx| { apps::save_question(tx, app_id, None).await? });
+        assert_eq!(db.read(listed).await.unwrap(), []);
+        for (since, count) in [(NOW, 2), (LATER, 1), (LATER.after(Duration::from_secs(1)), 0)] {
+            let found = tx!(db, async move |tx| {
+                app_messages::count_of_developer(tx, app_id, since).await?
+            });
+            assert_eq!(found, count);
+        }
     }
 
     async fn deleting_an_app_takes_everything_of_it_along(database: TestDb) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
@@ -125,6 +125,8 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         dialect: None,
         also_standard: false,
         created_at: NOW,
+        proposed: None,
+        turn: Turn::Staff,
         changed_at: NOW,
     }
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::apps::{errors, filled_form, scope_choices};
 use super::{
-    AppForm, AppFormErrors, AppKind, AppStatus, Layout, Moment, ScopeKind, Section, Tier, View,
+    AppForm, AppFormErrors, AppKind, AppStatus, FieldChange, Layout, Moment, ScopeKind, Section,
+    Tier, View,
 };
 
 /// `GET /apps/{id}`.
@@ -17,6 +18,9 @@ use super::{
 /// | `request-scopes` | POST `/apps/{id}/scopes` | scope fields of [`AppForm`] |
 /// | `remove-scope` (`remove-scope-{scope}`) | POST `/apps/{id}/scopes/remove` | hidden `scope` |
 /// | `lifetimes` | POST `/apps/{id}/lifetimes` | `access_minutes`, `refresh_days` |
+/// | `withdraw-proposal` | POST `/apps/{id}/proposal/withdraw` | |
+/// | `send-message` | POST `/apps/{id}/messages` | `message` |
+/// | `send-again` | POST `/apps/{id}/send-again` | `message` |
 /// | `add-secret` | POST `/apps/{id}/secrets` | |
 /// | `remove-secret` (`remove-secret-{secret}`) | POST `/apps/{id}/secrets/remove` | `secret` |
 ///
@@ -31,8 +35,12 @@ pub struct AppDetail {
     pub status_note: Option<String>,
     /// A change waits for review while the approved state stays live.
     pub change_in_review: bool,
-    /// A new name or redirect URI takes the live app out of service until staff approve it.
-    pub change_needs_review: bool,
+    /// Staff wait for its developer.
+    pub asked: Option<Asked>,
+    /// What a change that waits for review changes.
+    pub proposed: Vec<FieldChange>,
+    /// Which fields wait for staff when they are changed, as people call them; empty: none does.
+    pub reviewed: Vec<&'static str>,
     pub client_id: String,
     /// The name as it stands (the form may hold an unsaved one).
     pub name: String,
@@ -56,6 +64,53 @@ pub struct AppDetail {
     pub last_call_at: Option<Moment>,
     /// Where the app sends users and asks for tokens, ready to copy.
     pub endpoints: Vec<Endpoint>,
+    /// Messages with staff, oldest first.
+    pub thread: Vec<ThreadMessage>,
+    pub message: MessageForm,
+}
+
+/// Staff asked for changes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Asked {
+    pub at: Moment,
+    pub note: String,
+}
+
+/// What somebody wrote about an app.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadMessage {
+    pub by_staff: bool,
+    /// Told to staff only.
+    pub author: String,
+    pub at: Moment,
+    pub text: String,
+}
+
+impl ThreadMessage {
+    pub(super) fn samples() -> Vec<Self> {
+        vec![
+            Self {
+                by_staff: false,
+                author: "dev@example.com".into(),
+                at: Moment::sample("2026-04-01T08:00:00Z", "1 day ago"),
+                text: "May the bot cancel orders that it did not place?\nSome users ask for it."
+                    .into(),
+            },
+            Self {
+                by_staff: true,
+                author: "Robin Reviewer".into(),
+                at: Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago"),
+                text: "Only if they tick that scope themselves.".into(),
+            },
+        ]
+    }
+}
+
+/// A message that is being written.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MessageForm {
+    pub text: String,
+    pub error: Option<String>,
 }
 
 /// An address that the app uses. In `#{id}`: `authorize-url`, `token-url`, and for a dialect the
@@ -150,7 +205,17 @@ impl View for AppDetail {
             status: AppStatus::InReview,
             status_note: None,
             change_in_review: false,
-            change_needs_review: false,
+            asked: Some(Asked {
+                at: Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago"),
+                note: "Please say what the bot does with balances.".into(),
+            }),
+            proposed: Vec::new(),
+            reviewed: Vec::new(),
+            thread: Vec::new(),
+            message: MessageForm {
+                text: "\u{7}".into(),
+                error: Some("Leave out control characters.".into()),
+            },
             secrets: Some(Vec::new()),
             secrets_max: 0,
             keys: Some(Vec::new()),
@@ -163,16 +228,6 @@ impl View for AppDetail {
 }
 
 fn live_app() -> AppDetail {
-    let scope = |id: &str, kind, tier, text: &str, state, note: Option<&str>| AppScope {
-        id: id.into(),
-        kind,
-        tier,
-        text: text.into(),
-        purpose: Some("To follow the strategy that the user chooses.".into()),
-        required: state == ScopeState::Approved,
-        state,
-        note: note.map(Into::into),
-    };
     let recently = Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago");
     AppDetail {
         layout: Layout::sample().in_section(Section::Apps),
@@ -180,7 +235,15 @@ fn live_app() -> AppDetail {
         status: AppStatus::Live,
         status_note: None,
         change_in_review: true,
-        change_needs_review: true,
+        asked: None,
+        proposed: vec![FieldChange {
+            field: "Redirect URIs".into(),
+            before: "https://bot.example.com/callback".into(),
+            after: "https://bot.example.com/callback\nhttps://bot.example.net/callback".into(),
+        }],
+        reviewed: vec!["Name", "Redirect URIs"],
+        thread: ThreadMessage::samples(),
+        message: MessageForm::default(),
         client_id: "trading-bot".into(),
         name: "Trading Bot".into(),
         form: AppForm {
@@ -196,48 +259,8 @@ fn live_app() -> AppDetail {
             scopes: scope_choices(),
         },
         errors: AppFormErrors::default(),
-        scopes: vec![
-            scope(
-                "orders.place",
-                ScopeKind::Money,
-                Tier::High,
-                "Buy and sell",
-                ScopeState::Approved,
-                Some("At most 10 orders a second."),
-            ),
-            scope(
-                "orders.cancel",
-                ScopeKind::Change,
-                Tier::Low,
-                "Cancel open orders",
-                ScopeState::Pending,
-                None,
-            ),
-            scope(
-                "withdraw",
-                ScopeKind::Money,
-                Tier::High,
-                "Withdraw funds",
-                ScopeState::Rejected,
-                Some("A trading bot does not need this."),
-            ),
-        ],
-        secrets: Some(vec![
-            AppSecret {
-                id: "s1".into(),
-                ends_with: "q7Xk".into(),
-                created_at: Moment::sample("2026-01-09T10:00:00Z", "9 January 2026"),
-                last_used_at: Some(recently.clone()),
-                expires_at: None,
-            },
-            AppSecret {
-                id: "s2".into(),
-                ends_with: "B2mm".into(),
-                created_at: Moment::sample("2025-06-01T10:00:00Z", "1 June 2025"),
-                last_used_at: None,
-                expires_at: Some(Moment::sample("2026-04-10T10:00:00Z", "10 April 2026")),
-            },
-        ]),
+        scopes: sample_scopes(),
+        secrets: Some(sample_secrets(&recently)),
         secrets_max: 5,
         needs_addresses: false,
         lifetimes: Lifetimes {
@@ -276,4 +299,62 @@ fn live_app() -> AppDetail {
             })
             .to_vec(),
     }
+}
+
+fn sample_scopes() -> Vec<AppScope> {
+    let scope = |id: &str, kind, tier, text: &str, state, note: Option<&str>| AppScope {
+        id: id.into(),
+        kind,
+        tier,
+        text: text.into(),
+        purpose: Some("To follow the strategy that the user chooses.".into()),
+        required: state == ScopeState::Approved,
+        state,
+        note: note.map(Into::into),
+    };
+    vec![
+        scope(
+            "orders.place",
+            ScopeKind::Money,
+            Tier::High,
+            "Buy and sell",
+            ScopeState::Approved,
+            Some("At most 10 orders a second."),
+        ),
+        scope(
+            "orders.cancel",
+            ScopeKind::Change,
+            Tier::Low,
+            "Cancel open orders",
+            ScopeState::Pending,
+            None,
+        ),
+        scope(
+            "withdraw",
+            ScopeKind::Money,
+            Tier::High,
+            "Withdraw funds",
+            ScopeState::Rejected,
+            Some("A trading bot does not need this."),
+        ),
+    ]
+}
+
+fn sample_secrets(recently: &Moment) -> Vec<AppSecret> {
+    vec![
+        AppSecret {
+            id: "s1".into(),
+            ends_with: "q7Xk".into(),
+            created_at: Moment::sample("2026-01-09T10:00:00Z", "9 January 2026"),
+            last_used_at: Some(recently.clone()),
+            expires_at: None,
+        },
+        AppSecret {
+            id: "s2".into(),
+            ends_with: "B2mm".into(),
+            created_at: Moment::sample("2025-06-01T10:00:00Z", "1 June 2025"),
+            last_used_at: None,
+            expires_at: Some(Moment::sample("2026-04-10T10:00:00Z", "10 April 2026")),
+        },
+    ]
 }

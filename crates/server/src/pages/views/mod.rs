@@ -20,7 +20,10 @@ mod security;
 mod staff;
 mod system;
 
-pub use app_detail::{AppDetail, AppKey, AppScope, AppSecret, Endpoint, Lifetimes, ScopeState};
+pub use app_detail::{
+    AppDetail, AppKey, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
+    ThreadMessage,
+};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
@@ -40,8 +43,8 @@ pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
 pub use staff::{
-    FieldChange, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp, StaffApps,
-    UserReport,
+    FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
+    StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 

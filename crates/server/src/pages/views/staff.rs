@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{AppKind, AppStatus, Layout, Moment, ScopeKind, Section, Tier, View};
+use super::{
+    AppKind, AppStatus, Layout, MessageForm, Moment, ScopeKind, Section, ThreadMessage, Tier, View,
+};
 
 /// `GET /staff/review`. Each entry links to `/staff/review/{id}`.
 #[derive(Clone, Debug, Serialize)]
@@ -10,6 +12,18 @@ pub struct ReviewQueue {
     pub layout: Layout,
     /// Oldest first.
     pub entries: Vec<QueueEntry>,
+    /// Behind which place the queue goes on, as `?after=`.
+    pub next: Option<String>,
+    /// Developers who wait for an answer; the longest first.
+    pub questions: Vec<Question>,
+}
+
+/// Links to `/staff/apps/{id}/messages`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Question {
+    pub id: String,
+    pub name: String,
+    pub since: Moment,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +75,16 @@ impl View for ReviewQueue {
                 flags: Vec::new(),
             },
         ];
-        vec![Self { layout: layout.clone(), entries }, Self { layout, entries: Vec::new() }]
+        let question = Question {
+            id: "a1".into(),
+            name: "Trading Bot".into(),
+            since: Moment::sample("2026-04-01T08:00:00Z", "1 day ago"),
+        };
+        let next = Some("1-0".into());
+        vec![
+            Self { layout: layout.clone(), entries, next, questions: vec![question] },
+            Self { layout, entries: Vec::new(), next: None, questions: Vec::new() },
+        ]
     }
 }
 
@@ -87,8 +110,9 @@ fn risk_flags() -> Vec<RiskFlag> {
 /// | `review` | POST `/staff/review/{id}` | `scope`, `condition.{scope}`, `note`, `decision` |
 ///
 /// A hidden field carries `revision`. `scope` is repeated, once per approved one; `decision` is
-/// `approve` or `reject`. Scope checkboxes start ticked; an unticked one is refused while the
-/// app is approved. The buttons are `#approve` and `#reject`; `note` is needed to reject.
+/// `approve`, `ask` or `reject`. Scope checkboxes start ticked; an unticked one is refused while
+/// the app is approved. The buttons are `#approve`, `#ask` and `#reject`; `note` is needed for the
+/// last two.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReviewApp {
     pub layout: Layout,
@@ -111,6 +135,7 @@ pub struct ReviewApp {
     pub scopes: Vec<ReviewScope>,
     /// Differences against the last approved revision; empty for a new app.
     pub changes: Vec<FieldChange>,
+    pub thread: Vec<ThreadMessage>,
     /// What was typed before an error.
     pub note: String,
     pub error: Option<String>,
@@ -144,6 +169,7 @@ impl View for ReviewApp {
     fn sample() -> Vec<Self> {
         let new = new_app_review();
         let change = Self {
+            thread: ThreadMessage::samples(),
             changes: vec![FieldChange {
                 field: "Redirect URIs".into(),
                 before: "https://bot.example.com/cb".into(),
@@ -198,8 +224,52 @@ fn new_app_review() -> ReviewApp {
             scope("orders.place", ScopeKind::Money, Tier::High, "Buy and sell", true),
         ],
         changes: Vec::new(),
+        thread: Vec::new(),
         note: String::new(),
         error: None,
+    }
+}
+
+/// `GET /staff/apps/{id}/messages`.
+///
+/// | form `name` (`id`) | method, action | fields |
+/// |---|---|---|
+/// | `send-message` | POST `/staff/apps/{id}/messages` | `message` |
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffThread {
+    pub layout: Layout,
+    pub id: String,
+    pub name: String,
+    pub publisher: String,
+    pub status: AppStatus,
+    /// Links to its review.
+    pub awaits_review: bool,
+    pub thread: Vec<ThreadMessage>,
+    pub message: MessageForm,
+}
+
+impl View for StaffThread {
+    const TEMPLATE: &'static str = "staff_thread.html";
+
+    fn sample() -> Vec<Self> {
+        let full = Self {
+            layout: Layout::staff_sample().in_section(Section::Review),
+            id: "a1".into(),
+            name: "Trading Bot".into(),
+            publisher: "Northwind Labs".into(),
+            status: AppStatus::Live,
+            awaits_review: true,
+            thread: ThreadMessage::samples(),
+            message: MessageForm::default(),
+        };
+        let error = Some("Write something first.".into());
+        let empty = Self {
+            thread: Vec::new(),
+            awaits_review: false,
+            message: MessageForm { text: String::new(), error },
+            ..full.clone()
+        };
+        vec![full, empty]
     }
 }
 
