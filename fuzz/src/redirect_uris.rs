@@ -56,6 +56,7 @@ fn check_location(uri: &RedirectUri, registered: &Url) {
         response_mode: ResponseMode::Query,
         state: Some("s&t=a".to_owned()),
         issuer: None,
+        partner_key: None,
         answer: AuthorizeAnswer::Code("c".to_owned()),
     };
     let EncodedResponse::Redirect(location) = response.encode() else { panic!("no redirect") };

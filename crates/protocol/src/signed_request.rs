@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
@@ -200,8 +201,11 @@ pub struct Said {
 }
 
 impl SignedForm {
+    /// A published client names its key in every request, also in those that carry a token.
     pub fn is_used_in(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(&self.key_header)
+        headers.contains_key(&self.payload_header)
+            || headers.contains_key(&self.signature_header)
+            || headers.contains_key(&self.key_header) && !headers.contains_key(AUTHORIZATION)
     }
 
     pub fn headers(&self) -> [&HeaderName; 3] {

@@ -45,8 +45,9 @@ pub(crate) enum Signing {
 }
 
 impl Signing {
-    /// `None`: the request is not signed, or its route takes no notice. The standard's signature
-    /// beside a token is not ours to look at: it may be for the upstream.
+    /// `None`: the request is not signed, or its route takes no notice. A token beside a dialect's
+    /// signature does not count. The standard's signature beside a token is not ours to look at: it
+    /// may be for the upstream.
     pub(crate) fn of<A>(gateway: &Inner<A>, matched: &Matched<'_>, parts: &Parts) -> Option<Self> {
         if let RouteAccess::Public = matched.route.access {
             return None;
@@ -107,10 +108,6 @@ pub(crate) async fn authenticate<A: Authority>(
     body: Incoming,
     client: IpAddr,
 ) -> Result<(Caller, Bytes), GatewayError> {
-    // Two ways to say who one is are one too many.
-    if parts.headers.contains_key(AUTHORIZATION) {
-        return Err(GatewayError::TokenMisplaced);
-    }
     let request = Request { gateway, matched, signing, parts, client };
     let (live, body) = match signing.dialect().and_then(|dialect| dialect.signed.as_ref()) {
         Some(form) => request.in_form(form, body).await?,

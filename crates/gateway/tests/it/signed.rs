@@ -291,8 +291,7 @@ async fn n2_a_signature_by_another_secret_or_with_missing_headers_is_refused() {
     };
     assert_eq!(refusal(&world.send(without("x-old-payload")).await), "payload_missing");
     assert_eq!(refusal(&world.send(without("x-old-signature")).await), "signature_invalid");
-    // Without the key's name it is no signed request at all.
-    assert_eq!(refusal(&world.send(without("x-old-key")).await), "401 Unauthorized");
+    assert_eq!(refusal(&world.send(without("x-old-key")).await), "signature_invalid");
     let with = |name: &'static str, value: &str| {
         let mut request = signed(PATH, &body(1));
         request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
@@ -306,10 +305,22 @@ async fn n2_a_signature_by_another_secret_or_with_missing_headers_is_refused() {
     assert_eq!(refusal(&unknown), "signature_invalid");
     // Only what named a key that there is.
     assert_eq!(refused(&world), [R::SignatureInvalid; 5]);
-    // X4: two ways to say who one is.
-    let both = with("authorization", &format!("Bearer {}", world.token("orders.read")));
-    assert_eq!(world.send(both).await.json()["error"], "bad_request");
+    // X4: of two ways to say who one is, the signature counts.
+    let token = format!("Bearer {}", world.token("orders.read orders.create orders.cancel"));
+    let token = HeaderValue::from_str(&token).unwrap();
+    let mut both = with("x-old-signature", "00");
+    both.headers_mut().insert("authorization", token.clone());
+    assert_eq!(refusal(&world.send(both).await), "signature_invalid");
     assert_eq!(echo.calls(), 0);
+    let mut both = signed(PATH, &body(1));
+    both.headers_mut().insert("authorization", HeaderValue::from_static("Bearer nonsense"));
+    assert_eq!(world.send(both).await.status, StatusCode::OK);
+    // A key that is only named is none of it.
+    let mut named = without("x-old-payload");
+    named.headers_mut().remove("x-old-signature");
+    named.headers_mut().insert("authorization", token);
+    assert_eq!(world.send(named).await.status, StatusCode::OK);
+    assert_eq!(world.authority.uses().len(), 2);
 }
 
 #[tokio::test]
