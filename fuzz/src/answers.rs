@@ -147,6 +147,7 @@ fn check_location(redirect_uri: &str, code: &str, state: &str) {
         issuer: Some("https://auth.example".to_owned()),
         partner_key: None,
         answer: AuthorizeAnswer::Code(code.to_owned()),
+        partner_key: None,
     };
     let EncodedResponse::Redirect(location) = response.encode() else { panic!("no redirect") };
     assert!(location.starts_with(&text), "the app's own address is kept");

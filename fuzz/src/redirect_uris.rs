@@ -58,6 +58,7 @@ fn check_location(uri: &RedirectUri, registered: &Url) {
         issuer: None,
         partner_key: None,
         answer: AuthorizeAnswer::Code("c".to_owned()),
+        partner_key: None,
     };
     let EncodedResponse::Redirect(location) = response.encode() else { panic!("no redirect") };
     let location = browser(&location);

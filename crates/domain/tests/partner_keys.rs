@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval};
+use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
 use domain::entropy::Entropy;
 use domain::id::{AppId, PartnerKeyId, UserId};
 use domain::key_terms::{Endpoint, KeyTerms, PermissionGroup, Translated};
@@ -165,6 +165,8 @@ fn app(approved: &str) -> App {
         optional_ticked: true,
         dialect: None,
         also_standard: false,
+        proposed: None,
+        turn: Turn::Staff,
         created_at: NOW,
         changed_at: NOW,
     }

@@ -235,6 +235,6 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId PartnerKeyId LinkId AppMessageId
-    AttemptId
+    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId PartnerKeyId
+    LinkId AppMessageId AttemptId
 }

@@ -458,7 +458,7 @@ static PAGE: Shape = Shape {
 };
 
 const fn status(name: &'static str) -> Key {
-    key(name, Kind::Number, "`status`", "")
+    key(name, Kind::Number, "`status`", "HTTP status.")
 }
 
 const fn parameter(name: &'static str) -> Key {

@@ -12,8 +12,8 @@ pub const KEY_ID: &str = "{id}";
 
 #[derive(Debug, Clone)]
 pub struct PartnerKeys {
-    /// The parameter of the standard by which a request that names no scopes asks for a key. `None`:
-    /// there is none, so the scope that makes a key has to be named.
+    /// The parameter of the standard by which a request that names no scopes asks for a key.
+    /// `None`: there is none, so the scope that makes a key has to be named.
     pub asked_by: Option<String>,
     /// The parameter in which the redirect carries the public key.
     pub redirect_parameter: String,

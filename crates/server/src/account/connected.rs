@@ -110,8 +110,9 @@ pub async fn revoke(
     Ok(Done::AccessRevoked.redirect("/connected").into_response())
 }
 
-/// Take one scope back; with the one by which it got a key goes the key. Without one that the app cannot do without, or without any, nothing is
-/// left to grant: that ends the access, as the page says beforehand.
+/// Take one scope back; with the one by which the app got a key goes the key. Without one that it
+/// cannot do without, or without any, nothing is left to grant: that ends the access, as the page
+/// says beforehand.
 pub async fn remove_scope(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,

@@ -22,7 +22,7 @@ use protocol::scope::ScopeSet;
 use store::{Tx, consents, grants};
 
 use crate::account::second_step::find_enrolled;
-use crate::actor::Visitor;
+use crate::actor::{SignedInUser, Visitor};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::form;
@@ -205,7 +205,8 @@ async fn step(
         relaxed: provider.policy().relaxed(dialect),
         has_grant: has_grant(provider, dialect, consent.as_ref()).await?,
     };
-    let makes_key = key_consent::terms_for(&provider.policy(), &request.scopes).is_some();
+    let policy = provider.policy();
+    let makes_key = key_consent::terms_for(&policy, &request.scopes).is_some();
     // A key takes a second factor after the consent, and one is enough.
     let asks_second_factor =
         !makes_key && asks_second_factor(provider, &request.scopes, session).await?;
@@ -227,17 +228,7 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
-            if makes_key
-                && let Some(refusal) = key_consent::find_refusal(provider, user, app).await?
-            {
-                let (code, description) = key_consent::refusal_words(refusal);
-                return refuse(code, description);
-            }
-            let target = form_target(&request.redirect_uri);
-            let pending = Pending { form_target: target, ..pending };
-            let destination = consent_page::destination(&request.redirect_uri);
-            let asked = (&visit.question(), destination);
-            consent_page::show(provider, user, pending, asked, consent.as_ref())
+            ask_user(provider, user, pending, &visit, consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
@@ -248,6 +239,26 @@ async fn step(
         }
         NextStep::Refuse { code, description } => refuse(code, description),
     }
+}
+
+/// The consent page, if there is anything that the user could decide.
+async fn ask_user(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    visit: &Visit<'_>,
+    remembered: Option<&Consent>,
+) -> Result<Response, PageError> {
+    let request = visit.request;
+    let parameter = key_parameter(&pending, &provider.policy());
+    let obstacle = key_consent::find_obstacle(provider, user, visit, &parameter).await?;
+    if let Some((code, description)) = obstacle {
+        let answer = request.refused(code, description, pending.issuer(provider).as_deref());
+        return deliver(provider, &visit.app.name, &answer);
+    }
+    let pending = Pending { form_target: form_target(&request.redirect_uri), ..pending };
+    let destination = consent_page::destination(&request.redirect_uri);
+    consent_page::show(provider, user, pending, (&visit.question(), destination), remembered)
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::App;
-use domain::authorization::Question;
+use domain::authorization::{Question, Visit};
 use domain::key_terms::{KeyTerms, Offered};
 use domain::mail::Seen;
 use domain::partner_key::{IssueRefusal, PartnerKey, Permission, may_issue};
@@ -15,6 +15,7 @@ use domain::session::Session;
 use domain::time::Timestamp;
 use protocol::authorize::AuthorizeErrorCode;
 use protocol::params::Params;
+use protocol::redirect_uri::RedirectUri;
 use protocol::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 use store::{Tx, partner_keys};
@@ -91,17 +92,32 @@ pub(super) fn terms_for<'p>(policy: &'p Policy, scopes: &ScopeSet) -> Option<&'p
     policy.partner_keys.as_ref().filter(|terms| terms.makes_key(scopes))
 }
 
-/// Why no key can be made for this user and app, before the user is asked for nothing.
-pub(super) async fn find_refusal(
+/// Why no key can be made, before the user is asked for nothing; in words for the app.
+pub(super) async fn find_obstacle(
     provider: &Provider,
     user: &SignedInUser,
-    app: &App,
-) -> Result<Option<IssueRefusal>, PageError> {
-    let id = user.user.id;
+    visit: &Visit<'_>,
+    parameter: &str,
+) -> Result<Option<(AuthorizeErrorCode, &'static str)>, PageError> {
+    if terms_for(&provider.policy(), &visit.request.scopes).is_none() {
+        return Ok(None);
+    }
+    if has_parameter(&visit.request.redirect_uri, parameter) {
+        let description = "the redirect URI has a parameter that the key would be in";
+        return Ok(Some((AuthorizeErrorCode::InvalidRequest, description)));
+    }
+    let (id, app) = (user.user.id, visit.app.id);
     let read =
         async move |tx: &mut Tx<'_>| Ok::<_, PageError>(partner_keys::list_of_user(tx, id).await?);
     let existing = provider.store.db.read(read).await?;
-    Ok(may_issue(&existing, app.id).err())
+    Ok(may_issue(&existing, app).err().map(refusal_words))
+}
+
+/// A dialect's name for the key may be one that an app has in its address; clients refuse doubled
+/// parameters (attack R7).
+fn has_parameter(redirect_uri: &RedirectUri, name: &str) -> bool {
+    let query = redirect_uri.as_str().split_once('?').map_or("", |(_, query)| query);
+    Params::parse(query.as_bytes()).is_ok_and(|params| params.contains(name))
 }
 
 /// As the app hears it on the redirect.

@@ -161,9 +161,9 @@ impl KeyCall {
         told.collect()
     }
 
-    /// The secret, to one caller, once. Whoever takes the lock opens it; that it was told is on disk
-    /// before it is told, so that of a crash in between nothing is left but a key without a secret,
-    /// which the app deletes.
+    /// The secret, to one caller, once. Whoever takes the lock opens it. That it was told is on
+    /// disk before it is told: what a crash in between leaves is a key without a secret, which the
+    /// app deletes.
     pub(crate) async fn secret(
         &self,
         provider: &Provider,

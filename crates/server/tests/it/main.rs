@@ -25,6 +25,7 @@ mod fixtures;
 mod import;
 mod introspect;
 mod my_apps;
+mod partner_key_life;
 mod partner_keys;
 mod refresh;
 mod review;

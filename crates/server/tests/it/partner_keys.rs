@@ -70,7 +70,7 @@ fn with_keys(policy: &mut Policy) {
     policy.partner_keys = Some(terms());
 }
 
-fn may_have_keys(app: &mut App) {
+pub fn may_have_keys(app: &mut App) {
     for scope in ["apikeys.create", "apikeys.read", "apikeys.delete", "withdraw"] {
         app.requested.push(ScopeRequest {
             scope: scope.parse().unwrap(),
@@ -81,13 +81,13 @@ fn may_have_keys(app: &mut App) {
     }
 }
 
-struct World {
-    app: TestApp,
-    alice: User,
-    client: Client,
+pub struct World {
+    pub app: TestApp,
+    pub alice: User,
+    pub client: Client,
 }
 
-async fn world() -> World {
+pub async fn world() -> World {
     let app = TestApp::start_with(with_keys).await;
     let alice = app.add_user("alice", &[]).await;
     let client = app.add_app("bot", AppKind::Web, may_have_keys).await;
@@ -95,12 +95,17 @@ async fn world() -> World {
 }
 
 impl World {
-    async fn ask(&self, browser: &Browser<'_>) -> Answer {
+    pub async fn ask(&self, browser: &Browser<'_>) -> Answer {
         browser.get(&self.client.authorize_path(&[("scope", ALL)])).await
     }
 
     /// The user allows all scopes and ticks `picked` on `page`.
-    async fn pick(&self, browser: &Browser<'_>, page: &Answer, picked: &[(&str, &str)]) -> Answer {
+    pub async fn pick(
+        &self,
+        browser: &Browser<'_>,
+        page: &Answer,
+        picked: &[(&str, &str)],
+    ) -> Answer {
         let (request, csrf) = (page.hidden("request"), page.hidden("csrf"));
         let mut fields = vec![("request", &*request), ("csrf", &*csrf), ("decision", "allow")];
         fields.extend(ALL.split(' ').map(|scope| ("scope", scope)));
@@ -109,7 +114,7 @@ impl World {
     }
 
     /// From the second factor's page back to the app.
-    async fn prove(&self, browser: &Browser<'_>, step_up: &Answer) -> Answer {
+    pub async fn prove(&self, browser: &Browser<'_>, step_up: &Answer) -> Answer {
         assert!(step_up.location().starts_with("/step-up?"), "{}", step_up.location());
         self.app.clock.advance(Duration::from_secs(1));
         browser.prove(&self.alice).await;
@@ -117,14 +122,14 @@ impl World {
     }
 
     /// The redirect of a request that made a key with `picked`.
-    async fn make(&self, browser: &Browser<'_>, picked: &[(&str, &str)]) -> Answer {
+    pub async fn make(&self, browser: &Browser<'_>, picked: &[(&str, &str)]) -> Answer {
         let page = self.ask(browser).await;
         let step_up = self.pick(browser, &page, picked).await;
         self.prove(browser, &step_up).await
     }
 
     /// A key with the group `trading`, and an access token of its app.
-    async fn key(&self) -> (PartnerKey, String) {
+    pub async fn key(&self) -> (PartnerKey, String) {
         let browser = self.app.signed_in(&self.alice).await;
         let back = self.make(&browser, &[("group", "trading")]).await;
         let tokens = self.client.redeem(&self.app, &back.redirected("code").unwrap()).await;
@@ -132,13 +137,13 @@ impl World {
         (self.stored().await.unwrap(), token)
     }
 
-    async fn stored(&self) -> Option<PartnerKey> {
+    pub async fn stored(&self) -> Option<PartnerKey> {
         let (user, app) = (self.alice.id, self.client.app.id);
         let find = async move |tx: &mut Tx<'_>| partner_keys::find_of(tx, user, app).await;
         self.app.write(find).await
     }
 
-    async fn call(&self, method: Method, path: &str, token: &str) -> Answer {
+    pub async fn call(&self, method: Method, path: &str, token: &str) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(format!("/oauth/partner-keys/{path}"))
@@ -146,14 +151,14 @@ impl World {
         self.app.send(request.body(Body::empty()).unwrap()).await
     }
 
-    async fn info(&self, token: &str) -> Value {
+    pub async fn info(&self, token: &str) -> Value {
         let answer = self.call(Method::GET, "info", token).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()
     }
 
     /// What the user is told in messages that wait, oldest first.
-    async fn messages(&self) -> Vec<String> {
+    pub async fn messages(&self) -> Vec<String> {
         let (now, lease) = (self.app.provider.now(), Duration::from_secs(1));
         let claim = async move |tx: &mut Tx<'_>| store::mails::claim_due(tx, now, lease, 100).await;
         let due = self.app.write(claim).await;
@@ -161,7 +166,7 @@ impl World {
     }
 }
 
-fn refusal(answer: &Answer) -> (u16, String) {
+pub fn refusal(answer: &Answer) -> (u16, String) {
     (answer.status.as_u16(), answer.error())
 }
 
@@ -444,132 +449,6 @@ async fn each_endpoint_takes_its_scope_and_an_allowed_address() {
     world.app.save_app(App { addresses, ..world.client.app.clone() }).await;
     let elsewhere = world.call(Method::GET, "info", &full).await;
     assert_eq!(refusal(&elsewhere), (401, "invalid_token".to_owned()));
-}
-
-#[tokio::test]
-async fn a_key_that_is_not_used_for_fourteen_days_is_disabled() {
-    let world = world().await;
-    let (key, _) = world.key().await;
-    let store = &world.app.provider.store;
-    world.app.clock.advance(Duration::from_secs(3 * 24 * 3600));
-    let (id, used_at) = (key.id, world.app.provider.now());
-    let note = async move |tx: &mut Tx<'_>| partner_keys::note_use(tx, id, used_at).await;
-    world.app.write(note).await;
-    world.app.clock.advance(UNUSED_MAX - Duration::from_millis(1));
-    store.disable_unused_keys().await.unwrap();
-    assert!(world.stored().await.unwrap().is_active());
-    world.app.clock.advance(Duration::from_millis(1));
-    store.disable_unused_keys().await.unwrap();
-    let disabled = world.stored().await.unwrap();
-    assert!(!disabled.is_active());
-    assert_eq!(disabled.secret.as_stored(), "", "nobody can sign with it any more");
-    let messages = world.messages().await;
-    assert!(messages.last().unwrap().contains(r#""why":"unused""#), "{messages:?}");
-    // Its permissions are still told; its secret and its end are the user's business.
-    let browser = world.app.signed_in(&world.alice).await;
-    let read = world.client.authorize_path(&[("scope", "apikeys.read apikeys.delete")]);
-    let code = browser.get(&read).await.redirected("code").unwrap();
-    let tokens = world.client.redeem(&world.app, &code).await.json();
-    let token = tokens["access_token"].as_str().unwrap();
-    let info = world.info(token).await;
-    assert_eq!((&info["exists"], &info["is_enabled"]), (&json!(true), &json!(false)));
-    assert_eq!(info["permissions"][0]["urls"][0]["enable"], json!(true));
-    let id = info["external_id"].as_str().unwrap();
-    let secret = world.call(Method::GET, &format!("{id}/secret"), token).await;
-    assert_eq!(refusal(&secret), (404, "not_found".to_owned()));
-    let deleted = world.call(Method::DELETE, id, token).await;
-    assert_eq!(refusal(&deleted), (404, "not_found".to_owned()));
-}
-
-/// The page of the app among the user's connected apps.
-async fn connected(world: &World, browser: &Browser<'_>) -> (String, String) {
-    let list = browser.get("/connected").await.text();
-    let (_, rest) = list.split_once("href=\"/connected/").unwrap();
-    let path = format!("/connected/{}", rest.split('"').next().unwrap());
-    let page = browser.get(&path).await.text();
-    assert!(page.contains(&world.client.app.name));
-    (path, page)
-}
-
-#[tokio::test]
-async fn the_user_sees_the_key_and_removes_it_also_a_disabled_one() {
-    let world = world().await;
-    for is_disabled in [false, true] {
-        let (key, _) = world.key().await;
-        if is_disabled {
-            world.app.clock.advance(UNUSED_MAX);
-            world.app.provider.store.disable_unused_keys().await.unwrap();
-        }
-        let browser = world.app.signed_in(&world.alice).await;
-        let list = browser.get("/connected").await.text();
-        let badge = if is_disabled { "Its key is disabled" } else { "Has a key" };
-        assert!(list.contains(badge), "{list}");
-        let (path, page) = connected(&world, &browser).await;
-        assert!(page.contains(&key.public) && page.contains("/api/orders/new"), "{page}");
-        assert_eq!(page.contains("key-disabled"), is_disabled);
-        let csrf = browser.csrf();
-        let answer = browser.post(&format!("{path}/key/remove"), &[("csrf", &csrf)]).await;
-        assert_eq!(answer.location(), format!("{path}?done=key-removed"));
-        assert_eq!(world.stored().await, None);
-        let (_, page) = connected(&world, &browser).await;
-        assert!(page.contains("You removed its key.") && !page.contains("remove-key"), "{page}");
-        let again = browser.post(&format!("{path}/key/remove"), &[("csrf", &csrf)]).await;
-        assert_eq!(again.status, StatusCode::NOT_FOUND);
-    }
-    let told = world.messages().await.join("");
-    assert!(!told.contains(r#""why":"user""#), "nobody is told what they did: {told}");
-}
-
-#[tokio::test]
-async fn a_key_ends_with_the_access_of_its_app() {
-    let world = world().await;
-    let (_, _) = world.key().await;
-    let browser = world.app.signed_in(&world.alice).await;
-    let (path, _) = connected(&world, &browser).await;
-    let csrf = browser.csrf();
-    let fields = [("csrf", &*csrf), ("scope", "apikeys.create")];
-    browser.post(&format!("{path}/scopes/remove"), &fields).await;
-    assert_eq!(world.stored().await, None, "the permission by which it got the key");
-    world.key().await;
-    let browser = world.app.signed_in(&world.alice).await;
-    let csrf = browser.csrf();
-    browser.post(&format!("{path}/revoke"), &[("csrf", &csrf)]).await;
-    assert_eq!(world.stored().await, None);
-}
-
-#[tokio::test]
-async fn all_keys_of_a_user_end_at_once_and_the_user_is_told() {
-    use domain::audit::AuditActor;
-    use domain::partner_key::EndedWhy;
-    let world = world().await;
-    world.key().await;
-    let (user, now) = (world.alice.id, world.app.provider.now());
-    let end = async move |tx: &mut Tx<'_>| {
-        let (why, actor) = (EndedWhy::PasswordChanged, AuditActor::User(user));
-        partner_keys::end_of_user(tx, user, why, actor, now).await
-    };
-    world.app.write(end).await;
-    assert_eq!(world.stored().await, None);
-    let messages = world.messages().await;
-    assert!(messages.last().unwrap().contains(r#""why":"password""#), "{messages:?}");
-    assert_eq!(world.app.audited().await.last(), Some(&AuditKind::PartnerKeyEnded));
-}
-
-#[tokio::test]
-async fn the_developer_sees_the_keys_of_the_app() {
-    let world = world().await;
-    let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
-    let dev = world.app.write(find).await.unwrap();
-    let browser = world.app.signed_in(&dev).await;
-    let path = format!("/apps/{}", world.client.app.id);
-    assert!(browser.get(&path).await.text().contains("No user has let the app have a key."));
-    let (key, _) = world.key().await;
-    let page = browser.get(&path).await.text();
-    assert!(page.contains(&key.public) && page.contains("Secret not retrieved"), "{page}");
-    assert!(!page.contains(&world.alice.email), "whose it is, the app knows from its tokens");
-    let plain = world.app.add_app("plain", AppKind::Web, |_| {}).await;
-    let page = browser.get(&format!("/apps/{}", plain.app.id)).await.text();
-    assert!(!page.contains("Partner keys"), "it may not ask for any");
 }
 
 #[tokio::test]
