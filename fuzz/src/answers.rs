@@ -145,7 +145,6 @@ fn check_location(redirect_uri: &str, code: &str, state: &str) {
         response_mode: ResponseMode::Query,
         state: Some(state.to_owned()),
         issuer: Some("https://auth.example".to_owned()),
-        partner_key: None,
         answer: AuthorizeAnswer::Code(code.to_owned()),
         partner_key: None,
     };

@@ -56,7 +56,6 @@ fn check_location(uri: &RedirectUri, registered: &Url) {
         response_mode: ResponseMode::Query,
         state: Some("s&t=a".to_owned()),
         issuer: None,
-        partner_key: None,
         answer: AuthorizeAnswer::Code("c".to_owned()),
         partner_key: None,
     };

@@ -35,6 +35,7 @@ mod revocation;
 mod second_factor;
 mod served;
 mod serving;
+mod signed_requests;
 mod upstream;
 mod use_cases;
 
