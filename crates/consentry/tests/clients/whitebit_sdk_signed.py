@@ -33,6 +33,11 @@ class Signed(httpx.Auth):
         yield request
 
 
+def id_of(order):
+    """Its model has another name for it than the answers, and keeps what it does not know."""
+    return order.order_id or order.model_extra["orderId"]
+
+
 def refusal(call):
     try:
         call()
@@ -70,7 +75,7 @@ def main():
     replayed = refusal(lambda: place(used))
     modified = spot.modify_order(
         market=MARKET,
-        order_id=placed.order_id,
+        order_id=id_of(placed),
         price="19000",
         request="/api/v4/order/modify",
         nonce=nonce(),
@@ -78,12 +83,12 @@ def main():
     opened = list_open()
     spot.cancel_order(
         market=MARKET,
-        order_id=opened[0].order_id,
+        order_id=id_of(opened[0]),
         request="/api/v4/order/cancel",
         nonce=nonce(),
     )
     transfer = refusal(
-        lambda: sdk.transfer.transfer_between_balances(
+        lambda: sdk.transfer.between_balances(
             ticker="USDT",
             amount="1",
             from_="spot",

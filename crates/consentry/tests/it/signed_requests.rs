@@ -220,7 +220,7 @@ mod published {
     #[tokio::test]
     async fn ccxt_trades_with_a_partner_key() {
         let (_world, found) = run(Program::ccxt("ccxt_signed.py")).await;
-        assert_eq!(found["placed"]["status"], "open", "{found}");
+        assert_eq!(found["placed"]["status"], "NEW", "{found}");
         assert_eq!(found["edited"]["price"], 19000.0, "{found}");
         assert_eq!(found["open"], 1, "{found}");
         assert_eq!(found["after_cancel"], 0, "{found}");
