@@ -20,6 +20,7 @@ pub mod key_access;
 pub mod key_terms;
 pub mod keyring;
 pub mod mail;
+pub mod mail_link;
 pub mod nonce;
 pub mod pace;
 pub mod partner_key;

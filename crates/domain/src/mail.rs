@@ -1,6 +1,6 @@
-//! Messages to people: what each is about, until when it is worth sending, and when a failed one is
-//! tried again. The words are made when it is sent (`server::mail`); links in it are sealed then, so
-//! that the table of waiting messages opens nothing.
+//! Messages to people: what each is about, until when it is worth sending, and when a failed one
+//! is tried again. The words are made when it is sent (`server::mail`); links in it are sealed
+//! then, so that the table of waiting messages opens nothing.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub const RESET_LINK_LIFETIME: Duration = Duration::from_secs(30 * 60);
 pub const ADDRESS_LINK_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// How long to wait after each failure; after the last the message is given up.
-const WAITS: [u64; 9] = [30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
+const WAITS: [u64; 9] = [5, 60, 300, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
 
 /// A message that is to be sent. Queue it with `store::mails::queue`, in the transaction of what it
 /// tells.

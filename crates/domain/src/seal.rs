@@ -24,6 +24,8 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// A link in a message: see [`crate::mail_link`].
+    Link,
     /// What the server holds between two steps of proving who somebody is.
     Proof,
     /// The secret of an authenticator app, as the database keeps it.
@@ -33,13 +35,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 9] = [
+    pub const ALL: [Purpose; 10] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
         Self::Form,
         Self::Csrf,
         Self::Cursor,
+        Self::Link,
         Self::Proof,
         Self::TotpSecret,
         Self::PartnerSecret,
@@ -54,6 +57,7 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::Link => "cs_ml_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
             Self::PartnerSecret => "cs_ps_",

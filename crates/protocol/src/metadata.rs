@@ -24,6 +24,9 @@ pub struct AuthorizationServerMetadata {
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
     pub code_challenge_methods_supported: Vec<String>,
+    /// RFC 9470 §7
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values_supported: Vec<String>,
     /// RFC 9207 §3
     pub authorization_response_iss_parameter_supported: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,7 @@ impl AuthorizationServerMetadata {
             revocation_endpoint_auth_methods_supported: with_none(),
             introspection_endpoint_auth_methods_supported: with_secret(),
             code_challenge_methods_supported: words(&["S256"]),
+            acr_values_supported: Vec::new(),
             authorization_response_iss_parameter_supported: true,
             service_documentation: None,
             protected_resources: Vec::new(),

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = std::env::args().nth(3).unwrap_or_else(|| "Harbor Exchange".into());
     let support_url = Some("mailto:help@example.com".into());
     let pages = Pages::new(Brand { accent, support_url, ..Brand::named(name) }, None)?;
-    for name in ["style.css", "brand.css", "app.js", "consentry.svg"] {
+    for name in ["style.css", "brand.css", "app.js", "passkey.js", "consentry.svg"] {
         let asset = pages.asset(name).ok_or("an asset is missing")?;
         std::fs::write(assets.join(name), asset.body)?;
     }

@@ -43,6 +43,20 @@ messages! {
         "Thank you. Our staff will look at the app.";
     ReportedAndRevoked = "reported-and-revoked",
         "Thank you. The app is out, and our staff will look at it.";
+    AccountCreated = "account-created",
+        "Welcome. Your account is ready.";
+    AccountSaved = "account-saved",
+        "Saved.";
+    AddressVerified = "address-verified",
+        "This address is yours: it is confirmed.";
+    PasswordChanged = "password-changed",
+        "Your password is changed. Every other browser is signed out.";
+    PasswordReset = "password-reset",
+        "Your password is changed, and every browser is signed out. Sign in with the new one.";
+    SessionEnded = "session-ended",
+        "That browser is signed out.";
+    SessionsEnded = "sessions-ended",
+        "Every other browser is signed out.";
     FactorAdded = "factor-added",
         "Added. It is asked for from now on.";
     FactorRemoved = "factor-removed",
@@ -84,7 +98,12 @@ messages! {
 impl Done {
     /// `303` to `path`, which must have no query.
     pub fn redirect(self, path: &str) -> Redirect {
-        Redirect::to(&format!("{path}?done={}", self.code()))
+        Redirect::to(&self.to(path))
+    }
+
+    /// `path`, which must have no query, with the message.
+    pub fn to(self, path: &str) -> String {
+        format!("{path}?done={}", self.code())
     }
 }
 

@@ -48,7 +48,7 @@ const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Counts of calls that nobody adds to any more.
 const USAGE_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 /// For the feed and for waiting on other nodes.
-const FEED_CONNECTIONS: usize = 3;
+const FEED_CONNECTIONS: usize = 4;
 
 /// What a store is opened with.
 #[derive(Debug)]

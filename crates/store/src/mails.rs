@@ -67,6 +67,12 @@ pub async fn queue(tx: &mut Tx<'_>, mail: &Mail) -> Result<(), DbError> {
     Ok(())
 }
 
+pub async fn is_any_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, DbError> {
+    let due = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT id FROM mails \
+         WHERE next_attempt_at <= $1 AND expires_at > $1 LIMIT 1) AS due";
+    tx.query_one(due, bind![now]).await?.take()
+}
+
 /// Take at most `limit` messages that are due, oldest first. Nobody else gets them within `lease`:
 /// a node that breaks off meanwhile leaves them to be tried again.
 pub async fn claim_due(

@@ -235,6 +235,17 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId PartnerKeyId
-    LinkId AppMessageId AttemptId
+    AppId
+    UserId
+    ConsentId
+    GrantId
+    TokenId
+    CodeId
+    CredentialId
+    SessionId
+    AppMessageId
+    LinkId
+    FactorId
+    PartnerKeyId
+    AttemptId
 }

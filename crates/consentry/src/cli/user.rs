@@ -46,6 +46,14 @@ enum UserCommand {
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
+    /// Remove every second factor of a user who has lost them all; their sessions end
+    RemoveSecondFactors {
+        /// The e-mail address of the user
+        email: String,
+        /// How they have proven who they are; kept in the audit trail
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        reason: String,
+    },
     /// Let a blocked user in again; what they let apps do holds again from the next request on
     Unblock {
         /// The e-mail address of the user
@@ -91,6 +99,10 @@ pub fn run(arguments: &UserArgs, environment: &Environment) -> Result<(), Failur
         UserCommand::Block { email, reason } => {
             let body = json!({ "reason": reason });
             (Method::POST, path(&["users", email, "block"]), Some(body))
+        }
+        UserCommand::RemoveSecondFactors { email, reason } => {
+            let body = json!({ "reason": reason });
+            (Method::POST, path(&["users", email, "second-factors", "remove"]), Some(body))
         }
         UserCommand::Unblock { email, reason } => {
             let body = json!({ "reason": reason });

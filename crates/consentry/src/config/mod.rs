@@ -27,6 +27,7 @@ mod environment;
 mod issuer;
 mod lifetimes;
 mod listen;
+mod mail;
 mod openapi;
 mod partner_keys;
 mod problem;
@@ -45,6 +46,7 @@ mod tests;
 
 pub use environment::{Environment, LOG};
 pub use listen::Listen;
+pub use mail::{Accounts, MailCredentials, MailServer, MailTls};
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
 pub use telemetry::{Otlp, Telemetry};
@@ -61,6 +63,9 @@ pub struct Config {
     pub file: PathBuf,
     pub listen: Listen,
     pub telemetry: Telemetry,
+    /// `None`: no message is sent.
+    pub mail: Option<MailServer>,
+    pub accounts: Accounts,
     pub data_dir: PathBuf,
     /// `sqlite:PATH` with an absolute or resolved path, or `postgres://…`.
     pub database_url: String,
@@ -166,6 +171,9 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
+        let mail_section = root.section("mail");
+        let mail = mail::read(&mail_section, read);
+        let accounts = mail::accounts(&root.section("accounts"), mail_section.exists());
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),
@@ -185,6 +193,7 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
+            accounts: accounts.policy,
             high_tier,
             reviewed,
             dialects: dialects.served,
@@ -194,6 +203,8 @@ impl Config {
             file: root.document.file.to_owned(),
             listen: listen?,
             telemetry,
+            mail,
+            accounts,
             data_dir,
             database_url: database_url?,
             master_key: master_key?,
@@ -208,6 +219,11 @@ impl Config {
 
     pub fn issuer(&self) -> &str {
         &self.policy.issuer
+    }
+
+    /// Where the operator's texts of messages are, if anywhere.
+    pub fn mails_dir(&self) -> Option<PathBuf> {
+        self.templates_dir.as_ref().map(|folder| folder.join("mails"))
     }
 
     /// Without port.

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use domain::app::{App, AppKind, AppStatus, Approval};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
+use domain::id::{FactorId, UserId};
 use domain::keyring::Keyring;
+use domain::second_factor::{Totp, seal_secret};
 use domain::user::Role;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::totp::{self, SECRET_BYTES};
 use server::Shared;
 use server::control::apps::NewApp;
 use server::control::users::NewUser;
 use server::control::{ControlError, apps as control_apps, users as control_users};
-use store::{Tx, apps, audit, changes, users};
+use store::{Tx, apps, audit, changes, second_factors, users};
 
 use super::apps::{AppScript, Callback, Wire};
 use crate::cli::Failure;
@@ -22,15 +25,22 @@ pub(super) struct Person {
     pub(super) name: &'static str,
     full_name: &'static str,
     pub(super) roles: &'static [Role],
+    /// Of an authenticator app that anybody may set up to be this person.
+    totp_secret: Option<&'static [u8; SECRET_BYTES]>,
 }
 
-pub(super) static PEOPLE: [Person; 5] = [
-    Person { name: "alice", full_name: "Alice Moreau", roles: &[] },
-    Person { name: "bob", full_name: "Bob Okafor", roles: &[] },
-    Person { name: "dev", full_name: "Devi Larsson", roles: &[Role::Developer] },
-    Person { name: "review", full_name: "Rita Viewer", roles: &[Role::Reviewer] },
-    Person { name: "admin", full_name: "Adam Minh", roles: &[Role::Admin] },
+pub(super) static PEOPLE: [Person; 6] = [
+    person("alice", "Alice Moreau", &[]),
+    person("bob", "Bob Okafor", &[]),
+    Person { totp_secret: Some(b"demo-sam-totp-secret"), ..person("sam", "Sam Adeyemi", &[]) },
+    person("dev", "Devi Larsson", &[Role::Developer]),
+    person("review", "Rita Viewer", &[Role::Reviewer]),
+    person("admin", "Adam Minh", &[Role::Admin]),
 ];
+
+const fn person(name: &'static str, full_name: &'static str, roles: &'static [Role]) -> Person {
+    Person { name, full_name, roles, totp_secret: None }
+}
 
 impl Person {
     pub(super) fn email(&self) -> String {
@@ -39,6 +49,11 @@ impl Person {
 
     pub(super) fn password(&self) -> String {
         format!("demo-{}-password", self.name)
+    }
+
+    /// As authenticator apps take it.
+    pub(super) fn totp_secret(&self) -> Option<String> {
+        self.totp_secret.map(|secret| totp::base32(secret))
     }
 }
 
@@ -84,7 +99,29 @@ async fn create_person(provider: &Shared, person: &Person) -> Result<(), Control
         password: person.password(),
         roles: person.roles.to_vec(),
     };
-    control_users::register(provider, new).await.map(drop)
+    let user = control_users::register(provider, new).await?.id;
+    match person.totp_secret {
+        Some(secret) => add_app(provider, user, secret).await,
+        None => Ok(()),
+    }
+}
+
+async fn add_app(provider: &Shared, user: UserId, secret: &[u8]) -> Result<(), ControlError> {
+    let sealed = seal_secret(&provider.keyring(), user, secret, &*provider.entropy)
+        .ok_or_else(|| ControlError::Invalid("a secret could not be sealed".to_owned()))?;
+    let totp = Totp {
+        id: FactorId::random(&*provider.entropy),
+        user_id: user,
+        name: "Demo app".to_owned(),
+        secret: sealed,
+        last_step: 0,
+        created_at: provider.now(),
+        last_used_at: None,
+    };
+    let write = async move |tx: &mut Tx<'_>| {
+        Ok::<_, ControlError>(second_factors::insert_totp(tx, &totp).await?)
+    };
+    provider.store.db.write(write).await
 }
 
 async fn create_app(

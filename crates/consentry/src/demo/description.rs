@@ -25,6 +25,7 @@ pub(super) fn publish(
         json!({
             "exchange": describe(exchange),
             "drive": describe(drive),
+            "mailbox": format!("{app_origin}/mailbox.json"),
         })
     );
     // Never half a file under its final name, and passwords and secrets for nobody else's eyes.
@@ -46,6 +47,7 @@ fn describe(provider: &DemoProvider) -> Value {
                 "email": person.email(),
                 "password": person.password(),
                 "roles": roles(person),
+                "totp_secret": person.totp_secret(),
             })
         })
         .collect();
@@ -75,9 +77,11 @@ fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> Strin
         out,
         "  Start here: {app_origin}/ (the practice app: let it in, then revoke it)\n"
     );
+    let _ = writeln!(out, "  Their mail: {app_origin}/mailbox (it goes nowhere else)\n");
     for provider in providers {
         let _ = writeln!(out, "{}  {}", provider.script.name, provider.issuer);
         let _ = writeln!(out, "  sign in          {}/sign-in", provider.issuer);
+        let _ = writeln!(out, "  sign up          {}/sign-up", provider.issuer);
         let _ = writeln!(out, "  connected apps   {}/connected", provider.issuer);
         let _ = writeln!(out, "  my applications  {}/apps (dev)", provider.issuer);
         let _ = writeln!(out, "  review           {}/staff/review (review)", provider.issuer);
@@ -92,6 +96,10 @@ fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> Strin
     for person in &PEOPLE {
         let role = roles(person).join(", ");
         let _ = writeln!(out, "  {:<20}  {:<22}  {role}", person.email(), person.password());
+        if let Some(secret) = person.totp_secret() {
+            let _ =
+                writeln!(out, "  {:<20}  second factor: an authenticator app with {secret}", "");
+        }
     }
     let _ = writeln!(out, "\nThe same for programs: {}\nCtrl-C stops it.\n", path.display());
     out

@@ -12,6 +12,7 @@ mod instance;
 mod internal;
 mod jobs;
 mod listener;
+mod log_line;
 mod log_writer;
 pub mod logging;
 mod observe;
@@ -19,6 +20,7 @@ mod running;
 mod shed;
 mod signal;
 mod site;
+mod smtp;
 
 pub(crate) use data_dir::{close_folder, create_private_folder};
 pub use instance::Instance;

@@ -428,3 +428,48 @@ async fn an_app_and_its_new_secret_fit_a_phone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_passkey_is_made_and_then_signs_in_without_a_password() {
+    let demo = Demo::start(BINARY).await;
+    let issuer = demo.exchange.issuer.clone();
+    in_a_browser(async |alice| {
+        alice.takes_a_phone().await;
+        // WebAuthn Level 2, section 11: a device that has seen its owner's finger.
+        let device = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true,
+        });
+        alice.tell_driver("webauthn/authenticator", &device).await;
+        alice.go(&format!("{issuer}/security")).await;
+        alice.sign_in("alice").await;
+        alice.sees_on_the_phone("#no-factor").await;
+        alice.click("#add-passkey").await;
+        alice.sees_on_the_phone("#add-passkey #submit").await;
+        alice.click("#add-passkey #submit").await;
+        alice.sees_on_the_phone("#recovery-codes").await;
+        alice.click("#stored").await;
+        alice.sees_on_the_phone("#codes-left").await;
+        alice.signs_out().await;
+
+        alice.go(&format!("{issuer}/security")).await;
+        alice.sees_on_the_phone("#use-passkey").await;
+        alice.click("#use-passkey").await;
+        alice.sees("#codes-left").await;
+        alice.signs_out().await;
+
+        // After the password, the passkey is the second step.
+        alice.go(&format!("{issuer}/connected")).await;
+        alice.sign_in("alice").await;
+        alice.sees_on_the_phone("#second-factor").await;
+        alice.click("#use-passkey").await;
+        alice.sees("#empty").await;
+
+        // And a step-up, which keeps the way back.
+        alice.go(&format!("{issuer}/step-up?continue=%2Fsecurity%2Fapp")).await;
+        alice.click("#use-passkey").await;
+        alice.sees_on_the_phone("#add-app").await;
+        assert_eq!(alice.complaints().await, Vec::<Value>::new());
+    })
+    .await;
+}

@@ -14,6 +14,7 @@
     reason = "tests assert by panicking"
 )]
 
+mod accounts;
 mod attacks_open;
 #[cfg(feature = "full-tests")]
 mod browser;
@@ -24,15 +25,17 @@ mod dialects;
 mod durability;
 mod fuzz;
 mod import;
+mod mails;
 #[cfg(feature = "full-tests")]
 mod nodes;
 mod observed;
 mod overload;
 mod partner_keys;
+mod phone;
 mod practice;
 mod refresh;
 mod revocation;
-mod second_factor;
+mod second_factors;
 mod served;
 mod serving;
 mod signed_requests;

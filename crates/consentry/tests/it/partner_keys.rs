@@ -9,7 +9,7 @@ use testkit::{Browser, Demo, Page, TestApp};
 
 use crate::BINARY;
 use crate::dialects::seen::{Seen, authorize_url, post, seen};
-use crate::second_factor::Phone;
+use crate::phone::Phone;
 use crate::use_cases::assert_audited;
 
 const LOGIN: &str = "/auth/login";

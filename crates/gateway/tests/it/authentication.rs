@@ -262,6 +262,7 @@ fn jwt(world: &World, change: impl FnOnce(&mut AccessTokenClaims)) -> String {
         grant_id: GRANT.to_string(),
         auth_time: None,
         acr: None,
+        amr: Vec::new(),
     };
     change(&mut claims);
     let keyring = world.keyring();

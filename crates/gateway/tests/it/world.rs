@@ -12,8 +12,8 @@ use domain::authority::Authority as _;
 use domain::id::{AppId, GrantId, TokenId, UserId};
 use domain::keyring::Keyring;
 use domain::policy::{
-    HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess, RouteRule,
-    TokenFormat, Upstream,
+    AccountPolicy, HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess,
+    RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
 use domain::time::{Clock, Timestamp};
@@ -250,6 +250,8 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         resources: vec![shared, own],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        reviewed: Vec::new(),
+        accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
         partner_keys: None,

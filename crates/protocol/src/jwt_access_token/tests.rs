@@ -20,6 +20,7 @@ fn claims() -> AccessTokenClaims {
         grant_id: "g1".to_owned(),
         auth_time: None,
         acr: None,
+        amr: Vec::new(),
     }
 }
 

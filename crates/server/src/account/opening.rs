@@ -1,6 +1,7 @@
 //! A session that begins: always a new one (attack S1), written with everything that goes with it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -9,17 +10,21 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::authentication::{Acr, Methods};
 use domain::entropy::random_bytes;
 use domain::id::{SessionId, UserId};
+use domain::keyring::Keyring;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::time::Timestamp;
+use domain::user::normalize_email;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde_json::json;
-use store::{DbError, Tx, audit, sessions};
+use store::{DbError, Tx, audit, mails, sessions, users};
 
 use super::device::{Device, REMEMBERED_FOR};
 use super::limits::Limits;
 use crate::actor::Visitor;
 use crate::address::user_agent;
+use crate::cookie;
 use crate::provider::Provider;
 
 #[derive(Clone)]
@@ -30,6 +35,9 @@ pub(super) struct Opening {
     old: Option<SessionId>,
     /// Attempts that were none.
     limits: Vec<Limits>,
+    /// The devices that this browser says to be.
+    device: Option<Device>,
+    keyring: Arc<Keyring>,
     address: IpAddr,
     user_agent: String,
     now: Timestamp,
@@ -46,6 +54,8 @@ impl Opening {
             secret: URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*provider.entropy)),
             old: visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id),
             limits: Vec::new(),
+            device: cookie::read(headers, &provider.cookies.device).and_then(Device::parse),
+            keyring: provider.keyring(),
             address,
             user_agent: user_agent(headers),
             now: provider.now(),
@@ -58,8 +68,27 @@ impl Opening {
         self
     }
 
-    /// `methods`: all that was found right just now.
+    /// `methods`: all that was found right just now. From a browser that never signed in to the
+    /// account before, its owner is told.
     pub(super) async fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        user: UserId,
+        methods: Methods,
+    ) -> Result<(), DbError> {
+        let owner = users::find(tx, user).await?;
+        let email = owner.map(|owner| normalize_email(&owner.email)).unwrap_or_default();
+        let is_known = |device: &Device| device.knows(&self.keyring, &email, self.now);
+        if !self.device.as_ref().is_some_and(is_known) {
+            let seen = Seen { address: self.address, user_agent: self.user_agent.clone() };
+            let told = Mail::to_user(user, MailKind::NewDevice { seen }, self.now);
+            mails::queue(tx, &told).await?;
+        }
+        self.write_first(tx, user, methods).await
+    }
+
+    /// Of an account that has just been made: nobody has to be told.
+    pub(super) async fn write_first(
         &self,
         tx: &mut Tx<'_>,
         user: UserId,
@@ -88,6 +117,12 @@ impl Opening {
         let event = event.address(self.address).detail(json!({ "amr": methods.amr() }));
         audit::record(tx, &event).await?;
         Ok(())
+    }
+
+    /// This browser, as one that has signed in to the account.
+    pub(super) fn device(&self, provider: &Provider, email: &str) -> Device {
+        let device = self.device.clone().unwrap_or_else(|| Device::random(&*provider.entropy));
+        device.remember(&self.keyring, &normalize_email(email), self.now)
     }
 
     /// On to where the user wanted to go, with the cookies of the session and of a known device.

@@ -65,6 +65,7 @@ fn render(
         has_app,
         passkey,
         set_up,
+        offers_passkeys: proof::relying_party(&provider.issuer()).is_some(),
         ..of_app(provider, asking.as_ref())?
     };
     let form_target = asking.as_ref().and_then(|asking| asking.pending.form_target.clone());

@@ -6,19 +6,17 @@ use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
 use domain::partner_key::EndedWhy;
-use domain::user::{Role, User, UserStatus, normalize_email};
+use domain::user::{Role, User, UserStatus, is_email_address, is_name, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Tx, audit, changes, partner_keys, sessions, users};
+use store::{Tx, audit, changes, partner_keys, second_factors, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
 use super::operator::Operator;
+use crate::new_password;
 use crate::provider::{Provider, Shared};
-
-const EMAIL_MAX: usize = 254;
-const NAME_MAX: usize = 100;
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,10 +76,14 @@ pub async fn register_by(
         Some(name) => name.to_owned(),
         None => email.split('@').next().unwrap_or_default().to_owned(),
     };
-    if let Some(error) = email_error(&email).or_else(|| name_error(&name)) {
-        return Err(ControlError::Invalid(error.to_owned()));
+    if !is_email_address(&email) {
+        return Err(ControlError::Invalid("email: that is not an e-mail address".to_owned()));
     }
-    let password = provider.passwords.hash(&new.password).await;
+    if !is_name(&name) {
+        let text = "name: use at most 100 characters, no control characters";
+        return Err(ControlError::Invalid(text.to_owned()));
+    }
+    let password = new_password::hash(provider, &new.password, &[&email, &name]).await;
     let password = password.map_err(|error| ControlError::Invalid(error.to_string()))?;
     let now = provider.now();
     let mut roles = new.roles;
@@ -111,24 +113,6 @@ pub async fn register_by(
     };
     provider.store.db.write(write).await?;
     Ok(record(user))
-}
-
-/// Just enough to be an address that people can read: what is at the other end, only a message
-/// tells.
-fn email_error(email: &str) -> Option<&'static str> {
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-    let parts = email.split_once('@');
-    let is_good = email.len() <= EMAIL_MAX
-        && email.chars().all(is_plain)
-        && parts.is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        });
-    (!is_good).then_some("email: that is not an e-mail address")
-}
-
-fn name_error(name: &str) -> Option<&'static str> {
-    let is_good = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
-    (!is_good).then_some("name: use at most 100 characters, no control characters")
 }
 
 /// Keep a user out: their sessions end, and no token of theirs is good from the next request on.
@@ -185,6 +169,30 @@ pub async fn unblock(
         changes::record(tx, Change::User(user.id)).await?;
         let detail = json!({ "reason": reason });
         let event = operator.event(now, AuditKind::UserUnblocked, detail).user(user.id);
+        audit::record(tx, &event).await?;
+        Ok(user)
+    };
+    Ok(Json(record(provider.store.db.write(write).await?)))
+}
+
+/// For a user who has lost every second factor and proven otherwise who they are. Their sessions
+/// end, so that what was lost opens nothing either.
+pub async fn remove_second_factors(
+    State(provider): State<Shared>,
+    operator: Operator,
+    Path(email): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<UserRecord>, ControlError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        let user = named(tx, &email).await?;
+        if second_factors::remove_all(tx, user.id).await? == 0 {
+            let text = format!("{} has no second factor", user.email);
+            return Err(ControlError::Conflict(text));
+        }
+        sessions::delete_of_user(tx, user.id).await?;
+        let detail = json!({ "reason": reason });
+        let event = operator.event(now, AuditKind::SecondFactorRemoved, detail).user(user.id);
         audit::record(tx, &event).await?;
         Ok(user)
     };

@@ -12,7 +12,7 @@ use domain::authorization::{Question, SignInAsked, Visit, Wire};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
-use domain::mail::{Mail, MailKind};
+use domain::mail::{Mail, MailKind, Seen};
 use domain::partner_key::{IssueRefusal, may_issue, uuid_of};
 use domain::time::Timestamp;
 use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
@@ -23,6 +23,7 @@ use store::{Tx, audit, changes, consents, grants, mails, partner_keys, used_once
 
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
+use crate::display;
 use crate::error::PageError;
 use crate::noted::Noted;
 use crate::oauth::authorize::{find_app, send_code, understand};
@@ -182,6 +183,8 @@ pub(super) struct Answer {
     asked: ScopeSet,
     allowed: ScopeSet,
     address: IpAddr,
+    /// The user, in case the app may do more than before.
+    told: Mail,
     now: Timestamp,
     entropy: std::sync::Arc<dyn Entropy>,
 }
@@ -206,7 +209,14 @@ impl Answer {
         address: IpAddr,
         allowed: ScopeSet,
     ) -> Self {
+        let (policy, now) = (provider.policy(), provider.now());
+        let told = MailKind::NewGrant {
+            app: app.name.clone(),
+            permissions: allowed.iter().map(|name| display::scope(&policy, name).text).collect(),
+            seen: Seen { address, user_agent: user.session.user_agent.clone() },
+        };
         Self {
+            told: Mail::to_user(user.user.id, told, now),
             code: OfCode::new(provider, pending, app, &asked, &user.session),
             key: None,
             grant_id: pending.grant_id(&provider.keyring()),
@@ -216,7 +226,7 @@ impl Answer {
             asked,
             allowed,
             address,
-            now: provider.now(),
+            now,
             entropy: std::sync::Arc::clone(&provider.entropy),
         }
     }
@@ -258,6 +268,10 @@ impl Answer {
         let lost = before
             .as_ref()
             .map(|before| before.live_scopes().intersection(&self.asked).difference(&self.allowed));
+        let is_more = before.as_ref().is_none_or(|b| !self.allowed.is_subset(&b.live_scopes()));
+        if is_more {
+            mails::queue(tx, &self.told).await?;
+        }
         let consent = match before {
             Some(before) => before.renew(&*self.entropy, &self.asked, &self.allowed, self.now),
             None => {

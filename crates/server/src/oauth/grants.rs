@@ -19,7 +19,7 @@ use protocol::error::OAuthError;
 use protocol::pkce::CodeVerifier;
 use protocol::token::TokenRequest;
 use serde_json::json;
-use store::{DbError, Tx, audit, changes, grants};
+use store::{DbError, Tx, apps, audit, changes, grants, mails};
 
 use crate::oauth::answer::TokenError;
 use crate::oauth::client::AuthenticatedClient;
@@ -211,6 +211,11 @@ impl Redemption {
     async fn revoke(&self, tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
         if grants::revoke(tx, grant.id, RevokeReason::CodeReplayed, self.now).await? {
             changes::record(tx, Change::Grant(grant.id)).await?;
+            if let Some(app) = apps::find(tx, grant.app_id).await?
+                && let Some(told) = refresh::theft_mail(grant, &app, self.now)
+            {
+                mails::queue(tx, &told).await?;
+            }
         }
         audit::record(tx, &self.event(AuditKind::CodeReplayed)).await
     }
@@ -220,10 +225,10 @@ impl Redemption {
     /// are redeemed in the same moment can go over the limit until the next one.
     async fn find_excess(&self, provider: &Provider) -> Result<Vec<GrantId>, DbError> {
         let (user, app, now) = (self.code.user_id, self.code.app_id, self.now);
-        let read = async move |tx: &mut Tx<'_>| grants::list_live_of(tx, user, app, now).await;
+        let read = async move |tx: &mut Tx<'_>| grants::list_last_uses_of(tx, user, app, now).await;
         let mut live = provider.store.db.read(read).await?;
-        live.retain(|grant| grant.id != self.code.grant_id);
-        Ok(evictions(&live))
+        live.retain(|(_, id)| *id != self.code.grant_id);
+        Ok(evictions(live))
     }
 
     async fn evict(&self, tx: &mut Tx<'_>, excess: &[GrantId]) -> Result<(), DbError> {

@@ -123,6 +123,7 @@ fn sign(
         grant_id: grant.id.to_string(),
         auth_time: grant.auth_time.map(Timestamp::as_seconds),
         acr: grant.acr.clone(),
+        amr: grant.amr.iter().flat_map(|amr| amr.split(' ')).map(str::to_owned).collect(),
     };
     let keyring = provider.keyring();
     keyring

@@ -219,9 +219,10 @@ impl Pending {
         Ok(pending)
     }
 
-    /// Where this request goes on once the user has signed in.
+    /// Where this request goes on once the user has signed in. What is sealed is long, and has no
+    /// sign that a query would have to escape.
     pub fn continue_path(&self, provider: &Provider) -> Result<String, PageError> {
-        Ok(format!("{CONTINUE_PATH}?{}", form_query(&[("request", &self.seal(provider)?)])))
+        Ok(format!("{CONTINUE_PATH}?request={}", self.seal(provider)?))
     }
 
     /// The page that asks for a second factor, which sends the user on to this request.
@@ -232,7 +233,8 @@ impl Pending {
 
     /// The sign-in page, which sends the user on to this request.
     pub fn sign_in_path(&self, provider: &Provider) -> Result<String, PageError> {
-        let continue_to = self.continue_path(provider)?;
-        Ok(format!("/sign-in?{}", form_query(&[("continue", &continue_to)])))
+        let sealed = self.seal(provider)?;
+        let continue_to = form_query(&[("continue", &format!("{CONTINUE_PATH}?request="))]);
+        Ok(format!("/sign-in?{continue_to}{sealed}"))
     }
 }

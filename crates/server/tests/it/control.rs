@@ -4,12 +4,15 @@ use axum::body::Body;
 use axum::{Extension, Router};
 use domain::app::AppKind;
 use domain::audit::AuditKind;
+use domain::id::FactorId;
+use domain::second_factor::Totp;
 use domain::user::Role;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use server::control::Operator;
+use store::{Tx, second_factors};
 use tower::ServiceExt as _;
 
 use crate::forms::{is_accepted, live_scope};
@@ -230,6 +233,40 @@ async fn the_last_admin_who_can_sign_in_cannot_be_blocked() {
     let unblock = "/users/alice@example.com/unblock";
     assert_eq!(post(&app, unblock, &json!({})).await.0, StatusCode::OK);
     assert_eq!(post(&app, &block("bob"), &json!({})).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_user_who_has_lost_every_second_factor_is_let_in_by_the_operator() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (id, now) = (alice.id, app.provider.now());
+    app.write(async move |tx: &mut Tx<'_>| {
+        let totp = Totp {
+            id: FactorId::from_bytes([1; 16]),
+            user_id: id,
+            name: "Phone".to_owned(),
+            secret: "lost".to_owned(),
+            last_step: 0,
+            created_at: now,
+            last_used_at: None,
+        };
+        second_factors::insert_totp(tx, &totp).await?;
+        second_factors::replace_recovery_codes(tx, id, &[[7; 16]], now).await
+    })
+    .await;
+    let browser = app.signed_in(&alice).await;
+    let remove = "/users/Alice@Example.com/second-factors/remove";
+    let (status, _) = post(&app, remove, &json!({ "reason": "Came with a passport" })).await;
+    assert_eq!(status, StatusCode::OK);
+    let read = async move |tx: &mut Tx<'_>| second_factors::find_enrolled(tx, id).await;
+    let left = app.write(read).await;
+    assert!(left.is_empty() && left.recovery_codes_left == 0);
+    let page = browser.get("/connected").await;
+    assert!(page.location().starts_with("/sign-in"), "what was lost opens no session either");
+    assert_eq!(post(&app, remove, &json!({})).await.0, StatusCode::CONFLICT);
+    let nobody = "/users/no@example.com/second-factors/remove";
+    assert_eq!(post(&app, nobody, &json!({})).await.0, StatusCode::NOT_FOUND);
+    assert!(app.audited().await.contains(&AuditKind::SecondFactorRemoved));
 }
 
 #[tokio::test]

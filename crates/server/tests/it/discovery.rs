@@ -17,6 +17,7 @@ async fn metadata_says_what_strict_clients_look_for() {
     assert_eq!(document["issuer"], ISSUER);
     assert_eq!(document["response_types_supported"], json!(["code"]));
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["acr_values_supported"], json!(["1fa", "2fa", "phr"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(document["protected_resources"], json!([API, OTHER_API, JWT_API]));
     for endpoint in [

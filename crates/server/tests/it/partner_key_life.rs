@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use domain::app::AppKind;
 use domain::audit::{AuditActor, AuditKind};
 use domain::partner_key::{EndedWhy, UNUSED_MAX};
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
 use serde_json::json;
 use store::{Tx, partner_keys};
+use tower::ServiceExt as _;
 
 use crate::harness::Browser;
 use crate::partner_keys::{World, refusal, world};
@@ -117,6 +119,40 @@ async fn all_keys_of_a_user_end_at_once_and_the_user_is_told() {
     let messages = world.messages().await;
     assert!(messages.last().unwrap().contains(r#""why":"password""#), "{messages:?}");
     assert_eq!(world.app.audited().await.last(), Some(&AuditKind::PartnerKeyEnded));
+}
+
+#[tokio::test]
+async fn keys_end_when_the_account_is_blocked_and_do_not_come_back_with_it() {
+    let world = world().await;
+    world.key().await;
+    for done in ["block", "unblock"] {
+        let body = json!({ "reason": "stolen phone" }).to_string();
+        let request = Request::post(format!("/users/alice@example.com/{done}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body))
+            .unwrap();
+        let control = server::control_router(world.app.provider.clone());
+        assert_eq!(control.oneshot(request).await.unwrap().status(), StatusCode::OK);
+        assert_eq!(world.stored().await, None, "{done}");
+    }
+    let messages = world.messages().await;
+    assert!(messages.last().unwrap().contains(r#""why":"blocked""#), "{messages:?}");
+}
+
+#[tokio::test]
+async fn keys_end_with_their_app_and_their_users_are_told() {
+    let world = world().await;
+    world.key().await;
+    let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
+    let dev = world.app.write(find).await.unwrap();
+    let browser = world.app.signed_in(&dev).await;
+    let (csrf, app) = (browser.csrf(), &world.client.app);
+    let fields = [("csrf", &*csrf), ("confirm", &*app.name)];
+    browser.post(&format!("/apps/{}/delete", app.id), &fields).await;
+    assert_eq!(world.stored().await, None);
+    let messages = world.messages().await;
+    let last = messages.last().unwrap();
+    assert!(last.contains("partner_key_ended") && last.contains(&app.name), "{messages:?}");
 }
 
 #[tokio::test]

@@ -80,6 +80,8 @@ on_both! {
         let (first, second, third) = tx!(db, async move |tx| {
             let to = "a@example.com".to_owned();
             mails::queue(tx, &Mail::to_address(to, None, MailKind::Test, NOW)).await?;
+            assert!(!mails::is_any_due(tx, NOW.before(LEASE)).await?);
+            assert!(mails::is_any_due(tx, NOW).await?);
             (
                 mails::claim_due(tx, NOW, LEASE, 10).await?,
                 mails::claim_due(tx, NOW, LEASE, 10).await?,

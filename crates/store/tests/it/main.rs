@@ -20,6 +20,7 @@ mod partner_keys;
 mod refusals;
 mod rows;
 mod schema;
+mod second_factors;
 mod signed;
 mod support;
 mod transactions;

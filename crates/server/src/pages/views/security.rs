@@ -55,6 +55,8 @@ pub struct SecondFactor {
     pub passkey: Option<PasskeyQuestion>,
     /// There is nothing that could be asked for: the query of the pages that set one up.
     pub set_up: Option<String>,
+    /// This site can have passkeys.
+    pub offers_passkeys: bool,
     /// Back to the app, without.
     pub cancel_url: Option<String>,
     pub error: Option<String>,
@@ -92,7 +94,8 @@ impl View for SecondFactor {
         let none = Self {
             takes_code: false,
             has_app: false,
-            set_up: Some("continue=%2Fstep-up".into()),
+            set_up: Some("continue=%2Fconnected".into()),
+            offers_passkeys: true,
             ..step_up.clone()
         };
         let only_passkey = Self { wants_passkey: true, ..none.clone() };
@@ -101,8 +104,20 @@ impl View for SecondFactor {
             passkey: Some(PasskeyQuestion::sample(&["Y3JlZA", "b3RoZXI"])),
             ..only_passkey.clone()
         };
+        let nowhere = Self { offers_passkeys: false, ..only_passkey.clone() };
         let without_app = Self { app_name: None, cancel_url: None, ..none.clone() };
-        vec![sign_in, step_up, wrong, waiting, paper, none, only_passkey, with_passkey, without_app]
+        vec![
+            sign_in,
+            step_up,
+            wrong,
+            waiting,
+            paper,
+            none,
+            only_passkey,
+            nowhere,
+            with_passkey,
+            without_app,
+        ]
     }
 }
 
