@@ -1,6 +1,6 @@
 //! How the upstream learns who calls: four headers, and a signed assertion that proves them. Made
-//! once per grant or key, scopes and API, used for half a minute, and dropped as soon as the rows behind
-//! them are others.
+//! once per grant or key, scopes and API, used for half a minute, and dropped as soon as the rows
+//! behind them are others.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

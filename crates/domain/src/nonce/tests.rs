@@ -1,3 +1,5 @@
+//! Nonces, one by one, and a model of two nodes that crash at will.
+
 use proptest::prelude::*;
 
 use super::*;

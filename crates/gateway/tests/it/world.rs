@@ -255,7 +255,6 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
         partner_keys: None,
-        reviewed: Vec::new(),
     }
 }
 

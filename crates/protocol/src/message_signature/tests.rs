@@ -1,3 +1,5 @@
+//! The vector of the RFC, every component, and what is not read because it could be read twice.
+
 use http::HeaderValue;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! A dialect's form: signatures of another program, bodies that mean two things, every refusal.
+
 use proptest::prelude::*;
 
 use super::SignedRefusal as R;
