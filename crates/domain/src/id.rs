@@ -87,12 +87,12 @@ ids! {
     FactorId
     /// A signed-in browser.
     SessionId
+    /// A pair of public key and secret of one app for one user.
+    PartnerKeyId
     /// What a developer or staff wrote about an app.
     AppMessageId
     /// A link in a message, which works once.
     LinkId
-    /// A pair of public key and secret of one app for one user.
-    PartnerKeyId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

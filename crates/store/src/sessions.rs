@@ -12,7 +12,8 @@ use crate::{DbError, Tx, bind};
 pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO sessions (id, user_id, auth_time, created_at, last_seen_at, expires_at, \
-         address, user_agent, amr, second_factor_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         address, user_agent, amr, second_factor_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         bind![
             session.id,
             session.user_id,

@@ -243,9 +243,9 @@ ids! {
     CodeId
     CredentialId
     SessionId
+    PartnerKeyId
     AppMessageId
     LinkId
     FactorId
-    PartnerKeyId
     AttemptId
 }

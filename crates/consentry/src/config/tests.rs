@@ -15,6 +15,7 @@ use super::*;
 mod dialects;
 mod mail;
 mod partner_keys;
+mod sign_in;
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -20,6 +20,9 @@ pub(super) enum Bare {
     Text(String),
 }
 
+/// In the order in which they were sent.
+pub(super) type Parameters = Vec<(String, Bare)>;
+
 /// A text that is read from left to right.
 pub(super) struct Fields<'t>(&'t str);
 
@@ -70,7 +73,7 @@ impl<'t> Fields<'t> {
     pub(super) fn inner_list(
         &mut self,
         items_max: usize,
-    ) -> Result<(Vec<String>, Vec<(String, Bare)>), FieldsError> {
+    ) -> Result<(Vec<String>, Parameters), FieldsError> {
         self.take('(')?;
         let mut items: Vec<String> = Vec::new();
         loop {
@@ -87,7 +90,7 @@ impl<'t> Fields<'t> {
             }
             items.push(item);
         }
-        let mut parameters: Vec<(String, Bare)> = Vec::new();
+        let mut parameters = Parameters::new();
         while self.take(';').is_ok() {
             self.0 = self.0.trim_start_matches(' ');
             let name = self.key()?.to_owned();
