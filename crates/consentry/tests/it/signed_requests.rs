@@ -58,6 +58,7 @@ impl Signer {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the demo runs on the real clock")]
 fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }

@@ -100,7 +100,7 @@ on_both! {
         let told = store.key_changed(&seen);
         let mut disabled = key.clone();
         disabled.disable(DisabledWhy::Unused, NOW).unwrap();
-        tx!(store.db, async move |tx| { assert!(partner_keys::disable(tx, &disabled).await?) });
+        tx!(store.db, async move |tx| { assert!(partner_keys::disable(tx, &disabled, NOW).await?) });
         assert_eq!(told.now_or_never(), Some(()));
         assert_eq!(why().await, Some(R::KeyDisabled));
         assert!(live(&store, &key).await.unwrap().secret.is_none());
