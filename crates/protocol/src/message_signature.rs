@@ -1,5 +1,6 @@
 //! HTTP Message Signatures (RFC 9421) with a shared secret, and the digest of a body that they
-//! cover (RFC 9530): how an app signs a request in the standard's way. One signature, `hmac-sha256`.
+//! cover (RFC 9530): how an app signs a request in the standard's way. One signature,
+//! `hmac-sha256`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

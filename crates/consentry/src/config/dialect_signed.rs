@@ -1,5 +1,5 @@
-//! `[signed_request]` of a dialect file: how clients sign requests to the API, and how those that do
-//! not hold are answered.
+//! `[signed_request]` of a dialect file: how clients sign requests to the API, and how those that
+//! do not hold are answered.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
