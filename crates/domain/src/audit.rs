@@ -120,6 +120,8 @@ kinds! {
     /// It was not used for too long.
     PartnerKeyDisabled = "partner_key.disabled",
     PartnerKeyEnded = "partner_key.ended",
+    /// Signed requests that named a key and were refused; a flood of them is one row.
+    PartnerKeyRefused = "partner_key.refused",
     KeysRotated = "keys.rotated",
 }
 

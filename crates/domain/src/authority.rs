@@ -5,8 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::access::LiveRows;
-use crate::id::{GrantId, TokenId};
+use crate::id::{GrantId, PartnerKeyId, TokenId};
+use crate::key_access::{KeyRefused, LiveKey};
 use crate::keyring::Keyring;
+use crate::nonce::{Nonce, NonceRefusal};
 use crate::usage::Use;
 
 /// The rows cannot be read, or this node can no longer be sure that they are current (its lease
@@ -36,6 +38,25 @@ pub trait Authority: Send + Sync + 'static {
     /// be sure. A long call then asks [`Authority::live_rows`] again and is cut if refused.
     fn changed(&self, rows: &LiveRows, token: TokenId)
     -> impl Future<Output = ()> + Send + 'static;
+
+    /// The rows behind the public half of a key. `None`: there is no such key.
+    fn partner_key(
+        &self,
+        public: &str,
+    ) -> impl Future<Output = Result<Option<LiveKey>, Unverifiable>> + Send;
+
+    /// As [`Authority::changed`], for a call that was let in by a key.
+    fn key_changed(&self, key: &LiveKey) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Use up a nonce of a key whose signature was proven. Durable when it returns.
+    fn use_nonce(
+        &self,
+        key: PartnerKeyId,
+        nonce: Nonce,
+    ) -> impl Future<Output = Result<Result<(), NonceRefusal>, Unverifiable>> + Send;
+
+    /// Remember a refusal for the audit trail. Returns at once; many alike become one row.
+    fn key_refused(&self, refused: KeyRefused);
 
     /// Remember a call for the pages. Returns at once, writes later in batches.
     fn account(&self, usage: Use);

@@ -196,6 +196,8 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Bytes of a request body.
     pub body_max: u64,
+    /// Bytes of the body of a signed request, which is held whole.
+    pub signed_body_max: u64,
     /// Calls that wait for it at once; more are refused, so that a slow upstream holds up nobody
     /// else's.
     pub in_service_max: usize,

@@ -3,12 +3,19 @@
 
 use std::net::IpAddr;
 
-use crate::id::{AppId, GrantId, UserId};
+use crate::id::{AppId, GrantId, PartnerKeyId, UserId};
 use crate::time::Timestamp;
+
+/// What let a call in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UsedBy {
+    Grant(GrantId),
+    PartnerKey(PartnerKeyId),
+}
 
 #[derive(Clone, Debug)]
 pub struct Use {
-    pub grant_id: GrantId,
+    pub by: UsedBy,
     pub app_id: AppId,
     pub user_id: Option<UserId>,
     /// The endpoint family of the route, e.g. `orders`.

@@ -2,6 +2,7 @@
 //! it is; the API's envelope says it to the caller, the log says the cause.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use domain::access::AccessRefusal;
 use domain::authority::Unverifiable;
@@ -9,9 +10,12 @@ use domain::policy::Resource;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use protocol::bearer::{BearerErrorCode, Challenge};
+use protocol::dialect::Dialect;
 use protocol::envelope::{ErrorEnvelope, Refusal, RefusalKind};
+use protocol::message_signature::MessageSignatureError;
 use protocol::path::Ambiguous;
 use protocol::scope::ScopeSet;
+use protocol::signed_request::SignedRefusal;
 
 use crate::api::Api;
 use crate::body::Body;
@@ -22,6 +26,10 @@ use crate::watch::Cut;
 
 /// Tells errors of the gateway's own from those of the upstream, whose answers pass unchanged.
 pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("consentry-error-source");
+
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+const WANTED_SIGNATURE: &str = "sig=(\"@method\" \"@authority\" \"@path\" \"@query\" \
+     \"content-digest\");created;nonce;keyid;alg=\"hmac-sha256\"";
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +69,8 @@ pub(crate) enum GatewayError {
     AddressNotAllowed,
     #[error("the access token lacks permissions: {0}")]
     InsufficientScope(ScopeSet),
+    #[error("{0}")]
+    Signed(SignedError),
     #[error("too many requests, try again in {} s", .0.retry_after_seconds)]
     RateLimited(Limited),
     #[error("the request is larger than {0} bytes")]
@@ -100,6 +110,39 @@ pub(crate) enum TokenRefusal {
     Malformed,
 }
 
+/// Why a signed request is no good, and in whose words that is said.
+#[derive(Debug)]
+pub(crate) struct SignedError {
+    pub(crate) why: SignedRefusal,
+    /// `None`: the standard.
+    pub(crate) dialect: Option<Arc<Dialect>>,
+    /// What exactly is wrong with a message signature, for its developer.
+    pub(crate) detail: Option<MessageSignatureError>,
+}
+
+impl From<SignedRefusal> for SignedError {
+    fn from(why: SignedRefusal) -> Self {
+        Self { why, dialect: None, detail: None }
+    }
+}
+
+impl std::fmt::Display for SignedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.detail {
+            Some(detail) => detail.fmt(f),
+            None => self.why.fmt(f),
+        }
+    }
+}
+
+impl SignedError {
+    /// The answer of a dialect.
+    fn rendered(&self) -> Option<(StatusCode, String)> {
+        let form = self.dialect.as_ref()?.signed.as_ref()?;
+        Some(form.render(self.why))
+    }
+}
+
 impl GatewayError {
     pub(crate) fn kind(&self) -> RefusalKind {
         match self {
@@ -112,6 +155,11 @@ impl GatewayError {
             Self::TokenRefused(_) => RefusalKind::InvalidToken,
             Self::AddressNotAllowed => RefusalKind::AddressNotAllowed,
             Self::InsufficientScope(_) => RefusalKind::InsufficientScope,
+            Self::Signed(signed) => match signed.why {
+                SignedRefusal::AddressNotAllowed => RefusalKind::AddressNotAllowed,
+                SignedRefusal::NotPermitted => RefusalKind::InsufficientScope,
+                _ => RefusalKind::InvalidSignature,
+            },
             Self::RateLimited(_) => RefusalKind::RateLimited,
             Self::BodyTooLarge(_) => RefusalKind::PayloadTooLarge,
             Self::ClientStalled => RefusalKind::RequestTimeout,
@@ -137,6 +185,11 @@ impl GatewayError {
             Self::AddressNotAllowed => ("authenticate", "address"),
             Self::Unverifiable(_) => ("authenticate", "unverifiable"),
             Self::InsufficientScope(_) => ("authorize", "scope"),
+            Self::Signed(signed) => match signed.why {
+                SignedRefusal::NotPermitted => ("authorize", "key_permission"),
+                SignedRefusal::AddressNotAllowed => ("authenticate", "address"),
+                why => ("authenticate", why.as_str()),
+            },
             Self::RateLimited(_) => ("limit", "rate"),
             Self::BodyTooLarge(_) => ("forward", "body_too_large"),
             Self::BodyBroken => ("forward", "body_broken"),
@@ -190,6 +243,8 @@ impl GatewayError {
         let challenge = Challenge::new();
         let challenge = match self {
             Self::TokenMissing => challenge,
+            // RFC 9110 §15.5.2: a 401 names a scheme. There is none for signatures.
+            Self::Signed(_) if self.kind() == RefusalKind::InvalidSignature => challenge,
             Self::TokenMisplaced => {
                 challenge.error(BearerErrorCode::InvalidRequest, &self.to_string())
             }
@@ -228,6 +283,10 @@ impl GatewayError {
                 headers.insert(RETRY_AFTER, limited.retry_after_seconds.into());
                 limited.allowance.write(&mut headers);
             }
+            // RFC 9421 §5.1: what a signature must cover and say.
+            Self::Signed(SignedError { dialect: None, .. }) => {
+                headers.insert(ACCEPT_SIGNATURE, HeaderValue::from_static(WANTED_SIGNATURE));
+            }
             Self::Unverifiable(_) | Self::Busy => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -246,6 +305,19 @@ impl GatewayError {
                 &problem
             }
         };
+        if let Self::Signed(signed) = self
+            && let Some((status, body)) = signed.rendered()
+        {
+            let mut response = Response::new(Body::text(body));
+            *response.status_mut() = status;
+            *response.headers_mut() = self.headers(api);
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            if status != StatusCode::UNAUTHORIZED {
+                response.headers_mut().remove(WWW_AUTHENTICATE);
+            }
+            return response;
+        }
         let message = self.to_string();
         let missing_scopes = match self {
             Self::InsufficientScope(missing) => Some(missing),
@@ -260,6 +332,15 @@ impl GatewayError {
             .unwrap_or(HeaderValue::from_static("application/json"));
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
+    }
+
+    /// The status that the caller sees.
+    pub(crate) fn status_in(&self, envelope: &ErrorEnvelope) -> StatusCode {
+        match self {
+            Self::Signed(signed) => signed.rendered().map(|(status, _)| status),
+            _ => None,
+        }
+        .unwrap_or_else(|| envelope.status(self.kind()))
     }
 
     /// The status of HTTP itself, whatever an envelope makes of it.

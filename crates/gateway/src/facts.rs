@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use domain::id::{AppId, GrantId};
+use domain::id::{AppId, GrantId, PartnerKeyId};
+use domain::usage::UsedBy;
 use http::HeaderValue;
 
 use crate::api::Api;
@@ -24,6 +25,8 @@ pub struct Facts {
     pub route: Option<(String, String)>,
     pub app: Option<AppId>,
     pub grant: Option<GrantId>,
+    /// The partner key, where it was not a grant.
+    pub key: Option<PartnerKeyId>,
     pub refused: Option<Refused>,
     /// How long the upstream took until the head of its answer.
     pub upstream: Option<Duration>,
@@ -31,8 +34,12 @@ pub struct Facts {
 
 impl Facts {
     pub(crate) fn set_caller(&mut self, caller: Option<&Caller>) {
-        self.app = caller.map(|caller| caller.access.app.id);
-        self.grant = caller.map(|caller| caller.access.grant_id);
+        self.app = caller.map(|caller| caller.proof.app().id);
+        match caller.map(|caller| caller.proof.used_by()) {
+            Some(UsedBy::Grant(id)) => self.grant = Some(id),
+            Some(UsedBy::PartnerKey(id)) => self.key = Some(id),
+            None => {}
+        }
     }
 
     /// The name of the API, if the call was of one.

@@ -149,13 +149,12 @@ impl<A: Authority> Gateway<A> {
             let caller = caller.as_ref();
             facts.set_caller(caller);
             let mut response = status_only(StatusCode::NO_CONTENT);
-            let admitted = self.0.admit(&matched, caller).and_then(|allowance| {
+            let admitted = self.0.admit(&matched, caller, *client).and_then(|allowance| {
                 allowance.write(response.headers_mut());
                 identity::clear(response.headers_mut());
                 let Some(caller) = caller else { return Ok(()) };
-                let (access, rows) = (&caller.access, &caller.rows);
                 let now = self.0.clock.now();
-                api.identities.write(response.headers_mut(), access, rows, &caller.keyring, now)
+                api.identities.write(response.headers_mut(), caller, &matched, now)
             });
             let status =
                 admitted.as_ref().map_or_else(GatewayError::status, |()| response.status());

@@ -1,15 +1,17 @@
 //! How the upstream learns who calls: four headers, and a signed assertion that proves them. Made
-//! once per grant, scopes and API, used for half a minute, and dropped as soon as the rows behind
-//! them are others.
+//! once per grant or key, scopes and API, used for half a minute, and dropped as soon as the rows
+//! behind them are others.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::access::{Access, LiveRows};
+use domain::access::LiveRows;
 use domain::id::GrantId;
-use domain::keyring::Keyring;
+use domain::key_access::LiveKey;
+use domain::partner_key::uuid_of;
 use domain::time::Timestamp;
+use domain::usage::UsedBy;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use protocol::jose::Algorithm;
 use protocol::scope::ScopeSet;
@@ -17,6 +19,8 @@ use quick_cache::sync::Cache;
 use serde::Serialize;
 
 use crate::error::GatewayError;
+use crate::phase::authenticate::{Caller, Proof};
+use crate::phase::matching::Matched;
 
 const SUBJECT: HeaderName = HeaderName::from_static("consentry-subject");
 const CLIENT_ID: HeaderName = HeaderName::from_static("consentry-client-id");
@@ -33,7 +37,7 @@ const IDENTITIES_MAX: usize = 10_000;
 
 /// What is said of one caller, ready to send.
 struct Identity {
-    rows: LiveRows,
+    rows: Rows,
     scopes: ScopeSet,
     made_at: Timestamp,
     subject: HeaderValue,
@@ -42,8 +46,15 @@ struct Identity {
     assertion: HeaderValue,
 }
 
+/// What an identity was made of.
+#[derive(Clone)]
+enum Rows {
+    Token(LiveRows),
+    Key(LiveKey),
+}
+
 /// The identities of one API's callers.
-pub(crate) struct Identities(Cache<(GrantId, u64), Arc<Identity>>);
+pub(crate) struct Identities(Cache<(UsedBy, u64), Arc<Identity>>);
 
 impl Default for Identities {
     fn default() -> Self {
@@ -60,26 +71,40 @@ struct Claims<'a> {
     exp: i64,
     client_id: &'a str,
     scope: &'a str,
-    grant_id: GrantId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_id: Option<GrantId>,
+    /// The `externalId` of a partner key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
 }
 
 impl Identities {
-    /// Adds the identity of the caller to `headers`, which must be clean of forged ones.
+    /// Adds the identity of the caller to `headers`, which must be clean of forged ones. The route
+    /// must have been authorized.
     pub(crate) fn write(
         &self,
         headers: &mut HeaderMap,
-        access: &Access,
-        rows: &LiveRows,
-        keyring: &Keyring,
+        caller: &Caller,
+        matched: &Matched<'_>,
         now: Timestamp,
     ) -> Result<(), GatewayError> {
+        // Of a key, what this call needs; of a token, what it has.
+        let of_route;
+        let scopes = match &caller.proof {
+            Proof::Token { access, .. } => &access.scopes,
+            Proof::Key { live, .. } => {
+                of_route = live.scopes_for(matched.route);
+                &of_route
+            }
+        };
         let mut hasher = DefaultHasher::new();
-        access.scopes.hash(&mut hasher);
-        let key = (access.grant_id, hasher.finish());
+        scopes.hash(&mut hasher);
+        let key = (caller.proof.used_by(), hasher.finish());
         let identity = match self.0.get(&key) {
-            Some(known) if known.holds(access, rows, now) => known,
+            Some(known) if known.holds(&caller.proof, scopes, now) => known,
             _ => {
-                let made = Arc::new(Identity::make(access, rows, keyring, now)?);
+                let audience = &matched.api.resource.identifier;
+                let made = Arc::new(Identity::make(caller, scopes, audience, now)?);
                 self.0.insert(key, Arc::clone(&made));
                 made
             }
@@ -93,29 +118,41 @@ impl Identities {
 }
 
 impl Identity {
-    fn holds(&self, access: &Access, rows: &LiveRows, now: Timestamp) -> bool {
+    fn holds(&self, proof: &Proof, scopes: &ScopeSet, now: Timestamp) -> bool {
         now < self.made_at.after(ASSERTION_REUSE)
             && now >= self.made_at
-            && are_same_rows(&self.rows, rows)
-            && self.scopes == access.scopes
+            && self.rows.are_of(proof)
+            && self.scopes == *scopes
     }
 
     fn make(
-        access: &Access,
-        rows: &LiveRows,
-        keyring: &Keyring,
+        caller: &Caller,
+        scopes: &ScopeSet,
+        audience: &str,
         now: Timestamp,
     ) -> Result<Self, GatewayError> {
-        let (subject, scope) = (access.subject(), access.scopes.to_string());
+        let Caller { proof, keyring } = caller;
+        let client_id = &proof.app().client_id;
+        let (subject, grant_id, key_id, rows) = match proof {
+            Proof::Token { access, rows, .. } => {
+                (access.subject(), Some(access.grant_id), None, Rows::Token(rows.clone()))
+            }
+            Proof::Key { live, .. } => {
+                let key_id = Some(uuid_of(live.key.id));
+                (live.user.id.to_string(), None, key_id, Rows::Key(live.clone()))
+            }
+        };
+        let scope = scopes.to_string();
         let claims = Claims {
             iss: keyring.issuer(),
             sub: &subject,
-            aud: &access.audience,
+            aud: audience,
             iat: now.as_seconds(),
             exp: now.after(ASSERTION_LIFETIME).as_seconds(),
-            client_id: &access.app.client_id,
+            client_id,
             scope: &scope,
-            grant_id: access.grant_id,
+            grant_id,
+            key_id,
         };
         let assertion = keyring
             .signing_key(Algorithm::Es256, now)
@@ -128,29 +165,41 @@ impl Identity {
         };
         Ok(Self {
             subject: header(&subject)?,
-            client_id: header(&access.app.client_id)?,
+            client_id: header(client_id)?,
             scopes_header: header(&scope)?,
             assertion: header(&assertion)?,
-            scopes: access.scopes.clone(),
-            rows: rows.clone(),
+            scopes: scopes.clone(),
+            rows,
             made_at: now,
         })
     }
 }
 
 /// Rows are never changed in place, so the same addresses are the same rows.
-fn are_same_rows(a: &LiveRows, b: &LiveRows) -> bool {
-    fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
-        match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
+impl Rows {
+    fn are_of(&self, proof: &Proof) -> bool {
+        fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+            match (a, b) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            }
+        }
+        match (self, proof) {
+            (Self::Token(a), Proof::Token { rows: b, .. }) => {
+                Arc::ptr_eq(&a.grant, &b.grant)
+                    && Arc::ptr_eq(&a.app, &b.app)
+                    && same(a.user.as_ref(), b.user.as_ref())
+                    && same(a.consent.as_ref(), b.consent.as_ref())
+            }
+            (Self::Key(a), Proof::Key { live: b, .. }) => {
+                Arc::ptr_eq(&a.key, &b.key)
+                    && Arc::ptr_eq(&a.app, &b.app)
+                    && Arc::ptr_eq(&a.user, &b.user)
+            }
             _ => false,
         }
     }
-    Arc::ptr_eq(&a.grant, &b.grant)
-        && Arc::ptr_eq(&a.app, &b.app)
-        && same(a.user.as_ref(), b.user.as_ref())
-        && same(a.consent.as_ref(), b.consent.as_ref())
 }
 
 /// Says of every identity header that it is empty: a proxy that copies them overwrites forged ones

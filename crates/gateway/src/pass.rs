@@ -20,17 +20,19 @@ use tokio_util::task::TaskTracker;
 use crate::api::{Api, Apis, METADATA_PATH};
 use crate::body::Body;
 use crate::cors;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, SignedError};
 use crate::facts::{ApiStats, Facts, GatewayStats, RequestId};
 use crate::headers::REQUEST_ID;
 use crate::phase::account::account;
-use crate::phase::authenticate::{Caller, authenticate};
+use crate::phase::authenticate::{Caller, Proof, authenticate};
 use crate::phase::authorize::authorize;
 use crate::phase::forward::{Call, forward};
 use crate::phase::limit::limit;
 use crate::phase::matching::{Matched, match_route, methods_of};
+use crate::phase::signed::{self, Signing};
 use crate::target::host_of;
 use crate::token_cache::TokenCache;
+use crate::upload::Sent;
 
 /// Guards every API of one provider. Cheap to clone.
 pub struct Gateway<A>(pub(crate) Arc<Inner<A>>);
@@ -141,14 +143,25 @@ impl<A: Authority> Gateway<A> {
         }
         let matched = match_route(api, &parts.method, parts.uri.path())?;
         facts.route = Some((matched.route.family.clone(), matched.route.pattern.clone()));
-        let caller = authenticate(gateway, &matched, headers, query, client).await?;
+        let (caller, body) = match Signing::of(gateway, &matched, &parts) {
+            Some(signing) => {
+                let verified =
+                    signed::authenticate(gateway, &matched, &signing, &parts, body, client);
+                let (caller, body) = verified.await?;
+                (Some(caller), Sent::Whole(body))
+            }
+            None => {
+                let caller = authenticate(gateway, &matched, headers, query, client).await?;
+                (caller, Sent::Stream(body))
+            }
+        };
         facts.set_caller(caller.as_ref());
         let (caller, route) = (caller.as_ref(), matched.route);
         let call = Call { matched, caller, client, request_id };
         let answer = self.admit(call, parts, body, facts).await;
         let status = match &answer {
             Ok(response) => response.status(),
-            Err(error) => api.resource.envelope.status(error.kind()),
+            Err(error) => error.status_in(&api.resource.envelope),
         };
         account(gateway, route, caller, client, status);
         answer
@@ -158,10 +171,10 @@ impl<A: Authority> Gateway<A> {
         &self,
         call: Call<'_>,
         parts: Parts,
-        body: Incoming,
+        body: Sent,
         facts: &mut Facts,
     ) -> Result<Response<Body>, GatewayError> {
-        let allowance = self.0.admit(&call.matched, call.caller)?;
+        let allowance = self.0.admit(&call.matched, call.caller, call.client)?;
         let (mut response, took) = forward(&self.0, call, parts, body).await?;
         facts.upstream = Some(took);
         allowance.write(response.headers_mut());
@@ -222,8 +235,15 @@ impl<A: Authority> Inner<A> {
         &self,
         matched: &Matched<'_>,
         caller: Option<&Caller>,
+        client: IpAddr,
     ) -> Result<crate::phase::limit::Allowance, GatewayError> {
-        authorize(matched, caller)?;
+        authorize(&self.policy(), matched, caller).inspect_err(|error| {
+            if let GatewayError::Signed(SignedError { why, .. }) = error
+                && let Some(Proof::Key { live, .. }) = caller.map(|caller| &caller.proof)
+            {
+                signed::note_refusal(self, live, *why, client);
+            }
+        })?;
         limit(&matched.api.limits, caller)
     }
 }

@@ -64,6 +64,12 @@ pub fn without_port(host: &str) -> &str {
     host.get(..end).unwrap_or(host)
 }
 
+/// RFC 9421 §2.2.3: a port that is the scheme's own is not part of `@authority`.
+pub(crate) fn without_default_port<'a>(host: &'a str, scheme: &str) -> &'a str {
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    host.strip_suffix(port).unwrap_or(host)
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;

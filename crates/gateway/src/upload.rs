@@ -14,8 +14,31 @@ use tokio::time::Instant;
 
 use crate::headers;
 
+/// A body as it came from the client.
+pub(crate) enum Sent {
+    Stream(Incoming),
+    /// It had to be seen whole. Trailers are not part of it.
+    Whole(Bytes),
+}
+
+impl Sent {
+    /// What it has at least.
+    pub(crate) fn bytes_min(&self) -> u64 {
+        match self {
+            Self::Stream(body) => http_body::Body::size_hint(body).lower(),
+            Self::Whole(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
 /// The body that the upstream's connection reads.
-pub(crate) struct Upload(Option<Reading>);
+pub(crate) struct Upload(Kind);
+
+enum Kind {
+    Empty,
+    Whole(Bytes),
+    Stream(Reading),
+}
 
 struct Reading {
     inner: Incoming,
@@ -55,15 +78,20 @@ const BROKEN: u8 = 4;
 
 impl Upload {
     pub(crate) fn empty() -> Self {
-        Self(None)
+        Self(Kind::Empty)
     }
 
     /// `bytes_max` is the largest body that passes, `dropped` are the operator's reserved headers.
     pub(crate) fn new(
-        body: Incoming,
+        body: Sent,
         bytes_max: u64,
         dropped: &Arc<[String]>,
     ) -> (Self, Option<Arc<Progress>>) {
+        let body = match body {
+            Sent::Stream(body) => body,
+            Sent::Whole(bytes) if bytes.is_empty() => return (Self::empty(), None),
+            Sent::Whole(bytes) => return (Self(Kind::Whole(bytes)), None),
+        };
         if http_body::Body::is_end_stream(&body) {
             return (Self::empty(), None);
         }
@@ -79,7 +107,7 @@ impl Upload {
             progress: Arc::clone(&progress),
             dropped: Arc::clone(dropped),
         };
-        (Self(Some(reading)), Some(progress))
+        (Self(Kind::Stream(reading)), Some(progress))
     }
 }
 
@@ -121,7 +149,15 @@ impl http_body::Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let Some(reading) = &mut self.0 else { return Poll::Ready(None) };
+        let reading = match &mut self.0 {
+            Kind::Empty => return Poll::Ready(None),
+            Kind::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            Kind::Stream(reading) => reading,
+        };
         let polled = http_body::Body::poll_frame(Pin::new(&mut reading.inner), cx);
         if polled.is_pending() {
             reading.progress.stage.store(WAITING_FOR_CLIENT, Ordering::Release);
@@ -150,13 +186,18 @@ impl http_body::Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|reading| http_body::Body::is_end_stream(&reading.inner))
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Whole(_) => false,
+            Kind::Stream(reading) => http_body::Body::is_end_stream(&reading.inner),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Some(reading) => http_body::Body::size_hint(&reading.inner),
-            None => SizeHint::with_exact(0),
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(reading) => http_body::Body::size_hint(&reading.inner),
         }
     }
 }

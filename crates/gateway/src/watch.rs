@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::access::{AccessRefusal, LiveRows, check_access, grant_scopes};
-use domain::authority::Authority;
+use domain::authority::{Authority, Unverifiable};
 use domain::time::Timestamp;
 use domain::token::AccessToken;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::Method;
 use protocol::path::NormalPath;
 use protocol::route::Lookup;
@@ -15,6 +17,7 @@ use protocol::scope::ScopeSet;
 
 use crate::api::Api;
 use crate::pass::Inner;
+use crate::phase::authenticate::Proof;
 
 /// Why an open call was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +46,7 @@ pub(crate) struct Watched<A> {
     pub(crate) method: Method,
     pub(crate) path: NormalPath,
     pub(crate) client: IpAddr,
-    pub(crate) token: Arc<AccessToken>,
-    pub(crate) rows: LiveRows,
+    pub(crate) proof: Proof,
     pub(crate) ends: Ends,
 }
 
@@ -56,8 +58,7 @@ impl<A> Clone for Watched<A> {
             method: self.method.clone(),
             path: self.path.clone(),
             client: self.client,
-            token: Arc::clone(&self.token),
-            rows: self.rows.clone(),
+            proof: self.proof.clone(),
             ends: self.ends,
         }
     }
@@ -68,11 +69,10 @@ impl<A: Authority> Watched<A> {
     pub(crate) async fn until_cut(mut self) -> Cut {
         loop {
             // The watch begins before the rows are read: nothing falls between.
-            let changed = self.gateway.authority.changed(&self.rows, self.token.token_id);
-            let (grant_id, token_id) = (self.token.grant_id, self.token.token_id);
-            match self.gateway.authority.live_rows(grant_id, token_id).await {
-                Ok(Some(rows)) => self.rows = rows,
-                Ok(None) => return Cut::Ended,
+            let changed = self.changed();
+            match self.read_again().await {
+                Ok(true) => {}
+                Ok(false) => return Cut::Ended,
                 Err(_) => return Cut::Unverifiable,
             }
             let now = self.gateway.clock.now();
@@ -80,9 +80,11 @@ impl<A: Authority> Watched<A> {
                 return Cut::Ended;
             }
             let expiry = async {
-                match self.ends {
-                    Ends::WithItself => std::future::pending().await,
-                    Ends::WithToken => tokio::time::sleep(self.token.expires_at.since(now)).await,
+                match (self.ends, &self.proof) {
+                    (Ends::WithToken, Proof::Token { token, .. }) => {
+                        tokio::time::sleep(token.expires_at.since(now)).await;
+                    }
+                    _ => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -94,27 +96,62 @@ impl<A: Authority> Watched<A> {
         }
     }
 
-    /// Whether the same call would be let through now.
-    fn would_pass(&self, now: Timestamp) -> bool {
-        let Ok(scopes) = self.scopes(now) else { return false };
-        let apis = self.gateway.apis();
-        let Some(api) = apis.named(&self.api.resource.identifier) else { return false };
-        match api.resource.routes.lookup(&self.method, &self.path) {
-            Lookup::Found(route) => route.access.missing(&scopes).is_empty(),
-            Lookup::MethodNotAllowed(_) | Lookup::NotFound => false,
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        let authority = &self.gateway.authority;
+        match &self.proof {
+            Proof::Token { token, rows, .. } => authority.changed(rows, token.token_id).boxed(),
+            Proof::Key { live, .. } => authority.key_changed(live).boxed(),
         }
     }
 
-    fn scopes(&self, now: Timestamp) -> Result<ScopeSet, AccessRefusal> {
-        if self.ends == Ends::WithToken || now < self.token.expires_at {
+    /// `false`: the grant or the key is gone.
+    async fn read_again(&mut self) -> Result<bool, Unverifiable> {
+        let authority = &self.gateway.authority;
+        match &mut self.proof {
+            Proof::Token { token, rows, .. } => {
+                let found = authority.live_rows(token.grant_id, token.token_id).await?;
+                Ok(found.map(|found| *rows = found).is_some())
+            }
+            Proof::Key { live, .. } => {
+                let found = authority.partner_key(&live.key.public).await?;
+                Ok(found.map(|found| *live = found).is_some())
+            }
+        }
+    }
+
+    /// Whether the same call would be let through now. Its nonce was used up by it.
+    fn would_pass(&self, now: Timestamp) -> bool {
+        let apis = self.gateway.apis();
+        let Some(api) = apis.named(&self.api.resource.identifier) else { return false };
+        let Lookup::Found(route) = api.resource.routes.lookup(&self.method, &self.path) else {
+            return false;
+        };
+        match &self.proof {
+            Proof::Token { token, rows, .. } => self
+                .scopes(token, rows, now)
+                .is_ok_and(|scopes| route.access.missing(&scopes).is_empty()),
+            Proof::Key { live, .. } => {
+                let policy = self.gateway.policy();
+                live.check(self.client).is_ok()
+                    && live.permit(policy.partner_keys.as_ref(), route).is_ok()
+            }
+        }
+    }
+
+    fn scopes(
+        &self,
+        token: &AccessToken,
+        rows: &LiveRows,
+        now: Timestamp,
+    ) -> Result<ScopeSet, AccessRefusal> {
+        if self.ends == Ends::WithToken || now < token.expires_at {
             let client = Some(self.client);
             let audience = &self.api.resource.identifier;
-            return check_access(&self.token, &self.rows, audience, client, now)
-                .map(|access| access.scopes);
+            return check_access(token, rows, audience, client, now).map(|access| access.scopes);
         }
-        if self.rows.token_revoked {
+        if rows.token_revoked {
             return Err(AccessRefusal::TokenRevoked);
         }
-        Ok(grant_scopes(&self.rows, now)?.intersection(&self.token.scopes))
+        Ok(grant_scopes(rows, now)?.intersection(&token.scopes))
     }
 }

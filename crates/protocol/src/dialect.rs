@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::envelope::ErrorEnvelope;
 use crate::rate::Rate;
+use crate::signed_request::SignedForm;
 use crate::template::Template;
 
 mod answer;
@@ -40,6 +41,8 @@ pub struct Dialect {
     pub partner_keys: Option<PartnerKeys>,
     /// Addresses that its developers know, and the pages of ours that they lead to.
     pub pages: Vec<PageAlias>,
+    /// How requests to its API are signed with a partner key.
+    pub signed: Option<SignedForm>,
     /// How its API says no, for resources that name it.
     pub envelope: Option<ErrorEnvelope>,
 }

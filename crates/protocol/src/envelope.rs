@@ -23,6 +23,8 @@ const PROBLEM_JSON: &str = r#"{
 pub enum RefusalKind {
     MissingToken,
     InvalidToken,
+    /// A signed request that does not hold.
+    InvalidSignature,
     InsufficientScope,
     /// The caller's address is not on the app's list.
     AddressNotAllowed,
@@ -43,9 +45,10 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MissingToken,
         Self::InvalidToken,
+        Self::InvalidSignature,
         Self::InsufficientScope,
         Self::AddressNotAllowed,
         Self::NotFound,
@@ -65,7 +68,9 @@ impl RefusalKind {
     /// The status that HTTP has for it; an envelope may say another.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::MissingToken | Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::MissingToken | Self::InvalidToken | Self::InvalidSignature => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::InsufficientScope | Self::AddressNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -87,6 +92,7 @@ impl RefusalKind {
         match self {
             Self::MissingToken => "missing_token",
             Self::InvalidToken => "invalid_token",
+            Self::InvalidSignature => "invalid_signature",
             Self::InsufficientScope => "insufficient_scope",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::NotFound => "not_found",

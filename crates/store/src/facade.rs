@@ -11,16 +11,21 @@ use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::{Grant, Mode, RefreshState};
-use domain::id::{AppId, ConsentId, CredentialId, GrantId, TokenId, UserId};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, PartnerKeyId, TokenId, UserId};
+use domain::key_access::{KeyRefused, LiveKey};
 use domain::keyring::{Keyring, MasterKey};
+use domain::nonce::{Nonce, NonceRefusal};
+use domain::seal::OpenError;
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
 use domain::user_code::USER_CODES_KEPT;
+use protocol::mac::MacKey;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
-use crate::live::{Client, CodeRows, Live, Tuning};
+use crate::live::{Client, CodeRows, KeyRows, KnownKey, Live, Tuning};
+use crate::signed::{Nonces, Refusals};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
@@ -66,6 +71,8 @@ struct Shared {
     keyring: Arc<Keys>,
     entropy: Arc<dyn Entropy>,
     usage: Mutex<Batch>,
+    nonces: Nonces,
+    refusals: Refusals,
     /// Where the sweep of grants goes on.
     sweep_after: Mutex<String>,
     /// Aborted with the last clone.
@@ -174,6 +181,8 @@ impl Store {
             keyring,
             entropy,
             usage: Mutex::default(),
+            nonces: Nonces::default(),
+            refusals: Refusals::default(),
             sweep_after: Mutex::default(),
             tasks: Mutex::new(tasks),
         };
@@ -285,6 +294,7 @@ impl Store {
     /// Write the calls that were counted in memory. Call it every few seconds: a crash loses what
     /// came since.
     pub async fn flush_usage(&self) -> Result<(), DbError> {
+        self.shared.refusals.flush(&self.db, self.now(), false).await?;
         let batch = std::mem::take(&mut *lock(&self.shared.usage));
         if batch.is_empty() {
             return Ok(());
@@ -300,6 +310,7 @@ impl Store {
     /// Delete what means nothing any more, a little at a time. Call it now and then.
     pub async fn sweep(&self) -> Result<(), DbError> {
         let now = self.now();
+        self.shared.nonces.sweep(now);
         for _ in 0..SWEEP_ROUNDS_MAX {
             let sweep = async move |tx: &mut Tx<'_>| {
                 let swept = [
@@ -346,11 +357,30 @@ impl Store {
         Ok(())
     }
 
+    /// Once for each row that is kept. Another node may have sealed it with a key that is new to
+    /// this one: worth one reload.
+    async fn open_secret(&self, known: &KnownKey) -> Result<Arc<MacKey>, Unverifiable> {
+        if let Some(secret) = known.secret.get() {
+            return Ok(Arc::clone(secret));
+        }
+        let open = || known.key.secret.open(&self.keyring(), known.key.id);
+        let mut opened = open();
+        if matches!(opened, Err(OpenError::UnknownKey)) {
+            self.reload_keys().await;
+            opened = open();
+        }
+        let secret = opened.map_err(|error| Unverifiable { reason: error.to_string() })?;
+        let secret = Arc::new(MacKey::new(secret.expose().as_bytes()));
+        Ok(Arc::clone(known.secret.get_or_init(|| secret)))
+    }
+
     /// Write what is only in memory and leave the other nodes. Accepts no tokens afterwards where
     /// there are others.
     pub async fn close(&self) -> Result<(), DbError> {
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         tasks.shutdown().await;
+        self.shared.nonces.give_back(&self.db).await?;
+        self.shared.refusals.flush(&self.db, self.now(), true).await?;
         self.flush_usage().await?;
         self.db.write_unchecked(async |tx| audit::seal(tx).await.map(drop)).await?;
         match &self.shared.live.cluster {
@@ -395,6 +425,33 @@ impl Authority for Store {
         token: TokenId,
     ) -> impl Future<Output = ()> + Send + 'static {
         self.shared.live.changed(rows, token)
+    }
+
+    async fn partner_key(&self, public: &str) -> Result<Option<LiveKey>, Unverifiable> {
+        let Some(rows) = self.shared.live.partner_key(public).await? else { return Ok(None) };
+        let KeyRows { known, app, user } = rows;
+        let secret = match known.key.is_active() {
+            true => Some(self.open_secret(&known).await?),
+            false => None,
+        };
+        Ok(Some(LiveKey { key: Arc::clone(&known.key), secret, app, user }))
+    }
+
+    fn key_changed(&self, key: &LiveKey) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.live.key_changed(key)
+    }
+
+    async fn use_nonce(
+        &self,
+        key: PartnerKeyId,
+        nonce: Nonce,
+    ) -> Result<Result<(), NonceRefusal>, Unverifiable> {
+        let taken = self.shared.nonces.take(&self.shared.live, key, nonce).await;
+        taken.map_err(|error| Unverifiable { reason: error.to_string() })
+    }
+
+    fn key_refused(&self, refused: KeyRefused) {
+        self.shared.refusals.add(refused);
     }
 
     fn account(&self, usage: Use) {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     standing: RwLock<Node>,
     /// As measured last, also when it is too much to go on.
     clock_skew_ms: AtomicI64,
+    /// At the last look no other node was there.
+    alone: AtomicBool,
     looks: Looks,
 }
 
@@ -58,8 +60,9 @@ impl Cluster {
         let id = node_id.clone();
         let standing = Node { id, position: 0, renewals: 0, lease_ms, clock_skew_ms: 0 };
         let (standing, clock_skew_ms) = (RwLock::new(standing), AtomicI64::new(0));
+        let alone = AtomicBool::new(false);
         let (wake, looks) = (Notify::new(), Looks::default());
-        Self { node_id, db, tuning, wake, standing, clock_skew_ms, looks }
+        Self { node_id, db, tuning, wake, standing, clock_skew_ms, alone, looks }
     }
 
     /// Wait until every other node has acknowledged `position`, or can no longer accept tokens
@@ -203,6 +206,10 @@ impl Cluster {
         self.tuning.lease
     }
 
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn clock_skew_ms(&self) -> i64 {
         self.clock_skew_ms.load(Ordering::Relaxed)
     }
@@ -227,6 +234,7 @@ impl Cluster {
     async fn look_for_silent(&self, follower: &mut Follower) -> Result<(), DbError> {
         let now = Instant::now();
         let others = self.list_behind(i64::MAX).await?;
+        self.alone.store(others.is_empty(), Ordering::Relaxed);
         let mut seen = HashMap::new();
         let mut silent = Vec::new();
         for node in others {

@@ -10,7 +10,7 @@ use domain::authority::Unverifiable;
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::grant::{Grant, GrantStatus, Mode};
-use domain::id::{AppId, ConsentId, CredentialId, GrantId, TokenId, UserId};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, PartnerKeyId, TokenId, UserId};
 use domain::time::{Clock, Timestamp};
 use domain::user::User;
 use futures_util::FutureExt as _;
@@ -25,14 +25,17 @@ use crate::stats::{CacheStats, LeaseStats};
 use crate::{Db, DbError, apps, consents, grants, revoked_tokens, users};
 
 mod known;
+mod partner_key;
 
 pub use known::{Client, CodeRows};
+pub(crate) use partner_key::{KeyRows, KnownKey};
 
 /// About 1 KiB a grant: 100 MiB at most.
 const GRANTS_MAX: usize = 100_000;
 const CONSENTS_MAX: usize = 100_000;
 const USERS_MAX: usize = 100_000;
 const APPS_MAX: usize = 10_000;
+const PARTNER_KEYS_MAX: usize = 100_000;
 /// Whether a token is on the revoked list: a few bytes each.
 const TOKENS_MAX: usize = 500_000;
 /// Changes that an open call may lag behind before it is told to look for itself.
@@ -69,6 +72,9 @@ struct Caches {
     secrets: Cache<AppId, Arc<[ClientSecret]>>,
     /// Never another grant's while the grant is there.
     service_grants: Cache<(CredentialId, Mode), GrantId>,
+    /// By the public half. Never another key's.
+    key_names: Cache<String, PartnerKeyId>,
+    partner_keys: Cache<PartnerKeyId, Arc<KnownKey>>,
 }
 
 /// The rows that a grant leads to, by name.
@@ -92,6 +98,8 @@ impl Live {
             client_ids: Cache::new(APPS_MAX),
             secrets: Cache::new(APPS_MAX),
             service_grants: Cache::new(APPS_MAX),
+            key_names: Cache::new(PARTNER_KEYS_MAX),
+            partner_keys: Cache::new(PARTNER_KEYS_MAX),
         };
         let lease = if cluster.is_some() { Lease::none_yet() } else { Lease::for_ever() };
         let (events, _) = broadcast::channel(EVENTS_MAX);
@@ -241,7 +249,7 @@ impl Live {
             Change::Consent(id) => self.caches.consents.forget(&id),
             Change::Grant(id) => self.caches.grants.forget(&id),
             Change::Token(id) => self.caches.revoked.forget(&id),
-            Change::PartnerKey(_) => {}
+            Change::PartnerKey(id) => self.caches.partner_keys.forget(&id),
             Change::Keys => self.keys_changed.notify_one(),
         }
         self.tell(Event::Changed(change));
@@ -257,22 +265,24 @@ impl Live {
         self.caches.client_ids.forget_all();
         self.caches.secrets.forget_all();
         self.caches.service_grants.forget_all();
+        self.caches.key_names.forget_all();
+        self.caches.partner_keys.forget_all();
         self.keys_changed.notify_one();
         self.tell(Event::Doubt);
     }
 
     pub(crate) fn cache_stats(&self) -> Vec<CacheStats> {
-        let Caches { grants, consents, apps, users, revoked, client_ids, secrets, service_grants } =
-            &self.caches;
+        let caches = &self.caches;
         vec![
-            grants.stats("grants"),
-            consents.stats("consents"),
-            apps.stats("apps"),
-            users.stats("users"),
-            revoked.stats("revoked_tokens"),
-            client_ids.stats("client_ids"),
-            secrets.stats("client_secrets"),
-            service_grants.stats("service_grants"),
+            caches.grants.stats("grants"),
+            caches.consents.stats("consents"),
+            caches.apps.stats("apps"),
+            caches.users.stats("users"),
+            caches.revoked.stats("revoked_tokens"),
+            caches.client_ids.stats("client_ids"),
+            caches.secrets.stats("client_secrets"),
+            caches.service_grants.stats("service_grants"),
+            caches.partner_keys.stats("partner_keys"),
         ]
     }
 
@@ -283,6 +293,11 @@ impl Live {
             feed_age: cluster.map(|cluster| self.lease.age(cluster.lease())),
             clock_skew_ms: cluster.map_or(0, |cluster| cluster.clock_skew_ms()),
         }
+    }
+
+    /// Whether no other node answers requests, as far as this one has heard: a few seconds ago.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| cluster.is_alone())
     }
 
     /// Open calls that listen for changes.

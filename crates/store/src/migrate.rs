@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     0006 "second_factors"
     0007 "partner_keys"
     0008 "sign_in_hand_off"
+    0010 "nonces"
     0011 "revisions"
 };
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
-use domain::id::{AppId, GrantId, UserId};
+use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
-use domain::usage::Use;
+use domain::usage::{Use, UsedBy};
 
 use crate::value::Row;
-use crate::{DbError, Tx, bind, grants};
+use crate::{DbError, Tx, bind, grants, partner_keys};
 
 /// What an app did for a user with one endpoint family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct FamilyUse {
 
 /// Calls since the last flush, added up in memory.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Batch(HashMap<(GrantId, String), Sum>);
+pub(crate) struct Batch(HashMap<(UsedBy, String), Sum>);
 
 #[derive(Clone, Copy, Debug)]
 struct Sum {
@@ -42,7 +42,7 @@ const BATCH_MAX: usize = 100_000;
 impl Batch {
     pub(crate) fn add(&mut self, usage: Use) {
         let is_full = self.0.len() >= BATCH_MAX;
-        let sum = match self.0.entry((usage.grant_id, usage.family)) {
+        let sum = match self.0.entry((usage.by, usage.family)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(_) if is_full => return,
             Entry::Vacant(entry) => entry.insert(Sum {
@@ -78,12 +78,17 @@ impl Batch {
         }
     }
 
-    /// Add to what is stored. The grants' times of last use move along.
+    /// Add to what is stored. The times of last use of grants and keys move along.
     pub(crate) async fn store(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
         // In one order, so that two nodes do not wait for one another.
         let mut sums: Vec<_> = self.0.iter().collect();
         sums.sort_by(|a, b| a.0.cmp(b.0));
-        for ((grant_id, family), sum) in sums {
+        for ((by, family), sum) in sums {
+            // Ids are random: those of grants and of keys have one column.
+            let id = match by {
+                UsedBy::Grant(id) => id.to_string(),
+                UsedBy::PartnerKey(id) => id.to_string(),
+            };
             tx.execute(
                 "INSERT INTO usage_of_grants (grant_id, family, app_id, user_id, calls, refused, \
                  last_at, last_address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
@@ -92,7 +97,7 @@ impl Batch {
                  refused = usage_of_grants.refused + EXCLUDED.refused, \
                  last_at = EXCLUDED.last_at, last_address = EXCLUDED.last_address",
                 bind![
-                    *grant_id,
+                    id,
                     family,
                     sum.app_id,
                     sum.user_id,
@@ -103,7 +108,10 @@ impl Batch {
                 ],
             )
             .await?;
-            grants::touch(tx, *grant_id, sum.last_at).await?;
+            match by {
+                UsedBy::Grant(id) => grants::touch(tx, *id, sum.last_at).await?,
+                UsedBy::PartnerKey(id) => partner_keys::note_use(tx, *id, sum.last_at).await?,
+            }
         }
         Ok(())
     }

@@ -25,10 +25,25 @@ impl Places {
 
     /// A Python that can import `authlib` and `whitebit`.
     pub fn python(&self, tools: &Tools) -> Outcome<PathBuf> {
-        let requirements = self.scripts.join("requirements.txt");
-        let folder = self.installed.join("python");
+        self.environment(tools, "python", "requirements.txt", "authlib and whitebit-python-sdk")
+    }
+
+    /// A Python that can import `ccxt`, which no other library of these can be installed beside.
+    pub fn ccxt(&self, tools: &Tools) -> Outcome<PathBuf> {
+        self.environment(tools, "python-ccxt", "requirements-ccxt.txt", "ccxt")
+    }
+
+    fn environment(
+        &self,
+        tools: &Tools,
+        folder: &str,
+        requirements: &str,
+        name: &str,
+    ) -> Outcome<PathBuf> {
+        let requirements = self.scripts.join(requirements);
+        let folder = self.installed.join(folder);
         let python = folder.join("bin/python");
-        install_once(&folder, &[&requirements], "authlib and whitebit-python-sdk", || {
+        install_once(&folder, &[&requirements], name, || {
             run_quietly(Command::new(&tools.python).args(["-m", "venv", "--clear"]).arg(&folder))?;
             let mut pip = Command::new(&python);
             pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--requirement"]);

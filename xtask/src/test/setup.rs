@@ -30,7 +30,7 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
     let places = Places::new(root);
     let (cluster, python, node, go) = std::thread::scope(|scope| {
         let cluster = scope.spawn(|| tools.initdb.as_deref().map(Cluster::start).transpose());
-        let python = scope.spawn(|| places.python(&tools));
+        let python = scope.spawn(|| Ok((places.python(&tools)?, places.ccxt(&tools)?)));
         let node = scope.spawn(|| places.node_folder(&tools));
         let go = scope.spawn(|| {
             let bitport = places.go_client(&tools, "bitport")?;
@@ -45,7 +45,8 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
         .flatten()
         .cloned()
         .collect();
-    let (Ok(cluster), Ok(python), Ok(node), Ok((go, go_bitport))) = (cluster, python, node, go)
+    let (Ok(cluster), Ok((python, ccxt)), Ok(node), Ok((go, go_bitport))) =
+        (cluster, python, node, go)
     else {
         return Err(errors.join("\n  "));
     };
@@ -66,6 +67,7 @@ pub fn prepare(root: &Path) -> Outcome<Setup> {
         variable("CHROMEDRIVER", &tools.chromedriver),
         variable("STRACE", &tools.strace),
         variable("PYTHON", &python),
+        variable("PYTHON_CCXT", &ccxt),
         variable("NODE", &tools.node),
         variable("NODE_DIR", &node),
         variable("GO_CLIENT", &go),

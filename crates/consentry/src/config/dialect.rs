@@ -16,6 +16,7 @@ use toml::de::DeTable;
 
 use super::dialect_partner_keys::partner_keys;
 use super::dialect_schema::DIALECT;
+use super::dialect_signed::signed_request;
 use super::dialect_token::token;
 use super::problem::nearest;
 use super::reader::{At, Document, Section, Spot};
@@ -199,6 +200,11 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         None => None,
         Some(_) => Some(written_envelope(root)?),
     };
+    let of_signed = root.raw("signed_request").map(|_| root.section("signed_request"));
+    let signed = match of_signed.as_ref().map(signed_request) {
+        None => None,
+        Some(signed) => Some(signed?),
+    };
     let name = name?.value;
     let partner_keys = match keys {
         None => None,
@@ -214,6 +220,7 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         user_code,
         partner_keys,
         pages,
+        signed,
         envelope,
     })
 }

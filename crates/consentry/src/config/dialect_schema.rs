@@ -47,6 +47,14 @@ pub(super) static DIALECT: Shape = Shape {
              is in [the config file](config.md).",
         ),
         key(
+            "signed_request",
+            Kind::Section(&SIGNED_REQUEST),
+            "",
+            "How clients sign requests to the API with such a key, besides the standard's HTTP \
+             Message Signatures. The payload is the body in base64; the signature is made of the \
+             payload's text with the key's secret.",
+        ),
+        key(
             "page",
             Kind::Sections(&PAGE),
             "",
@@ -299,6 +307,110 @@ static PARTNER_KEYS: Shape = Shape {
     ],
 };
 
+static SIGNED_REQUEST: Shape = Shape {
+    keys: &[
+        key("key_header", Kind::Text, REQUIRED, "The header with the public key."),
+        key("payload_header", Kind::Text, REQUIRED, "The header with the payload."),
+        key("signature_header", Kind::Text, REQUIRED, "The header with the signature."),
+        key(
+            "digest",
+            Kind::Choice(&["hmac-sha512", "hmac-sha256"]),
+            "`hmac-sha512`",
+            "How it is made.",
+        ),
+        key("signature", Kind::Choice(&["hex", "base64"]), "`hex`", "How it is written."),
+        key(
+            "method",
+            Kind::Text,
+            "`POST`",
+            "The one method of signed requests: the signature does not cover it.",
+        ),
+        key(
+            "window",
+            Kind::Duration,
+            "`5s`",
+            "How far from now a nonce may lie that need not increase, either way.",
+        ),
+        key(
+            "members",
+            Kind::Section(&SIGNED_MEMBERS),
+            "",
+            "What the members of the body, an object of JSON, are called.",
+        ),
+        key("answer", Kind::Section(&SIGNED_ANSWER), "", "How a refusal is answered."),
+    ],
+};
+
+static SIGNED_MEMBERS: Shape = Shape {
+    keys: &[
+        key("request", Kind::Text, REQUIRED, "The path that is called."),
+        key(
+            "nonce",
+            Kind::Text,
+            REQUIRED,
+            "A whole number, or the text of one, greater than every earlier one of the key.",
+        ),
+        key(
+            "window",
+            Kind::Text,
+            "none",
+            "`true`: the nonce is a time of day in milliseconds, near now and used once.",
+        ),
+    ],
+};
+
+static SIGNED_ANSWER: Shape = Shape {
+    keys: &[
+        key("status", Kind::Number, "`401`", "HTTP status."),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{message}}`, `{{error}}` (the word of the reason) and `{{status}}`.",
+        ),
+        key("statuses", Kind::Section(&SIGNED_STATUSES), "", "By reason, where it is another."),
+        key("messages", Kind::Section(&SIGNED_MESSAGES), "", "`{{message}}` by reason."),
+    ],
+};
+
+static SIGNED_STATUSES: Shape = Shape {
+    keys: &[
+        status("payload_missing"),
+        status("payload_invalid"),
+        status("signature_invalid"),
+        status("request_missing"),
+        status("request_mismatch"),
+        status("nonce_missing"),
+        status("nonce_used"),
+        status("nonce_early"),
+        status("nonce_late"),
+        status("window_invalid"),
+        status("key_disabled"),
+        status("not_active"),
+        status("address_not_allowed"),
+        status("not_permitted"),
+    ],
+};
+
+static SIGNED_MESSAGES: Shape = Shape {
+    keys: &[
+        parameter("payload_missing"),
+        parameter("payload_invalid"),
+        parameter("signature_invalid"),
+        parameter("request_missing"),
+        parameter("request_mismatch"),
+        parameter("nonce_missing"),
+        parameter("nonce_used"),
+        parameter("nonce_early"),
+        parameter("nonce_late"),
+        parameter("window_invalid"),
+        parameter("key_disabled"),
+        parameter("not_active"),
+        parameter("address_not_allowed"),
+        parameter("not_permitted"),
+    ],
+};
+
 static KEY_ENDPOINT: Shape = Shape {
     keys: &[
         key(
@@ -344,6 +456,10 @@ static PAGE: Shape = Shape {
         key("to", Kind::Text, REQUIRED, "The page it leads to, such as `/apps/new`."),
     ],
 };
+
+const fn status(name: &'static str) -> Key {
+    key(name, Kind::Number, "`status`", "HTTP status.")
+}
 
 const fn parameter(name: &'static str) -> Key {
     key(name, Kind::Text, "none", "")

@@ -200,6 +200,10 @@ pub(super) fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Templat
 }
 
 pub(super) fn status(section: &Section<'_>) -> Option<StatusCode> {
+    status_named(section, "status")
+}
+
+pub(super) fn status_named(section: &Section<'_>, key: &str) -> Option<StatusCode> {
     let parse = |text: &str| {
         let status = text.parse().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
         // With a body, and no redirect: a 3xx here is an error to most clients.
@@ -210,5 +214,5 @@ pub(super) fn status(section: &Section<'_>) -> Option<StatusCode> {
         };
         status.filter(is_sendable).ok_or("It is an HTTP status of an answer: 200, 4xx or 5xx.")
     };
-    section.parsed("status", parse).map(|at| at.value)
+    section.parsed(key, parse).map(|at| at.value)
 }

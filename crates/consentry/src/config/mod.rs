@@ -21,6 +21,7 @@ mod cors;
 mod dialect;
 mod dialect_partner_keys;
 mod dialect_schema;
+mod dialect_signed;
 mod dialect_token;
 mod environment;
 mod issuer;

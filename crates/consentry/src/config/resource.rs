@@ -147,6 +147,9 @@ fn upstream(section: &Section<'_>) -> Option<Upstream> {
         answer_timeout: duration("answer_timeout", 30),
         idle_timeout: duration("idle_timeout", 60),
         body_max: section.parsed("body_max", quantity::bytes).map_or(16 << 20, |at| at.value),
+        signed_body_max: section
+            .parsed("signed_body_max", quantity::bytes)
+            .map_or(64 << 10, |at| at.value),
         in_service_max: section
             .parsed("in_service_max", quantity::count)
             .map_or(1_000, |at| at.value as usize),

@@ -519,6 +519,13 @@ static UPSTREAM: Shape = Shape {
         key("idle_timeout", Kind::Duration, "`60s`", "Between two pieces of a body."),
         key("body_max", Kind::Bytes, "`16MiB`", "Largest request body."),
         key(
+            "signed_body_max",
+            Kind::Bytes,
+            "`64KiB`",
+            "Largest body of a request that is signed with a partner key: it is held whole. A \
+             dialect that sends the body in a header too has less: a head has 32 KiB.",
+        ),
+        key(
             "in_service_max",
             Kind::Number,
             "`1000`",

@@ -44,6 +44,10 @@ impl Program {
         Self::script("CONSENTRY_TEST_PYTHON", script)
     }
 
+    pub(crate) fn ccxt(script: &str) -> Self {
+        Self::script("CONSENTRY_TEST_PYTHON_CCXT", script)
+    }
+
     pub(crate) fn node(script: &str) -> Self {
         // The script looks its library up there.
         variable("CONSENTRY_TEST_NODE_DIR");
@@ -81,6 +85,16 @@ impl Program {
         let found = self.next_line(&mut lines).await;
         assert_eq!(found["ok"], true, "{self:?}: {found}");
         assert!(child.wait().await.unwrap().success(), "{self:?}");
+        found
+    }
+
+    /// Run it without a user, and return what it found.
+    pub(crate) async fn report(mut self, config: &Value) -> Value {
+        let output = self.0.arg(config.to_string()).kill_on_drop(true).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last = text.lines().last().unwrap_or_else(|| panic!("{self:?} ended without a word"));
+        let found: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(found["ok"], true, "{self:?}: {found}");
         found
     }
 

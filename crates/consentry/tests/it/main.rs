@@ -39,6 +39,7 @@ mod second_factors;
 mod served;
 mod serving;
 mod sign_in_hand_off;
+mod signed_requests;
 mod upstream;
 mod use_cases;
 

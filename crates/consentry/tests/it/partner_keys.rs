@@ -19,14 +19,14 @@ const INFO: &str = "/oauth2/api-key/info";
 const JSON: &str = "cache-control: no-store\ncontent-type: application/json\n\n";
 const NO_KEY: &str = r#"{"data":{"exists":false,"isEnabled":false,"externalId":null,"apiKey":null,"permissions":[]}}"#;
 
-struct World {
-    demo: Demo,
-    user: Browser,
+pub(crate) struct World {
+    pub(crate) demo: Demo,
+    pub(crate) user: Browser,
     phone: Phone,
-    app: TestApp,
+    pub(crate) app: TestApp,
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let demo = Demo::start(BINARY).await;
     let user = demo.exchange.signed_in("alice").await;
     let app = demo.exchange.app("key-partner");
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// A key with these permissions, and a token of its app.
-    async fn key(&mut self, picked: &[(&str, &str)]) -> Key {
+    pub(crate) async fn key(&mut self, picked: &[(&str, &str)]) -> Key {
         let callback = self.make(picked).await;
         let token = self.trade(&callback).await.at("/data/access_token");
         let info = self.call("GET", INFO, &token).await;
@@ -89,7 +89,7 @@ impl World {
         self.token(&[("code", &*code)]).await.at("/data/access_token")
     }
 
-    async fn call(&self, method: &str, path: &str, token: &str) -> Seen {
+    pub(crate) async fn call(&self, method: &str, path: &str, token: &str) -> Seen {
         let url = format!("{}{path}", self.app.issuer);
         let request = self.app.client.request(method.parse().unwrap(), url);
         seen(match token {
@@ -100,18 +100,18 @@ impl World {
     }
 }
 
-struct Key {
+pub(crate) struct Key {
     id: String,
-    public: String,
-    token: String,
+    pub(crate) public: String,
+    pub(crate) token: String,
 }
 
 impl Key {
-    fn secret_path(&self) -> String {
+    pub(crate) fn secret_path(&self) -> String {
         format!("/oauth2/api-key/{}/secret", self.id)
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/oauth2/api-key/{}", self.id)
     }
 }

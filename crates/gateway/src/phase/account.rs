@@ -20,9 +20,9 @@ pub(crate) fn account<A: Authority>(
 ) {
     let Some(caller) = caller else { return };
     gateway.authority.account(Use {
-        grant_id: caller.access.grant_id,
-        app_id: caller.access.app.id,
-        user_id: caller.access.user_id,
+        by: caller.proof.used_by(),
+        app_id: caller.proof.app().id,
+        user_id: caller.proof.user_id(),
         family: route.family.clone(),
         status: status.as_u16(),
         address: client,

@@ -5,24 +5,57 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::access::{Access, AccessRefusal, LiveRows, check_access};
+use domain::app::App;
 use domain::authority::Authority;
 use domain::grant::Mode;
+use domain::id::UserId;
+use domain::key_access::LiveKey;
 use domain::keyring::Keyring;
 use domain::policy::RouteAccess;
 use domain::token::AccessToken;
+use domain::usage::UsedBy;
 use http::HeaderMap;
 use protocol::bearer::{self, BearerError, Presented};
 
 use crate::error::{GatewayError, TokenRefusal};
 use crate::pass::Inner;
 use crate::phase::matching::Matched;
+use crate::phase::signed::Signing;
 
 /// A call whose caller is known.
 pub(crate) struct Caller {
-    pub(crate) access: Access,
-    pub(crate) token: Arc<AccessToken>,
-    pub(crate) rows: LiveRows,
+    pub(crate) proof: Proof,
     pub(crate) keyring: Arc<Keyring>,
+}
+
+/// How a caller proved who they are.
+#[derive(Clone)]
+pub(crate) enum Proof {
+    Token { access: Access, token: Arc<AccessToken>, rows: LiveRows },
+    Key { live: LiveKey, signing: Signing },
+}
+
+impl Proof {
+    pub(crate) fn app(&self) -> &Arc<App> {
+        match self {
+            Self::Token { access, .. } => &access.app,
+            Self::Key { live, .. } => &live.app,
+        }
+    }
+
+    pub(crate) fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::Token { access, .. } => access.user_id,
+            Self::Key { live, .. } => Some(live.user.id),
+        }
+    }
+
+    pub(crate) fn used_by(&self) -> UsedBy {
+        match self {
+            Self::Token { access, .. } => UsedBy::Grant(access.grant_id),
+            Self::Key { live, .. } => UsedBy::PartnerKey(live.key.id),
+        }
+    }
 }
 
 /// `None`: the route is public.
@@ -49,17 +82,17 @@ pub(crate) async fn authenticate<A: Authority>(
     if presented.is_bare && !takes_bare() {
         return Err(GatewayError::TokenMissing);
     }
-    let caller = identify(gateway, matched, &presented, client).await?;
+    let (access, token, rows, keyring) = identify(gateway, matched, &presented, client).await?;
     let policy = gateway.policy();
-    let dialect = caller.rows.grant.dialect.as_deref();
-    if !policy.takes_tokens(&caller.rows.app, dialect) {
+    let dialect = rows.grant.dialect.as_deref();
+    if !policy.takes_tokens(&rows.app, dialect) {
         return Err(AccessRefusal::WrongDialect.into());
     }
     // Without a scheme it is a token only to the dialect that takes it so (attack B1).
     if presented.is_bare && !policy.relaxed(dialect).bare_token {
         return Err(GatewayError::TokenMissing);
     }
-    Ok(Some(caller))
+    Ok(Some(Caller { proof: Proof::Token { access, token, rows }, keyring }))
 }
 
 /// The token with the rows behind it, as they are now.
@@ -68,7 +101,7 @@ async fn identify<A: Authority>(
     matched: &Matched<'_>,
     presented: &Presented<'_>,
     client: IpAddr,
-) -> Result<Caller, GatewayError> {
+) -> Result<(Access, Arc<AccessToken>, LiveRows, Arc<Keyring>), GatewayError> {
     let (token, keyring) = open(gateway, presented.token).await?;
     let rows = gateway
         .authority
@@ -81,7 +114,7 @@ async fn identify<A: Authority>(
     if access.mode == Mode::Test {
         return Err(GatewayError::TokenRefused(TokenRefusal::TestToken));
     }
-    Ok(Caller { access, token, rows, keyring })
+    Ok((access, token, rows, keyring))
 }
 
 /// Another node may have issued it with a key that is new to us: worth one reload.

@@ -25,10 +25,10 @@ use crate::error::GatewayError;
 use crate::facts::Open;
 use crate::headers::{self, Hop, REQUEST_ID};
 use crate::pass::Inner;
-use crate::phase::authenticate::Caller;
+use crate::phase::authenticate::{Caller, Proof};
 use crate::phase::matching::Matched;
 use crate::tunnel;
-use crate::upload::{Fault, Progress, Upload};
+use crate::upload::{Fault, Progress, Sent, Upload};
 use crate::watch::{Ends, Watched};
 
 /// A call that may go on.
@@ -43,13 +43,13 @@ pub(crate) async fn forward<A: Authority>(
     gateway: &Arc<Inner<A>>,
     call: Call<'_>,
     mut parts: Parts,
-    body: Incoming,
+    body: Sent,
 ) -> Result<(Response<Body>, Duration), GatewayError> {
     let api = call.matched.api;
     let target = api.upstream.as_ref().ok_or(GatewayError::Internal("no upstream"))?;
     let bytes_max = target.declared.body_max;
     // Said before a byte is read; what is not announced is counted on its way.
-    if http_body::Body::size_hint(&body).lower() > bytes_max {
+    if body.bytes_min() > bytes_max {
         return Err(GatewayError::BodyTooLarge(bytes_max));
     }
     let place = Arc::clone(&target.places).try_acquire_owned().map_err(|_| GatewayError::Busy)?;
@@ -62,8 +62,7 @@ pub(crate) async fn forward<A: Authority>(
         method,
         path: call.matched.path,
         client: call.client,
-        token: Arc::clone(&caller.token),
-        rows: caller.rows.clone(),
+        proof: caller.proof.clone(),
         ends: Ends::WithItself,
     });
     let upload = Upload::new(body, bytes_max, &api.resource.drop_request_headers);
@@ -107,9 +106,11 @@ fn head_for<A: Authority>(
         headers::add_websocket(&mut headers);
     }
     if let Some(caller) = call.caller {
+        if let Proof::Key { signing, .. } = &caller.proof {
+            signing.clean(&mut headers);
+        }
         let now = gateway.clock.now();
-        let Caller { access, rows, keyring, .. } = caller;
-        api.identities.write(&mut headers, access, rows, keyring, now)?;
+        api.identities.write(&mut headers, caller, &call.matched, now)?;
     }
     let mut head = Request::new(());
     *head.method_mut() = method;

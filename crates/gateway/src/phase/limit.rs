@@ -63,7 +63,7 @@ impl governor::clock::Clock for MonotonicClock {
 pub(crate) fn limit(limits: &Limits, caller: Option<&Caller>) -> Result<Allowance, GatewayError> {
     match caller {
         Some(caller) => limits
-            .take(caller.access.app.id, caller.access.user_id)
+            .take(caller.proof.app().id, caller.proof.user_id())
             .map_err(GatewayError::RateLimited),
         None => Ok(Allowance::default()),
     }

@@ -6,3 +6,4 @@ pub(crate) mod authorize;
 pub(crate) mod forward;
 pub(crate) mod limit;
 pub(crate) mod matching;
+pub(crate) mod signed;

@@ -11,8 +11,10 @@ use domain::authority::{Authority, Unverifiable};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RevokeReason};
-use domain::id::{AttemptId, ConsentId, GrantId, TokenId};
+use domain::id::{AttemptId, ConsentId, GrantId, PartnerKeyId, TokenId};
+use domain::key_access::{KeyRefused, LiveKey};
 use domain::keyring::{Keyring, MasterKey, SealingSecret, SigningEntry};
+use domain::nonce::{Increasing, Moments, Nonce, NonceRefusal, Step};
 use domain::seal::KeyClass;
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
@@ -64,6 +66,11 @@ pub(crate) struct FakeState {
     pub(crate) row_reads: AtomicUsize,
     changes: tokio::sync::watch::Sender<()>,
     pub(crate) uses: Mutex<Vec<Use>>,
+    keys: Mutex<HashMap<String, LiveKey>>,
+    /// Increasing and moments, as one node judges them.
+    nonces: Mutex<(Increasing, Moments)>,
+    clock: Mutex<Option<Arc<FakeClock>>>,
+    pub(crate) refused: Mutex<Vec<KeyRefused>>,
 }
 
 impl std::ops::Deref for Fake {
@@ -106,6 +113,46 @@ impl Authority for Fake {
         }
     }
 
+    async fn partner_key(&self, public: &str) -> Result<Option<LiveKey>, Unverifiable> {
+        if self.unverifiable.load(Ordering::SeqCst) {
+            return Err(Unverifiable { reason: "the change feed is cut".to_owned() });
+        }
+        Ok(self.keys.lock().unwrap().get(public).cloned())
+    }
+
+    fn key_changed(&self, _: &LiveKey) -> impl Future<Output = ()> + Send + 'static {
+        let mut changes = self.changes.subscribe();
+        async move {
+            let _ = changes.changed().await;
+        }
+    }
+
+    async fn use_nonce(
+        &self,
+        _: PartnerKeyId,
+        nonce: Nonce,
+    ) -> Result<Result<(), NonceRefusal>, Unverifiable> {
+        let now = self.clock.lock().unwrap().as_ref().unwrap().now();
+        let (increasing, moments) = &mut *self.nonces.lock().unwrap();
+        let step = match &nonce {
+            Nonce::Increasing(nonce) => increasing.judge(*nonce, now, false),
+            Nonce::Moment(moment) => moments.judge(moment, now),
+        };
+        match (step, nonce) {
+            (Step::Refuse(refusal), _) => return Ok(Err(refusal)),
+            (Step::Accept, _) => {}
+            (Step::Reserve { until }, Nonce::Increasing(nonce)) => {
+                increasing.reserved(nonce, until);
+            }
+            (Step::Reserve { until }, Nonce::Moment(moment)) => moments.reserved(&moment, until),
+        }
+        Ok(Ok(()))
+    }
+
+    fn key_refused(&self, refused: KeyRefused) {
+        self.refused.lock().unwrap().push(refused);
+    }
+
     fn account(&self, usage: Use) {
         self.uses.lock().unwrap().push(usage);
     }
@@ -124,6 +171,10 @@ impl Fake {
             row_reads: AtomicUsize::new(0),
             changes: tokio::sync::watch::Sender::new(()),
             uses: Mutex::default(),
+            keys: Mutex::default(),
+            nonces: Mutex::new((Increasing::after(-1), Moments::after(i64::MIN))),
+            clock: Mutex::default(),
+            refused: Mutex::default(),
         }))
     }
 
@@ -136,6 +187,13 @@ impl Fake {
     /// An event that concerns somebody, perhaps not the caller.
     pub(crate) fn tell(&self) {
         self.changes.send_replace(());
+    }
+
+    /// There is a key, by its public half.
+    pub(crate) fn set_key(&self, public: &str, live: LiveKey, clock: &Arc<FakeClock>) {
+        self.keys.lock().unwrap().insert(public.to_owned(), live);
+        *self.clock.lock().unwrap() = Some(Arc::clone(clock));
+        self.tell();
     }
 
     pub(crate) fn revoke_grant(&self) {

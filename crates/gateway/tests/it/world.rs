@@ -277,6 +277,7 @@ fn resource(
             answer_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
             body_max: 1024,
+            signed_body_max: 512,
             in_service_max: 100,
         }),
         envelope: ErrorEnvelope::problem_json(),

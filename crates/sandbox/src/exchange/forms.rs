@@ -33,7 +33,10 @@ pub(crate) struct Params {
     amount: Value,
     price: Value,
     ticker: Value,
+    /// WhiteBIT's published client writes the names of two endpoints like this.
+    #[serde(alias = "order_id")]
     order_id: Value,
+    #[serde(alias = "client_order_id")]
     client_order_id: Value,
     limit: Value,
     offset: Value,

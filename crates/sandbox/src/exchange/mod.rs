@@ -106,6 +106,7 @@ pub fn router(exchange: Exchange) -> Router {
 pub(crate) fn routes() -> Vec<Route<Exchange>> {
     vec![
         Route::get("/api/v4/public/markets", public::list_markets),
+        Route::get("/api/v4/public/assets", public::list_assets),
         Route::get("/api/v4/public/ticker", public::list_tickers),
         Route::get("/api/v4/public/orderbook/{market}", public::show_order_book),
         Route::post("/api/v4/trade-account/balance", accounts::show_trade_balance),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Exchange;
 use super::book::Side;
 use super::error::{ApiError, Faults, code};
-use super::market::{self, MARKETS};
+use super::market::{self, CURRENCIES, MARKETS};
 use super::{rows, views};
 
 const DAY_MS: i64 = 86_400_000;
@@ -30,6 +30,11 @@ impl Default for Depth {
 
 pub(crate) async fn list_markets() -> Json<Value> {
     Json(MARKETS.iter().map(views::market).collect())
+}
+
+pub(crate) async fn list_assets() -> Json<Value> {
+    let named = |ticker: &str| (ticker.to_owned(), views::asset(ticker));
+    Json(Value::Object(CURRENCIES.into_iter().map(named).collect()))
 }
 
 pub(crate) async fn list_tickers(

@@ -227,6 +227,18 @@ pub(crate) fn market(market: &Market) -> Value {
     })
 }
 
+/// A currency. This exchange takes nothing in and pays nothing out.
+pub(crate) fn asset(ticker: &str) -> Value {
+    let (name, network) = market::describe_currency(ticker);
+    json!({
+        "name": name,
+        "can_deposit": false,
+        "can_withdraw": false,
+        "currency_precision": 8,
+        "networks": { "default": network, "deposits": [network], "withdraws": [network] },
+    })
+}
+
 /// One market's line of the ticker, from the trades of the last day, oldest first.
 pub(crate) fn ticker(last_price: Decimal, trades: &[Deal]) -> Value {
     let sum = |part: fn(&Deal) -> Decimal| {

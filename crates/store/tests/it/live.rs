@@ -9,7 +9,7 @@ use domain::authority::Authority as _;
 use domain::change::Change;
 use domain::grant::{GrantStatus, RefreshState, RevokeReason};
 use domain::id::{GrantId, TokenId};
-use domain::usage::Use;
+use domain::usage::{Use, UsedBy};
 use futures_util::FutureExt as _;
 use store::testing::TestDb;
 use store::{
@@ -192,7 +192,7 @@ on_both! {
         let commits = store.db.commits();
         for status in [200, 200, 429] {
             store.account(Use {
-                grant_id: case.grant.id,
+                by: UsedBy::Grant(case.grant.id),
                 app_id: case.app.id,
                 user_id: Some(case.user.id),
                 family: "orders".to_owned(),

@@ -22,6 +22,7 @@ mod refusals;
 mod rows;
 mod schema;
 mod second_factors;
+mod signed;
 mod support;
 mod transactions;
 mod user_codes;

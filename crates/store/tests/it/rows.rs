@@ -14,7 +14,7 @@ use domain::revision::Revision;
 use domain::session::Session;
 use domain::throttle::ThrottleState;
 use domain::time::Timestamp;
-use domain::usage::Use;
+use domain::usage::{Use, UsedBy};
 use domain::user::{Role, User, UserStatus};
 use store::nodes::Node;
 use store::testing::TestDb;
@@ -381,7 +381,7 @@ on_both! {
         let db = database.open().await;
         let case = Case::insert(&db, 14).await;
         let call = |family: &str, status, at| Use {
-            grant_id: case.grant.id,
+            by: UsedBy::Grant(case.grant.id),
             app_id: case.app.id,
             user_id: Some(case.user.id),
             family: family.to_owned(),

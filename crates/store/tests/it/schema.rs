@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0006_second_factors",
     "0007_partner_keys",
     "0008_sign_in_hand_off",
+    "0010_nonces",
     "0011_revisions",
 ];
 

@@ -206,12 +206,18 @@ pub(crate) async fn open_tuned(
     seed: u64,
     tuning: Tuning,
 ) -> Store {
-    let config = StoreConfig {
-        url: url.to_owned(),
-        issuer: "https://id.example".to_owned(),
-        master: MasterKey::new([7; 32]),
-    };
-    Store::open_with(config, clock, entropy(seed), tuning).await.unwrap()
+    loop {
+        let config = StoreConfig {
+            url: url.to_owned(),
+            issuer: "https://id.example".to_owned(),
+            master: MasterKey::new([7; 32]),
+        };
+        match Store::open_with(config, Arc::clone(&clock), entropy(seed), tuning).await {
+            // A store that was dropped a moment ago: its tasks let go of the file one by one.
+            Err(DbError::InUse(_)) => tokio::task::yield_now().await,
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 pub(crate) async fn store_of(database: &TestDb) -> Store {

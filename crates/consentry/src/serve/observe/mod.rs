@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use domain::entropy::Entropy;
-use domain::id::{AppId, GrantId};
+use domain::id::{AppId, GrantId, PartnerKeyId};
 use domain::time::{Clock, Timestamp};
 use gateway::{Facts, Refused};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
@@ -86,6 +86,7 @@ struct Summary {
     route: Option<String>,
     app: Option<AppId>,
     grant: Option<GrantId>,
+    key: Option<PartnerKeyId>,
     refused: Option<Refused>,
     cause: Option<String>,
     upstream: Option<Duration>,
@@ -211,8 +212,8 @@ impl Summary {
         if let Some(facts) = extensions.remove::<Facts>() {
             let api = facts.api().map(str::to_owned);
             let (family, route) = facts.route.unzip();
-            let Facts { app, grant, refused, upstream, .. } = facts;
-            return Self { api, family, route, app, grant, refused, upstream, cause: None };
+            let Facts { app, grant, key, refused, upstream, .. } = facts;
+            return Self { api, family, route, app, grant, key, refused, upstream, cause: None };
         }
         let Some(answered) = extensions.remove::<Answered>() else { return Self::default() };
         let route = answered.route.map(|route| route.as_str().to_owned());
@@ -235,6 +236,7 @@ impl Summary {
             api = self.api,
             app = self.app.map(tracing::field::display),
             grant = self.grant.map(tracing::field::display),
+            key = self.key.map(tracing::field::display),
             refused = self.refused.map(|refused| refused.reason),
             cause = self.cause,
             "request"
@@ -262,6 +264,7 @@ impl Summary {
             ("consentry.api", self.api.clone()),
             ("consentry.app", self.app.map(|app| app.to_string())),
             ("consentry.grant", self.grant.map(|grant| grant.to_string())),
+            ("consentry.key", self.key.map(|key| key.to_string())),
             ("consentry.refused", self.refused.map(|refused| refused.reason.to_owned())),
         ];
         attributes.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
