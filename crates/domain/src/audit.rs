@@ -44,6 +44,10 @@ macro_rules! kinds {
 kinds! {
     SignedIn = "user.signed_in",
     SignInFailed = "user.sign_in_failed",
+    /// What came back from another system that signs users in was not taken.
+    HandOffRefused = "user.hand_off_refused",
+    /// Whom another system brings under this name is this user from now on.
+    IdentityLinked = "user.identity_linked",
     SignedOut = "user.signed_out",
     SecondFactorAdded = "second_factor.added",
     SecondFactorRemoved = "second_factor.removed",

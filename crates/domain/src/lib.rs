@@ -31,6 +31,7 @@ pub mod revision;
 pub mod seal;
 pub mod second_factor;
 pub mod session;
+pub mod sign_in;
 pub mod throttle;
 pub mod time;
 pub mod token;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::{App, AppLifetimes};
 use crate::key_terms::KeyTerms;
 use crate::revision::RevisionField;
+use crate::sign_in::SignInPolicy;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -269,6 +270,7 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     pub lifetimes: Lifetimes,
     pub registration: Registration,
+    pub sign_in: SignInPolicy,
     pub accounts: AccountPolicy,
     pub high_tier: HighTierRule,
     /// What staff look at before it holds, besides scopes.

@@ -24,6 +24,8 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// What a browser keeps while its user signs in at another system.
+    HandOff,
     /// A link in a message: see [`crate::mail_link`].
     Link,
     /// What the server holds between two steps of proving who somebody is.
@@ -35,13 +37,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 10] = [
+    pub const ALL: [Purpose; 11] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
         Self::Form,
         Self::Csrf,
         Self::Cursor,
+        Self::HandOff,
         Self::Link,
         Self::Proof,
         Self::TotpSecret,
@@ -57,6 +60,7 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::HandOff => "cs_ho_",
             Self::Link => "cs_ml_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
@@ -69,6 +73,8 @@ impl Purpose {
     pub const fn text_bytes_max(self) -> usize {
         match self {
             Self::Form => 12 * 1024,
+            // It is a cookie, and browsers keep 4096 bytes of one with its name (RFC 6265 §6.1).
+            Self::HandOff => 3900,
             _ => 4096,
         }
     }

@@ -3,7 +3,6 @@
 //! means something. No error is redirected before client and redirect URI are known to be good.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -13,6 +12,10 @@ use crate::params::{Duplicate, Params};
 use crate::pkce::CodeChallenge;
 use crate::redirect_uri::RedirectUri;
 use crate::scope::ScopeSet;
+
+mod prompt;
+
+pub use prompt::{Prompt, Prompts};
 
 /// Longest `state`, `nonce` and `login_hint`, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
@@ -175,19 +178,6 @@ pub enum AuthorizeErrorCode {
     /// The user has as many keys as an account may have.
     PartnerKeyLimitReached,
 }
-
-/// One word of `prompt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Prompt {
-    None,
-    Login,
-    Consent,
-    SelectAccount,
-}
-
-/// The words of `prompt`; `none` stands alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prompts(BTreeSet<Prompt>);
 
 impl RawAuthorizeRequest {
     /// Reads the standard form. Fails only where not even an error could be redirected.
@@ -467,35 +457,6 @@ impl AuthorizeErrorCode {
             Self::PartnerKeyExpiredExists => "partner_key_expired_exists",
             Self::PartnerKeyLimitReached => "partner_key_limit_reached",
         }
-    }
-}
-
-impl Prompts {
-    pub fn contains(&self, prompt: Prompt) -> bool {
-        self.0.contains(&prompt)
-    }
-
-    fn parse(text: Option<&str>) -> Result<Self, Refusal> {
-        let mut prompts = BTreeSet::new();
-        for word in text.unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
-            prompts.insert(match word {
-                "none" => Prompt::None,
-                "login" => Prompt::Login,
-                "consent" => Prompt::Consent,
-                "select_account" => Prompt::SelectAccount,
-                _ => {
-                    return refuse(
-                        AuthorizeErrorCode::InvalidRequest,
-                        "prompt must be none, or of login, consent and select_account",
-                    );
-                }
-            });
-        }
-        // OpenID Connect Core §3.1.2.1
-        if prompts.contains(&Prompt::None) && prompts.len() > 1 {
-            return refuse(AuthorizeErrorCode::InvalidRequest, "prompt=none must stand alone");
-        }
-        Ok(Self(prompts))
     }
 }
 

@@ -8,8 +8,8 @@ use axum::routing::{delete, get, post};
 
 use crate::account::security::enrol;
 use crate::account::{
-    connected, email, forgotten, password, second_step, security, settings, sign_in, sign_out,
-    sign_up, step_up,
+    connected, email, forgotten, hand_off, password, second_step, security, settings, sign_in,
+    sign_out, sign_up, step_up,
 };
 use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
@@ -73,6 +73,8 @@ fn documents() -> Router<Shared> {
 fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/with/{id}", get(hand_off::start))
+        .route("/sign-in/return/{id}", get(hand_off::finish))
         .route("/sign-in/second-factor", post(second_step::submit))
         .route("/sign-in/passkey", post(second_step::with_passkey))
         .route("/step-up", get(step_up::show).post(step_up::submit))

@@ -23,6 +23,7 @@ pub mod changes;
 pub mod client_secrets;
 pub mod consents;
 pub mod grants;
+pub mod identities;
 pub mod keys;
 pub mod mails;
 pub mod nodes;

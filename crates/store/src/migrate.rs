@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     0005 "mails"
     0006 "second_factors"
     0007 "partner_keys"
+    0008 "sign_in_hand_off"
     0011 "revisions"
 };
 

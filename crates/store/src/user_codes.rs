@@ -41,9 +41,9 @@ pub async fn insert(tx: &mut Tx<'_>, code: &UserCode, macs: &Macs) -> Result<boo
         .execute(
             "INSERT INTO user_codes (id, user_mac, device_mac, app_id, dialect, asked, resources, \
              device_address, device_agent, poll_interval_ms, polled_at, status, user_id, \
-             consent_id, consent_epoch, scopes, session_id, auth_time, created_at, expires_at, amr) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21) ON CONFLICT DO NOTHING",
+             consent_id, consent_epoch, scopes, session_id, auth_time, created_at, expires_at, \
+             amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+             $17, $18, $19, $20, $21) ON CONFLICT DO NOTHING",
             bind![
                 code.id,
                 &macs.user_code,

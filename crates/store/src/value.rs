@@ -247,5 +247,6 @@ ids! {
     AppMessageId
     LinkId
     FactorId
+    PartnerKeyId
     AttemptId
 }

@@ -39,6 +39,8 @@ mod route;
 pub mod schema;
 mod scope;
 mod secret;
+mod sign_in;
+mod sign_in_schema;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -170,6 +172,7 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
+        let sign_in = sign_in::read(&root.section("sign_in"), read);
         let mail_section = root.section("mail");
         let mail = mail::read(&mail_section, read);
         let accounts = mail::accounts(&root.section("accounts"), mail_section.exists());
@@ -192,6 +195,7 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
+            sign_in,
             accounts: accounts.policy,
             high_tier,
             reviewed,

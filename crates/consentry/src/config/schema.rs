@@ -1,6 +1,8 @@
 //! Every key that the config file knows, as data: the reader checks a file against it, environment
 //! variables are mapped by it, and the reference in `docs/operator/config.md` is printed from it.
 
+use super::sign_in_schema::SIGN_IN;
+
 /// A table of the config file.
 #[derive(Debug)]
 pub struct Shape {
@@ -142,6 +144,7 @@ pub static ROOT: Shape = Shape {
         key("mail", Kind::Section(&MAIL), "", "The server that sends messages to users."),
         key("accounts", Kind::Section(&ACCOUNTS), "", "What people do with accounts themselves."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
+        key("sign_in", Kind::Section(&SIGN_IN), "", "How users sign in."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("review", Kind::Section(&REVIEW), "", "What staff look at."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),

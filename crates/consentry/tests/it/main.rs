@@ -38,6 +38,7 @@ mod revocation;
 mod second_factors;
 mod served;
 mod serving;
+mod sign_in_hand_off;
 mod upstream;
 mod use_cases;
 

@@ -46,6 +46,12 @@ impl Limits {
         ])
     }
 
+    /// People who come back from another system that signs users in.
+    pub(super) fn of_returns(address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![(format!("sign-in return address {network}"), Rule::Steady(PER_ADDRESS))])
+    }
+
     /// Messages that strangers have sent to an address.
     pub(super) fn of_mail(email: &str, address: IpAddr) -> Self {
         Self(vec![

@@ -40,6 +40,10 @@ pub(super) struct Opening {
     keyring: Arc<Keyring>,
     address: IpAddr,
     user_agent: String,
+    /// When the user proved who they are: not now, if another system says so.
+    auth_time: Timestamp,
+    /// The other system.
+    provider: Option<String>,
     now: Timestamp,
 }
 
@@ -58,6 +62,8 @@ impl Opening {
             keyring: provider.keyring(),
             address,
             user_agent: user_agent(headers),
+            auth_time: provider.now(),
+            provider: None,
             now: provider.now(),
         }
     }
@@ -66,6 +72,12 @@ impl Opening {
     pub(super) fn with(mut self, limits: Limits) -> Self {
         self.limits.push(limits);
         self
+    }
+
+    /// The user has signed in at another system.
+    #[must_use]
+    pub(super) fn elsewhere(self, provider: &str, auth_time: Timestamp) -> Self {
+        Self { provider: Some(provider.to_owned()), auth_time, ..self }
     }
 
     /// `methods`: all that was found right just now. From a browser that never signed in to the
@@ -97,7 +109,7 @@ impl Opening {
         let session = Session {
             id: session_id_of(self.secret.as_bytes()),
             user_id: user,
-            auth_time: self.now,
+            auth_time: self.auth_time,
             methods,
             second_factor_at: (methods.acr() > Acr::OneFactor).then_some(self.now),
             created_at: self.now,
@@ -114,7 +126,11 @@ impl Opening {
             limits.give_back(tx).await?;
         }
         let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user));
-        let event = event.address(self.address).detail(json!({ "amr": methods.amr() }));
+        let detail = match &self.provider {
+            None => json!({ "amr": methods.amr() }),
+            Some(name) => json!({ "amr": methods.amr(), "provider": name }),
+        };
+        let event = event.address(self.address).detail(detail);
         audit::record(tx, &event).await?;
         Ok(())
     }

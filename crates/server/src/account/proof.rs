@@ -206,8 +206,8 @@ impl Check {
         Ok(right)
     }
 
-    /// The passkey, and with it the account, is found by the id that it presents; whose it may be is
-    /// what the question says (attack S7).
+    /// The passkey, and with it the account, is found by the id that it presents; whose it may be
+    /// is what the question says (attack S7).
     async fn passkey(
         &self,
         tx: &mut Tx<'_>,

@@ -179,7 +179,7 @@ impl Finish {
         if !used_once::take(tx, "half-way", half_way.id.as_bytes(), gone_at).await? {
             return Ok(Finished::Over);
         }
-        let methods = domain::authentication::Methods::PASSWORD.union(method);
+        let methods = half_way.methods.union(method);
         self.opening.write(tx, half_way.user, methods).await?;
         Ok(Finished::Done)
     }
@@ -193,6 +193,9 @@ pub async fn with_passkey(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
+    if !provider.policy().sign_in.password {
+        return Err(PageError::Forbidden("Nobody signs in with a passkey alone here.".into()));
+    }
     let mut form = Form::new(&provider, &params)?;
     let presented = Presented::read(&provider, &params, visitor.csrf())?;
     let check = Check {

@@ -35,8 +35,10 @@ use crate::view;
 
 /// Sign-up is for operators who switched it on; elsewhere there is no such page.
 fn if_open(provider: &Provider) -> Result<(), PageError> {
-    let accounts = provider.policy().accounts;
-    if accounts.sign_up && accounts.sends_mail { Ok(()) } else { Err(PageError::NotFound) }
+    let policy = provider.policy();
+    let accounts = policy.accounts;
+    let is_open = accounts.sign_up && accounts.sends_mail && policy.sign_in.password;
+    if is_open { Ok(()) } else { Err(PageError::NotFound) }
 }
 
 pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {

@@ -92,6 +92,11 @@ pub struct AskingApp {
     pub login_hint: Option<String>,
     /// Being signed in is not enough: the password is asked again.
     pub needs_reauthentication: bool,
+    /// `prompt=login`: whoever signs the user in must ask again, after `started_at`.
+    pub wants_login: bool,
+    /// How long ago the user may have proven who they are, in seconds.
+    pub max_age: Option<u32>,
+    pub started_at: Timestamp,
     /// What the page's `form-action` must allow besides ourselves: a remembered consent leads
     /// from the sign-in form straight back to the app, and browsers look at the whole chain.
     pub form_target: Option<String>,
@@ -102,8 +107,12 @@ pub struct AskingApp {
 pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
     let pending = pending_of(provider, continue_to)?;
     let Stage::SignIn { refused_session } = pending.stage else { return None };
+    let prompts = pending.raw.prompt.unwrap_or_default();
     Some(AskingApp {
         needs_reauthentication: refused_session.is_some(),
+        wants_login: prompts.split_ascii_whitespace().any(|prompt| prompt == "login"),
+        max_age: pending.raw.max_age.and_then(|seconds| seconds.parse().ok()),
+        started_at: pending.started_at,
         form_target: pending.form_target,
         login_hint: pending.raw.login_hint,
         name: pending.app_name,

@@ -1,4 +1,4 @@
-//! The few files that pages load: one style sheet, two small scripts, the logo, the brand's colours.
+//! The few files that pages load: a style sheet, two small scripts, the logo, the brand's colours.
 
 /// A file as it is served.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use domain::policy::{
     Resource, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::revision::RevisionField;
+use domain::sign_in::SignInPolicy;
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
@@ -100,6 +101,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
+        sign_in: SignInPolicy::default(),
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),

@@ -12,6 +12,7 @@
 mod app_settings;
 mod forms;
 mod harness;
+mod proofs;
 
 mod account;
 mod authorize;
@@ -23,12 +24,14 @@ mod devices;
 mod dialects;
 mod discovery;
 mod fixtures;
+mod hand_off;
 mod import;
 mod introspect;
 mod mails;
 mod my_apps;
 mod partner_key_life;
 mod partner_keys;
+mod passkeys;
 mod refresh;
 mod review;
 mod revoke;
@@ -37,4 +40,5 @@ mod second_factors;
 mod shown_codes;
 mod sign_in;
 mod sign_up;
+mod step_up;
 mod token;

@@ -73,6 +73,8 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("OPTIONS", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(204), User::Same),
     ("GET", "/sign-in", Stranger::Public(200), User::Own),
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/sign-in/with/{id}", Stranger::Public(404), User::Same),
+    ("GET", "/sign-in/return/{id}", Stranger::Public(404), User::Same),
     ("POST", "/sign-in/second-factor", Stranger::StaleForm, User::StaleForm),
     ("POST", "/sign-in/passkey", Stranger::StaleForm, User::StaleForm),
     ("GET", "/step-up", Stranger::SignIn, User::Own),

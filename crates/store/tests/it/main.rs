@@ -12,6 +12,7 @@
 mod audit;
 mod disk;
 mod grants;
+mod identities;
 mod keys;
 mod live;
 mod mails;

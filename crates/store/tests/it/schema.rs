@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0005_mails",
     "0006_second_factors",
     "0007_partner_keys",
+    "0008_sign_in_hand_off",
     "0011_revisions",
 ];
 
@@ -37,7 +38,7 @@ fn translated(postgres: &str) -> String {
 #[test]
 fn both_databases_have_the_same_tables() {
     for (sqlite, postgres) in MIGRATIONS {
-        assert_eq!(translated(postgres), sqlite);
+        assert_eq!(translated(postgres), *sqlite);
     }
 }
 

@@ -42,7 +42,7 @@ pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
     KeyGroup, KeyPermission, Verification,
 };
-pub use entry::{Home, SignIn, SignedOut};
+pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
