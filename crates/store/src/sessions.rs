@@ -9,6 +9,16 @@ use domain::time::Timestamp;
 use crate::value::Row;
 use crate::{DbError, Tx, bind};
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
+             user_agent, amr, second_factor_at FROM sessions ",
+            $rest
+        )
+    };
+}
+
 pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO sessions (id, user_id, auth_time, created_at, last_seen_at, expires_at, \
@@ -32,13 +42,7 @@ pub async fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), DbError> {
 }
 
 pub async fn find(tx: &mut Tx<'_>, id: SessionId) -> Result<Option<Session>, DbError> {
-    let row = tx
-        .query_opt(
-            "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
-             user_agent, amr, second_factor_at FROM sessions WHERE id = $1",
-            bind![id],
-        )
-        .await?;
+    let row = tx.query_opt(select!("WHERE id = $1"), bind![id]).await?;
     row.map(read).transpose()
 }
 
@@ -80,8 +84,7 @@ pub async fn delete_others(
 
 /// Where a user is signed in, last used first.
 pub async fn list_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Session>, DbError> {
-    let sql = "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
-         user_agent FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id";
+    let sql = select!("WHERE user_id = $1 ORDER BY last_seen_at DESC, id");
     tx.query_all(sql, bind![user]).await?.into_iter().map(read).collect()
 }
 

@@ -124,38 +124,8 @@ fn refused(status: u16, message: &str) -> String {
     format!("HTTP {status}\n{JSON}{{\"data\":{{\"message\":[\"{message}\"]}}}}")
 }
 
-#[tokio::test]
-async fn a_partner_gets_a_key_that_the_user_has_picked_and_its_secret_once() {
-    let mut world = world().await;
-    let before = world.plain_token(&world.user).await;
-    assert_eq!(world.call("GET", INFO, &before).await.text, ok(NO_KEY));
-
-    let picked = [
-        ("group", "balances"),
-        ("permission", "trading /api/v4/order/new"),
-        ("permission", "trading /api/v4/order/cancel"),
-    ];
-    let callback = world.make(&picked).await;
-    let public = callback.callback_parameter("apiKey").unwrap();
-    assert!(public.len() == 32 && public.bytes().all(|byte| byte.is_ascii_hexdigit()), "{public}");
-    let code = callback.callback_parameter("code").unwrap();
-    let expected = format!("{}?code={code}&apiKey={public}&state=S", world.app.redirect_uri);
-    assert_eq!(callback.callback().as_str(), expected);
-
-    let tokens = world.trade(&callback).await;
-    let scopes = "apikeys.create,apikeys.delete,apikeys.read,balances.read,deals.read,\
-                  orders.create,orders.delete,orders.read,orders_history.read";
-    assert_eq!(
-        tokens.text,
-        ok(&format!(
-            "{{\"data\":{{\"access_token\":\"ACCESS\",\"expires_in\":14400,\"scope\":\"{scopes}\",\
-             \"token_type\":\"Bearer\"}}}}"
-        )),
-        "four hours, and no refresh token"
-    );
-    let token = tokens.at("/data/access_token");
-    let info = world.call("GET", INFO, &token).await;
-    let id = info.at("/data/externalId");
+/// What `info` says of the key that the first test makes.
+fn info_of(id: &str, public: &str) -> String {
     let urls = |prefix: &str, urls: &[(&str, bool)]| {
         let one = |(url, enable): &(&str, bool)| {
             format!(r#"{{"url":"/api/v4/{prefix}{url}","enable":{enable}}}"#)
@@ -198,13 +168,45 @@ async fn a_partner_gets_a_key_that_the_user_has_picked_and_its_secret_once() {
         group("transfers", "Move money", &transfers),
     ]
     .join(",");
+    format!(
+        "{{\"data\":{{\"exists\":true,\"isEnabled\":true,\"externalId\":\"{id}\",\
+         \"apiKey\":\"{public}\",\"permissions\":[{permissions}]}}}}"
+    )
+}
+
+#[tokio::test]
+async fn a_partner_gets_a_key_that_the_user_has_picked_and_its_secret_once() {
+    let mut world = world().await;
+    let before = world.plain_token(&world.user).await;
+    assert_eq!(world.call("GET", INFO, &before).await.text, ok(NO_KEY));
+
+    let picked = [
+        ("group", "balances"),
+        ("permission", "trading /api/v4/order/new"),
+        ("permission", "trading /api/v4/order/cancel"),
+    ];
+    let callback = world.make(&picked).await;
+    let public = callback.callback_parameter("apiKey").unwrap();
+    assert!(public.len() == 32 && public.bytes().all(|byte| byte.is_ascii_hexdigit()), "{public}");
+    let code = callback.callback_parameter("code").unwrap();
+    let expected = format!("{}?code={code}&apiKey={public}&state=S", world.app.redirect_uri);
+    assert_eq!(callback.callback().as_str(), expected);
+
+    let tokens = world.trade(&callback).await;
+    let scopes = "apikeys.create,apikeys.delete,apikeys.read,balances.read,deals.read,\
+                  orders.create,orders.delete,orders.read,orders_history.read";
     assert_eq!(
-        info.text,
+        tokens.text,
         ok(&format!(
-            "{{\"data\":{{\"exists\":true,\"isEnabled\":true,\"externalId\":\"{id}\",\
-             \"apiKey\":\"{public}\",\"permissions\":[{permissions}]}}}}"
-        ))
+            "{{\"data\":{{\"access_token\":\"ACCESS\",\"expires_in\":14400,\"scope\":\"{scopes}\",\
+             \"token_type\":\"Bearer\"}}}}"
+        )),
+        "four hours, and no refresh token"
     );
+    let token = tokens.at("/data/access_token");
+    let info = world.call("GET", INFO, &token).await;
+    let id = info.at("/data/externalId");
+    assert_eq!(info.text, ok(&info_of(&id, &public)));
 
     let key = Key { id, public, token };
     let told = world.call("GET", &key.secret_path(), &key.token).await;
