@@ -25,7 +25,7 @@ static SILENT: LazyLock<Keyring> = LazyLock::new(|| keyring(ISSUER, 9));
 pub fn check(data: &[u8]) {
     check_arbitrary(data);
     let mut input = Input::new(data);
-    let purpose = Purpose::ALL[(input.number() % 6) as usize];
+    let purpose = Purpose::ALL[(input.number() % Purpose::ALL.len() as u64) as usize];
     let (at, change) = (input.number(), input.field());
     let content = input.rest();
     check_contents(content);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use consentry::cli::{Cli, Command, app, audit, check, import, init, keys, report, user};
+use consentry::cli::{Cli, Command, app, audit, check, import, init, keys, mail, report, user};
 use consentry::config::Environment;
 use consentry::{demo, serve};
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::App(arguments) => app::run(&arguments, &environment),
         Command::User(arguments) => user::run(&arguments, &environment),
         Command::Import(arguments) => import::run(&arguments, &environment),
+        Command::Mail(arguments) => mail::run(&arguments, &environment),
         Command::Keys(arguments) => keys::run(&arguments, &environment),
         Command::Audit(arguments) => audit::run(&arguments, &environment),
     };

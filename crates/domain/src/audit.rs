@@ -54,6 +54,20 @@ kinds! {
     RecoveryCodesMade = "recovery_codes.made",
     RecoveryCodeUsed = "recovery_code.used",
     UserCreated = "user.created",
+    /// Somebody wants an account; a message was sent to the address.
+    SignUpAsked = "user.sign_up_asked",
+    /// Somebody forgot a password, of an account that may not exist.
+    PasswordResetAsked = "user.password_reset_asked",
+    PasswordReset = "user.password_reset",
+    PasswordChanged = "user.password_changed",
+    /// A signed-in user was asked for the password, and it was wrong.
+    PasswordCheckFailed = "user.password_check_failed",
+    EmailChangeAsked = "user.email_change_asked",
+    EmailChanged = "user.email_changed",
+    /// A link of a message was presented that is over, was used, or is another browser's.
+    LinkRefused = "user.link_refused",
+    /// The user ended other sessions of theirs.
+    SessionsEnded = "user.sessions_ended",
     UserBlocked = "user.blocked",
     UserUnblocked = "user.unblocked",
     ConsentGiven = "consent.given",

@@ -89,6 +89,8 @@ ids! {
     SessionId
     /// What a developer or staff wrote about an app.
     AppMessageId
+    /// A link in a message, which works once.
+    LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

@@ -17,6 +17,8 @@ pub mod grant;
 pub mod id;
 pub mod issuance;
 pub mod keyring;
+pub mod mail;
+pub mod mail_link;
 pub mod pace;
 pub mod password;
 pub mod policy;

@@ -65,6 +65,27 @@ pub enum Registration {
     Closed,
 }
 
+/// Who may register apps, where registration is not closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Developers {
+    /// Accounts to which the operator gave the role.
+    #[default]
+    Invited,
+    /// Every account with a verified e-mail address.
+    Verified,
+}
+
+/// What people may do with accounts without asking the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountPolicy {
+    /// Anybody can make one; takes messages that are sent.
+    pub sign_up: bool,
+    pub developers: Developers,
+    /// Whether messages go out. Without it there is no sign-up, no reset and no verifying.
+    pub sends_mail: bool,
+}
+
 /// Operator's defaults and limits of how long things live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
@@ -248,6 +269,7 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     pub registration: Registration,
     pub high_tier: HighTierRule,
+    pub accounts: AccountPolicy,
     /// What staff look at before it holds, besides scopes.
     pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,

@@ -28,10 +28,12 @@ pub enum Purpose {
     Proof,
     /// The secret of an authenticator app, as the database keeps it.
     TotpSecret,
+    /// A link in a message: see [`crate::mail_link`].
+    Link,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 8] = [
+    pub const ALL: [Purpose; 9] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -40,6 +42,7 @@ impl Purpose {
         Self::Cursor,
         Self::Proof,
         Self::TotpSecret,
+        Self::Link,
     ];
 
     /// How a text of this purpose begins.
@@ -53,6 +56,7 @@ impl Purpose {
             Self::Cursor => "cs_cu_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
+            Self::Link => "cs_ml_",
         }
     }
 

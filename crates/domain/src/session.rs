@@ -49,6 +49,12 @@ impl Session {
     }
 }
 
+/// What a link in a message remembers of the browser that asked for it: a hash of the secret in
+/// its visitor cookie.
+pub fn browser_mark(cookie_secret: &str) -> String {
+    session_id_of(&[b"browser mark ", cookie_secret.as_bytes()].concat()).to_string()
+}
+
 /// The id under which the session of a cookie's secret is stored.
 pub fn session_id_of(cookie_secret: &[u8]) -> SessionId {
     let digest = digest::digest(&digest::SHA256, cookie_secret);

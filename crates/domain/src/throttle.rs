@@ -64,6 +64,11 @@ pub const USER_CODES_PER_USER: SteadyRule =
 pub const USER_CODES_PER_APP: SteadyRule =
     SteadyRule { attempts_max: 300, one_more_every: Duration::from_secs(20) };
 
+/// Messages that strangers can have sent to one address: enough for a person who looks in the wrong
+/// mailbox, too few to annoy anybody.
+pub const MAILS_PER_ADDRESS: SteadyRule =
+    SteadyRule { attempts_max: 4, one_more_every: Duration::from_secs(15 * 60) };
+
 /// Attempts under one key so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThrottleState {

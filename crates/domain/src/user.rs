@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 use crate::password::PasswordHash;
+use crate::policy::Developers;
 use crate::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,6 +32,10 @@ pub struct User {
     pub roles: Vec<Role>,
     pub status: UserStatus,
     pub created_at: Timestamp,
+    /// Language of messages and pages, as `de`; `None`: the operator's.
+    pub locale: Option<String>,
+    /// When the user last proved to read mail at `email`.
+    pub email_verified_at: Option<Timestamp>,
 }
 
 impl User {
@@ -41,6 +46,12 @@ impl User {
     /// Admins may do what reviewers may.
     pub fn has_role(&self, role: Role) -> bool {
         self.roles.contains(&role) || (role == Role::Reviewer && self.roles.contains(&Role::Admin))
+    }
+
+    /// Whether the operator's policy has a place for apps of this account.
+    pub fn is_developer(&self, developers: Developers) -> bool {
+        let is_verified = self.email_verified_at.is_some();
+        self.has_role(Role::Developer) || (developers == Developers::Verified && is_verified)
     }
 
     #[must_use]
@@ -54,6 +65,26 @@ impl User {
         self.status = UserStatus::Active;
         self
     }
+}
+
+const EMAIL_BYTES_MAX: usize = 254;
+const NAME_CHARACTERS_MAX: usize = 100;
+
+/// Just enough to be an address that people can read: what is at the other end, only a message
+/// tells.
+pub fn is_email_address(email: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let parts = email.split_once('@');
+    email.len() <= EMAIL_BYTES_MAX
+        && email.chars().all(is_plain)
+        && parts.is_some_and(|(local, host)| {
+            !local.is_empty() && !host.is_empty() && !host.contains('@')
+        })
+}
+
+/// What a person may be called here.
+pub fn is_name(name: &str) -> bool {
+    name.chars().count() <= NAME_CHARACTERS_MAX && !name.chars().any(char::is_control)
 }
 
 /// The form in which an e-mail address is stored for look-up: trimmed and lower-cased.

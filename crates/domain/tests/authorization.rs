@@ -277,6 +277,8 @@ fn user() -> User {
         roles: Vec::new(),
         status: UserStatus::Active,
         created_at: at(0),
+        locale: None,
+        email_verified_at: None,
     }
 }
 

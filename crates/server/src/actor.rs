@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::app::App;
 use domain::entropy::random_bytes;
 use domain::id::AppId;
-use domain::session::{Session, session_id_of};
+use domain::policy::Developers;
+use domain::session::{Session, browser_mark, session_id_of};
 use domain::user::{Role, User};
 use http::Method;
 use http::header::SET_COOKIE;
@@ -34,6 +35,8 @@ pub struct SignedInUser {
     pub session: Session,
     /// What this session's forms carry.
     pub csrf: String,
+    /// Whether the operator's policy has a place for this user's apps.
+    pub is_developer: bool,
 }
 
 impl SignedInUser {
@@ -42,10 +45,8 @@ impl SignedInUser {
     }
 
     pub fn layout(&self) -> Layout {
-        let roles = Roles {
-            developer: self.user.has_role(Role::Developer),
-            staff: self.user.has_role(Role::Reviewer),
-        };
+        let roles =
+            Roles { developer: self.is_developer, staff: self.user.has_role(Role::Reviewer) };
         Layout::signed_in(self.account(), roles, self.csrf.clone())
     }
 
@@ -71,7 +72,8 @@ impl SignedInUser {
             provider.store.db.write_one(touch).await?;
         }
         let csrf = csrf::token(&provider.keyring(), secret);
-        Ok(Some(Self { user, session, csrf }))
+        let is_developer = user.is_developer(provider.policy().accounts.developers);
+        Ok(Some(Self { user, session, csrf, is_developer }))
     }
 }
 
@@ -113,6 +115,11 @@ impl Visitor {
     /// The token of this browser's sign-in form, whoever is signed in.
     pub fn csrf(&self) -> &str {
         &self.csrf
+    }
+
+    /// What a link in a message remembers of this browser.
+    pub fn mark(&self) -> String {
+        browser_mark(&self.secret)
     }
 
     /// `Set-Cookie` when this browser has no visitor cookie yet. Put it on every page that holds a
@@ -202,10 +209,13 @@ impl FromRequestParts<Shared> for Developer {
 
     async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
         let user = SignedInUser::from_request_parts(parts, provider).await?;
-        if user.user.has_role(Role::Developer) || user.user.has_role(Role::Admin) {
+        if user.is_developer || user.user.has_role(Role::Admin) {
             return Ok(Self(user));
         }
-        Err(PageError::Forbidden("This account is not registered as a developer.".into()))
+        Err(PageError::Forbidden(match provider.policy().accounts.developers {
+            Developers::Verified => "Confirm your e-mail address first: see your account.".into(),
+            Developers::Invited => "This account is not registered as a developer.".into(),
+        }))
     }
 }
 

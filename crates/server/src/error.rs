@@ -40,6 +40,9 @@ pub enum PageError {
     /// An authorization request that was answered before, or took too long.
     #[error("the authorization request is over")]
     RequestOver,
+    /// A link of a message that was used, overtaken by a change, or came too late.
+    #[error("the link is over")]
+    LinkOver,
     #[error("bad request: {0}")]
     BadRequest(Cow<'static, str>),
     /// A wrong authorization request whose redirect URI cannot be trusted (attacks R1, R6).
@@ -91,6 +94,7 @@ impl PageError {
             Self::StaleForm | Self::RequestOver | Self::BadRequest(_) | Self::Authorize { .. } => {
                 StatusCode::BAD_REQUEST
             }
+            Self::LinkOver => StatusCode::GONE,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -122,6 +126,11 @@ impl PageError {
                 "This request is over",
                 "The app’s request was answered before, or it took longer than half an hour.",
                 "Go back to the app and start again.",
+            ),
+            Self::LinkOver => plain(
+                "This link is over",
+                "It was used before, a newer change has overtaken it, or its time has passed.",
+                "If you still need it, ask for another one.",
             ),
             Self::BadRequest(what) => {
                 plain("We cannot read this request", what, "Go back and try again.")

@@ -45,6 +45,20 @@ messages! {
         "Added. It is asked for from now on.";
     FactorRemoved = "factor-removed",
         "Removed. It opens nothing any more.";
+    AccountCreated = "account-created",
+        "Welcome. Your account is ready.";
+    AccountSaved = "account-saved",
+        "Saved.";
+    AddressVerified = "address-verified",
+        "This address is yours: it is confirmed.";
+    PasswordChanged = "password-changed",
+        "Your password is changed. Every other browser is signed out.";
+    PasswordReset = "password-reset",
+        "Your password is changed, and every browser is signed out. Sign in with the new one.";
+    SessionEnded = "session-ended",
+        "That browser is signed out.";
+    SessionsEnded = "sessions-ended",
+        "Every other browser is signed out.";
     AppCreated = "app-created",
         "The app is registered.";
     AppSaved = "app-saved",

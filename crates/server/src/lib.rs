@@ -5,6 +5,7 @@
 pub mod account;
 pub mod actor;
 pub mod address;
+pub mod browsers;
 pub mod control;
 pub mod cookie;
 pub mod csrf;
@@ -15,6 +16,9 @@ pub mod flash;
 pub mod foreign_hash;
 pub mod form;
 pub mod headers;
+pub mod known_passwords;
+pub mod mail;
+pub mod new_password;
 pub mod noted;
 pub mod oauth;
 pub mod pages;

@@ -14,6 +14,8 @@ use store::Store;
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
+use crate::known_passwords::KnownPasswords;
+use crate::mail::{MailStats, Mails};
 use crate::oauth::failures::SeenFailures;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
@@ -29,6 +31,9 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub known_passwords: Arc<KnownPasswords>,
+    pub mails: Mails,
+    pub mail_stats: MailStats,
     pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
     pub paces: Paces,
@@ -41,6 +46,8 @@ pub struct ProviderParts {
     pub policy: Arc<ArcSwap<Policy>>,
     pub store: Store,
     pub pages: Pages,
+    pub mails: Mails,
+    pub known_passwords: KnownPasswords,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -50,7 +57,7 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let request_ids = RequestIds::new(&*parts.entropy);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
-        let ProviderParts { policy, store, pages, clock, entropy } = parts;
+        let ProviderParts { policy, store, pages, mails, known_passwords, clock, entropy } = parts;
         let (paces, foreign_hashes) = (Paces::default(), ForeignHashes::default());
         Arc::new(Self {
             policy,
@@ -59,6 +66,9 @@ impl Provider {
             clock,
             entropy,
             passwords,
+            known_passwords: Arc::new(known_passwords),
+            mails,
+            mail_stats: MailStats::default(),
             foreign_hashes,
             cookies,
             paces,

@@ -7,7 +7,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::account::security::enrol;
-use crate::account::{connected, second_step, security, sign_in, sign_out, step_up};
+use crate::account::{
+    connected, email, forgotten, password, second_step, security, settings, sign_in, sign_out,
+    sign_up, step_up,
+};
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -75,6 +78,18 @@ fn account() -> Router<Shared> {
         .route("/security/remove", post(security::remove))
         .route("/security/recovery-codes", post(security::new_codes))
         .route("/sign-out", post(sign_out::submit))
+        .route("/sign-up", get(sign_up::show).post(sign_up::submit))
+        .route("/sign-up/finish", get(sign_up::open).post(sign_up::finish))
+        .route("/forgotten-password", get(forgotten::show).post(forgotten::ask))
+        .route("/reset-password", get(forgotten::open).post(forgotten::reset))
+        .route("/reset-password/confirm", post(forgotten::confirm))
+        .route("/account", get(settings::show))
+        .route("/account/language", post(settings::choose_language))
+        .route("/account/email", post(email::ask))
+        .route("/account/email/confirm", get(email::open).post(email::confirm))
+        .route("/account/password", get(password::show).post(password::change))
+        .route("/account/sessions/end", post(settings::end_session))
+        .route("/account/sessions/end-all", post(settings::end_sessions))
         .route("/device", get(user_codes::device::show).post(user_codes::device::enter))
         .route("/device/confirm", post(user_codes::device::confirm))
         .route("/connected", get(connected::list))
@@ -134,6 +149,8 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users/{email}/block", post(control::users::block))
         .route("/users/{email}/unblock", post(control::users::unblock))
         .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
+        .route("/mails", get(control::mails::list))
+        .route("/mails/test", post(control::mails::test))
         .route("/keys/rotate", post(control::keys::rotate))
         .route("/audit", get(control::audit::list))
         .route("/audit/verify", get(control::audit::verify))

@@ -24,8 +24,8 @@ use crate::live::{Client, CodeRows, Live, Tuning};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
-    Db, DbError, Tx, audit, changes, grants, keys, revoked_tokens, sessions, throttles, usage,
-    used_once, user_codes,
+    Db, DbError, Tx, audit, changes, grants, keys, mails, revoked_tokens, sessions, throttles,
+    usage, used_once, user_codes,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -307,6 +307,7 @@ impl Store {
                     throttles::sweep(tx, now, SWEEP_ROWS).await?,
                     user_codes::sweep(tx, now.before(USER_CODES_KEPT), SWEEP_ROWS).await?,
                     usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
+                    mails::sweep(tx, now, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };

@@ -24,6 +24,7 @@ pub mod client_secrets;
 pub mod consents;
 pub mod grants;
 pub mod keys;
+pub mod mails;
 pub mod nodes;
 pub mod revoked_tokens;
 pub mod second_factors;

@@ -14,44 +14,29 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "initial",
-        sqlite: include_str!("../migrations/sqlite/0001_initial.sql"),
-        postgres: include_str!("../migrations/postgres/0001_initial.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "also_standard",
-        sqlite: include_str!("../migrations/sqlite/0002_also_standard.sql"),
-        postgres: include_str!("../migrations/postgres/0002_also_standard.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "imported_secrets",
-        sqlite: include_str!("../migrations/sqlite/0003_imported_secrets.sql"),
-        postgres: include_str!("../migrations/postgres/0003_imported_secrets.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "user_codes",
-        sqlite: include_str!("../migrations/sqlite/0004_user_codes.sql"),
-        postgres: include_str!("../migrations/postgres/0004_user_codes.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "second_factors",
-        sqlite: include_str!("../migrations/sqlite/0006_second_factors.sql"),
-        postgres: include_str!("../migrations/postgres/0006_second_factors.sql"),
-    },
-    Migration {
-        version: 11,
-        name: "revisions",
-        sqlite: include_str!("../migrations/sqlite/0011_revisions.sql"),
-        postgres: include_str!("../migrations/postgres/0011_revisions.sql"),
-    },
-];
+macro_rules! migrations {
+    ($($version:literal $name:literal)*) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(migrations!(@file "sqlite" $version $name)),
+            postgres: include_str!(migrations!(@file "postgres" $version $name)),
+        },)*]
+    };
+    (@file $database:literal $version:literal $name:literal) => {
+        concat!("../migrations/", $database, "/", stringify!($version), "_", $name, ".sql")
+    };
+}
+
+const MIGRATIONS: &[Migration] = migrations! {
+    0001 "initial"
+    0002 "also_standard"
+    0003 "imported_secrets"
+    0004 "user_codes"
+    0005 "mails"
+    0006 "second_factors"
+    0011 "revisions"
+};
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
      (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)";

@@ -68,6 +68,23 @@ pub async fn delete_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbErro
     tx.execute("DELETE FROM sessions WHERE user_id = $1", bind![user]).await
 }
 
+/// Sign a user out everywhere but in `kept`.
+pub async fn delete_others(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    kept: Option<SessionId>,
+) -> Result<u64, DbError> {
+    let Some(kept) = kept else { return delete_of_user(tx, user).await };
+    tx.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", bind![user, kept]).await
+}
+
+/// Where a user is signed in, last used first.
+pub async fn list_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Session>, DbError> {
+    let sql = "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
+         user_agent FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id";
+    tx.query_all(sql, bind![user]).await?.into_iter().map(read).collect()
+}
+
 /// Delete at most `limit` that are over.
 pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {
     tx.execute(

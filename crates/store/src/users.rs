@@ -10,8 +10,8 @@ use crate::{DbError, Tx, bind};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, email, name, password_phc, roles, blocked_at, blocked_reason, created_at \
-             FROM users ",
+            "SELECT id, email, name, password_phc, roles, blocked_at, blocked_reason, created_at, \
+             locale, email_verified_at FROM users ",
             $rest
         )
     };
@@ -23,8 +23,8 @@ pub async fn insert(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
     let inserted = tx
         .execute(
             "INSERT INTO users (id, email, email_normalized, name, password_phc, roles, \
-             blocked_at, blocked_reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT DO NOTHING",
+             blocked_at, blocked_reason, created_at, locale, email_verified_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
             bind![
                 user.id,
                 &user.email,
@@ -35,18 +35,20 @@ pub async fn insert(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
                 blocked_at,
                 blocked_reason,
                 user.created_at,
+                user.locale.as_ref(),
+                user.email_verified_at,
             ],
         )
         .await?;
     Ok(inserted == 1)
 }
 
-/// Everything but the id, the address and the time of creation.
+/// Everything but the id, the address (see [`save_email`]) and the time of creation.
 pub async fn save(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
     let (blocked_at, blocked_reason) = blocked(&user.status);
     tx.execute(
         "UPDATE users SET name = $2, password_phc = $3, roles = $4, blocked_at = $5, \
-         blocked_reason = $6 WHERE id = $1",
+         blocked_reason = $6, locale = $7 WHERE id = $1",
         bind![
             user.id,
             &user.name,
@@ -54,10 +56,26 @@ pub async fn save(tx: &mut Tx<'_>, user: &User) -> Result<(), DbError> {
             roles_text(&user.roles),
             blocked_at,
             blocked_reason,
+            user.locale.as_ref(),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// The address and when it was verified. `false`: another account has it.
+pub async fn save_email(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
+    let normalized = normalize_email(&user.email);
+    // An expected conflict must not be an error, which would end a transaction of PostgreSQL.
+    let saved = tx
+        .execute(
+            "UPDATE users SET email = $2, email_normalized = $3, email_verified_at = $4 \
+             WHERE id = $1 AND NOT EXISTS \
+             (SELECT 1 FROM users AS other WHERE other.email_normalized = $3 AND other.id <> $1)",
+            bind![user.id, &user.email, normalized, user.email_verified_at],
+        )
+        .await?;
+    Ok(saved == 1)
 }
 
 pub async fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, DbError> {
@@ -103,6 +121,8 @@ fn read(mut row: Row) -> Result<User, DbError> {
             (Some(at), reason) => UserStatus::Blocked { at, reason: reason.unwrap_or_default() },
         },
         created_at: row.take()?,
+        locale: row.take()?,
+        email_verified_at: row.take()?,
     })
 }
 

@@ -235,6 +235,16 @@ macro_rules! ids {
 }
 
 ids! {
-    AppId UserId ConsentId GrantId TokenId CodeId CredentialId FactorId SessionId AppMessageId
+    AppId
+    UserId
+    ConsentId
+    GrantId
+    TokenId
+    CodeId
+    CredentialId
+    FactorId
+    SessionId
+    AppMessageId
+    LinkId
     AttemptId
 }

@@ -15,6 +15,8 @@ pub struct Demo {
     child: Child,
     pub exchange: DemoProvider,
     pub drive: DemoProvider,
+    /// Where programs read the mail of both.
+    mailbox: String,
     data: PathBuf,
     /// Removed with the demo.
     _folder: Option<TempDir>,
@@ -70,9 +72,16 @@ impl Demo {
             child,
             exchange: provider("exchange"),
             drive: provider("drive"),
+            mailbox: json["mailbox"].as_str().unwrap().to_owned(),
             data: data.to_owned(),
             _folder: None,
         }
+    }
+
+    /// What the demo would have sent to `to`, newest first.
+    pub async fn letters(&self, to: &str) -> Vec<Value> {
+        let all = reqwest::get(&self.mailbox).await.unwrap().json::<Vec<Value>>().await.unwrap();
+        all.into_iter().filter(|letter| letter["to"] == to).collect()
     }
 
     pub fn data(&self) -> &Path {

@@ -6,9 +6,12 @@ pub mod browser;
 pub mod clock;
 pub mod demo;
 pub mod html;
+pub mod mailbox;
 pub mod passkey;
+pub mod smtp;
 
 pub use app::{TestApp, Tokens};
 pub use browser::Browser;
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};
+pub use mailbox::Mailbox;

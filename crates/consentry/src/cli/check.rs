@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use clap::Args;
+use server::mail::Mails;
 use server::pages::Pages;
 
 use super::{ConfigArgs, Failure, output};
@@ -29,6 +30,7 @@ pub fn run(arguments: &CheckArgs, environment: &Environment) -> Result<(), Failu
     }
     let config = Config::load(&arguments.config.config, environment)?;
     check_pages(&config)?;
+    check_mails(&config)?;
     for warning in &config.warnings {
         output::line(&format!("warning: {warning}"))?;
     }
@@ -45,11 +47,19 @@ pub fn run(arguments: &CheckArgs, environment: &Environment) -> Result<(), Failu
 /// Templates of the operator are tried with every sample.
 fn check_pages(config: &Config) -> Result<(), ConfigErrors> {
     let pages = Pages::new(config.brand.clone(), config.templates_dir.clone());
-    pages.map(drop).map_err(|error| {
-        ConfigErrors(vec![Problem {
-            place: Place::Inside { file: config.file.clone(), path: String::new() },
-            what: error.to_string(),
-            to_do: String::new(),
-        }])
-    })
+    pages.map(drop).map_err(|error| of_file(config, &error))
+}
+
+/// So are texts of messages.
+fn check_mails(config: &Config) -> Result<(), ConfigErrors> {
+    let mails = Mails::new(config.mails_dir().as_deref(), &config.accounts.language);
+    mails.map(drop).map_err(|error| of_file(config, &error))
+}
+
+fn of_file(config: &Config, error: &dyn std::fmt::Display) -> ConfigErrors {
+    ConfigErrors(vec![Problem {
+        place: Place::Inside { file: config.file.clone(), path: String::new() },
+        what: error.to_string(),
+        to_do: String::new(),
+    }])
 }

@@ -16,6 +16,7 @@ mod control;
 pub mod import;
 pub mod init;
 pub mod keys;
+pub mod mail;
 mod output;
 pub mod user;
 
@@ -43,6 +44,8 @@ pub enum Command {
     User(user::UserArgs),
     /// Bring apps here from another system, with their ids and secrets
     Import(import::ImportArgs),
+    /// List what waits to be sent, and try the mail settings
+    Mail(mail::MailArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
     /// Export and verify the audit trail

@@ -25,6 +25,7 @@ mod environment;
 mod issuer;
 mod lifetimes;
 mod listen;
+mod mail;
 mod openapi;
 mod problem;
 mod quantity;
@@ -42,6 +43,7 @@ mod tests;
 
 pub use environment::{Environment, LOG};
 pub use listen::Listen;
+pub use mail::{Accounts, MailCredentials, MailServer, MailTls};
 pub use problem::{Place, Problem};
 pub use secret::master_key_text;
 pub use telemetry::{Otlp, Telemetry};
@@ -58,6 +60,9 @@ pub struct Config {
     pub file: PathBuf,
     pub listen: Listen,
     pub telemetry: Telemetry,
+    /// `None`: no message is sent.
+    pub mail: Option<MailServer>,
+    pub accounts: Accounts,
     pub data_dir: PathBuf,
     /// `sqlite:PATH` with an absolute or resolved path, or `postgres://…`.
     pub database_url: String,
@@ -163,6 +168,9 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
+        let mail_section = root.section("mail");
+        let mail = mail::read(&mail_section, read);
+        let accounts = mail::accounts(&root.section("accounts"), mail_section.exists());
         let scopes = scope::read_all(root);
         let surroundings = resource::Surroundings {
             issuer: issuer.as_ref(),
@@ -182,6 +190,7 @@ impl Config {
             lifetimes: lifetimes?,
             registration,
             high_tier,
+            accounts: accounts.policy,
             reviewed,
             dialects: dialects.served,
         };
@@ -189,6 +198,8 @@ impl Config {
             file: root.document.file.to_owned(),
             listen: listen?,
             telemetry,
+            mail,
+            accounts,
             data_dir,
             database_url: database_url?,
             master_key: master_key?,
@@ -203,6 +214,11 @@ impl Config {
 
     pub fn issuer(&self) -> &str {
         &self.policy.issuer
+    }
+
+    /// Where the operator's texts of messages are, if anywhere.
+    pub fn mails_dir(&self) -> Option<PathBuf> {
+        self.templates_dir.as_ref().map(|folder| folder.join("mails"))
     }
 
     /// Without port.

@@ -22,17 +22,21 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 12] = [
+pub(super) const OUR_SEGMENTS: [&str; 16] = [
     "",
     ".well-known",
+    "account",
     "apps",
     "assets",
     "connected",
     "device",
+    "forgotten-password",
     "oauth",
+    "reset-password",
     "security",
     "sign-in",
     "sign-out",
+    "sign-up",
     "staff",
     "step-up",
 ];

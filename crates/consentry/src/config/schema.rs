@@ -139,6 +139,8 @@ pub static ROOT: Shape = Shape {
         ),
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
         key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
+        key("mail", Kind::Section(&MAIL), "", "The server that sends messages to users."),
+        key("accounts", Kind::Section(&ACCOUNTS), "", "What people do with accounts themselves."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("review", Kind::Section(&REVIEW), "", "What staff look at."),
@@ -236,6 +238,67 @@ static TELEMETRY: Shape = Shape {
             Kind::Number,
             "`1`",
             "Trace one request in this many. Requests that a trusted proxy traces always are.",
+        ),
+    ],
+};
+
+static MAIL: Shape = Shape {
+    keys: &[
+        key(
+            "host",
+            Kind::Text,
+            "no mail is sent",
+            "Name of the SMTP server; its certificate must have it.",
+        ),
+        key("port", Kind::Number, "by `tls`: `465`, `587`, `25`", "Port of the SMTP server."),
+        key(
+            "tls",
+            Kind::Choice(&["tls", "starttls", "none"]),
+            "`tls`",
+            "TLS from the first byte, after STARTTLS (required, not tried), or not at all: for a \
+             server on this machine.",
+        ),
+        key("ca_file", Kind::Path, "the system's", "A certificate (PEM) to trust besides those."),
+        key("username", Kind::Text, "no sign-in", "User at the SMTP server."),
+        key("password", Kind::Text, "none", "Its password. Better in `password_file`."),
+        key("password_file", Kind::Path, "none", "File with the password."),
+        key(
+            "from",
+            Kind::Text,
+            REQUIRED,
+            "Sender of all messages: `Example <no-reply@example.com>`.",
+        ),
+    ],
+};
+
+static ACCOUNTS: Shape = Shape {
+    keys: &[
+        key(
+            "sign_up",
+            Kind::Choice(&["off", "on"]),
+            "`off`",
+            "Whether anybody can make an account, by a link in a message. Needs `[mail]`.",
+        ),
+        key(
+            "developers",
+            Kind::Choice(&["invited", "verified"]),
+            "`invited`",
+            "Who may register apps: accounts to which you gave the role, or every account with a \
+             confirmed e-mail address.",
+        ),
+        key(
+            "language",
+            Kind::Text,
+            "`en`",
+            "Of messages to people who have chosen none: `en`, `de`, or a folder of your own \
+             (see [mail](mail.md)).",
+        ),
+        key(
+            "breached_passwords",
+            Kind::Path,
+            "the commonest 300",
+            "File with SHA-1 hashes of breached passwords, sorted, one `HASH:COUNT` per line, as \
+             Have I Been Pwned gives it. They are refused as new passwords.",
         ),
     ],
 };

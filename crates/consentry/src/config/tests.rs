@@ -13,6 +13,7 @@ use protocol::scope::ScopeSet;
 use super::*;
 
 mod dialects;
+mod mail;
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

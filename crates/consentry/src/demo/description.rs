@@ -25,6 +25,7 @@ pub(super) fn publish(
         json!({
             "exchange": describe(exchange),
             "drive": describe(drive),
+            "mailbox": format!("{app_origin}/mailbox.json"),
         })
     );
     // Never half a file under its final name, and passwords and secrets for nobody else's eyes.
@@ -76,9 +77,11 @@ fn in_words(path: &Path, app_origin: &str, providers: &[&DemoProvider]) -> Strin
         out,
         "  Start here: {app_origin}/ (the practice app: let it in, then revoke it)\n"
     );
+    let _ = writeln!(out, "  Their mail: {app_origin}/mailbox (it goes nowhere else)\n");
     for provider in providers {
         let _ = writeln!(out, "{}  {}", provider.script.name, provider.issuer);
         let _ = writeln!(out, "  sign in          {}/sign-in", provider.issuer);
+        let _ = writeln!(out, "  sign up          {}/sign-up", provider.issuer);
         let _ = writeln!(out, "  connected apps   {}/connected", provider.issuer);
         let _ = writeln!(out, "  my applications  {}/apps (dev)", provider.issuer);
         let _ = writeln!(out, "  review           {}/staff/review (review)", provider.issuer);

@@ -15,14 +15,16 @@ use crate::system::SystemEntropy;
 mod apps;
 mod cast;
 mod description;
+mod mailbox;
 mod ports;
 mod practice_app;
 mod provider;
 mod upstream;
 
+use mailbox::Mailbox;
 use ports::Ports;
 use practice_app::PracticeApp;
-use provider::{DRIVE, DRIVE_OF_2026, DemoProvider, EXCHANGE};
+use provider::{DRIVE, DRIVE_OF_2026, DemoProvider, EXCHANGE, Surroundings};
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -66,9 +68,11 @@ async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
     close_folder(folder, "--data")?;
     let sockets = Ports::bind(arguments, folder).await?;
     let app_origin = format!("http://127.0.0.1:{}", sockets.app.port);
-    let exchange = DemoProvider::start(&EXCHANGE, folder, sockets.exchange, &app_origin).await?;
+    let mailbox = Mailbox::default();
+    let around = Surroundings { folder, app_origin: &app_origin, mailbox: &mailbox };
+    let exchange = DemoProvider::start(&EXCHANGE, &around, sockets.exchange).await?;
     let script = if arguments.me_as_object { &DRIVE_OF_2026 } else { &DRIVE };
-    let drive = match DemoProvider::start(script, folder, sockets.drive, &app_origin).await {
+    let drive = match DemoProvider::start(script, &around, sockets.drive).await {
         Ok(drive) => drive,
         Err(failure) => {
             exchange.stop(&CancellationToken::new()).await;
@@ -76,7 +80,7 @@ async fn play(arguments: &DemoArgs, folder: &Path) -> Result<(), Failure> {
         }
     };
     sockets.app.keep()?;
-    let app = PracticeApp::start(sockets.app, &[&exchange, &drive]);
+    let app = PracticeApp::start(sockets.app, &[&exchange, &drive], mailbox.clone());
     let described = description::publish(folder, &app_origin, &exchange, &drive);
     if described.is_ok() {
         stop.wait().await;

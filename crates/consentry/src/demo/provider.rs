@@ -4,10 +4,12 @@ use std::io;
 use std::path::Path;
 
 use domain::keyring::MasterKey;
+use domain::policy::{AccountPolicy, Developers};
 use tokio_util::sync::CancellationToken;
 
 use super::apps::{self, AppScript};
 use super::cast;
+use super::mailbox::Mailbox;
 use super::ports::Bound;
 use super::upstream::{Api, Upstream};
 use crate::cli::{Failure, init::write_new};
@@ -59,22 +61,31 @@ pub(super) struct DemoProvider {
     upstream: Upstream,
 }
 
+/// What both providers stand in.
+pub(super) struct Surroundings<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) app_origin: &'a str,
+    pub(super) mailbox: &'a Mailbox,
+}
+
 impl DemoProvider {
     /// Everything is made at the first start and found again at later ones.
     pub(super) async fn start(
         script: &'static Script,
-        folder: &Path,
+        around: &Surroundings<'_>,
         bound: Bound,
-        app_origin: &str,
     ) -> Result<Self, Failure> {
-        let folder = folder.join(script.name);
+        let folder = around.folder.join(script.name);
         create_private_folder(&folder)?;
         let issuer = format!("http://localhost:{}", bound.port);
         let upstream = Upstream::bind().await?;
         let config = read_config(script, &folder, &issuer, &upstream.url())?;
-        let instance = Instance::open(&config).await?;
+        let accounts =
+            AccountPolicy { sign_up: true, developers: Developers::Verified, sends_mail: true };
+        let post = around.mailbox.slot(script.title);
+        let instance = Instance::open_with(&config, Some(post), accounts).await?;
         bound.keep()?;
-        let apps = cast::seed(&instance.provider, script.apps, app_origin).await?;
+        let apps = cast::seed(&instance.provider, script.apps, around.app_origin).await?;
         let upstream = upstream.start(script.api, &folder, &instance.provider)?;
         let sockets = Sockets { public: bound.listeners, internal: None };
         let running = Running::start(instance, sockets, &config)?;

@@ -1,6 +1,7 @@
 //! What goes on beside the requests, as tasks with one owner. Each job is small and repeated; none
 //! is a batch that a crash could leave half done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -33,6 +34,13 @@ impl JobSet {
             let store = rotator.clone();
             async move { store.rotate_due_keys().await }
         });
+        if let Some(post) = &instance.post {
+            let (provider, post) = (instance.provider.clone(), Arc::clone(post));
+            jobs.every(Duration::from_secs(1), "deliver mail", move || {
+                let (provider, post) = (provider.clone(), Arc::clone(&post));
+                async move { server::mail::deliver_due(&provider, &*post).await.map(drop) }
+            });
+        }
         let gateway = instance.gateway.clone();
         jobs.every(Duration::from_secs(60), "sweep rate limits", move || {
             gateway.sweep();

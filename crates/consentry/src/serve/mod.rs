@@ -19,6 +19,7 @@ mod running;
 mod shed;
 mod signal;
 mod site;
+mod smtp;
 
 pub(crate) use data_dir::{close_folder, create_private_folder};
 pub use instance::Instance;

@@ -14,6 +14,7 @@
     reason = "tests assert by panicking"
 )]
 
+mod accounts;
 mod attacks_open;
 #[cfg(feature = "full-tests")]
 mod browser;
@@ -24,6 +25,7 @@ mod dialects;
 mod durability;
 mod fuzz;
 mod import;
+mod mails;
 #[cfg(feature = "full-tests")]
 mod nodes;
 mod observed;

@@ -227,6 +227,8 @@ pub(crate) fn rows() -> LiveRows {
         roles: Vec::new(),
         status: UserStatus::Active,
         created_at: now,
+        locale: None,
+        email_verified_at: None,
     };
     let mut consent =
         Consent::give(&CountingEntropy::default(), APP, USER, scopes(ALL), scopes(ALL), now);

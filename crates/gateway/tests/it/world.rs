@@ -12,8 +12,8 @@ use domain::authority::Authority as _;
 use domain::id::{AppId, GrantId, TokenId, UserId};
 use domain::keyring::Keyring;
 use domain::policy::{
-    HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess, RouteRule,
-    TokenFormat, Upstream,
+    AccountPolicy, HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess,
+    RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
 use domain::time::{Clock, Timestamp};
@@ -251,6 +251,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         high_tier: HighTierRule::IfEnrolled,
+        accounts: AccountPolicy::default(),
         dialects: Vec::new(),
     }
 }

@@ -10,6 +10,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::entropy::{Entropy, random_bytes};
 use domain::keyring::Keyring;
 use domain::time::Timestamp;
+use domain::user::normalize_email;
+use http::HeaderMap;
+use http::header::HeaderValue;
+
+use crate::cookie;
+use crate::provider::Provider;
 
 /// How long a device is remembered after its last sign-in.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -17,6 +23,20 @@ pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(365 * 24 * 3600)
 const ACCOUNTS_MAX: usize = 8;
 /// 16 bytes in base64url.
 const NAME_LENGTH: usize = 22;
+
+/// The cookie of this browser once it has signed in to the account of `email`.
+pub(super) fn remembered(
+    provider: &Provider,
+    headers: &HeaderMap,
+    email: &str,
+) -> Option<HeaderValue> {
+    let names = &provider.cookies;
+    let claimed = cookie::read(headers, &names.device).and_then(Device::parse);
+    let device = claimed.unwrap_or_else(|| Device::random(&*provider.entropy));
+    let email = normalize_email(email);
+    let device = device.remember(&provider.keyring(), &email, provider.now());
+    names.set_for(&names.device, &device.to_cookie(), REMEMBERED_FOR)
+}
 
 /// What the cookie of a browser says. Anyone can write one; only [`Device::knows`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

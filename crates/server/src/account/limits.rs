@@ -5,10 +5,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use domain::id::{AppId, UserId};
+use domain::id::{AppId, LinkId, UserId};
 use domain::throttle::{
-    PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SECOND_FACTOR_EVERYWHERE, SteadyRule,
-    ThrottleOutcome, ThrottleRule, USER_CODES_PER_APP, USER_CODES_PER_USER,
+    MAILS_PER_ADDRESS, PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SECOND_FACTOR_EVERYWHERE,
+    SteadyRule, ThrottleOutcome, ThrottleRule, USER_CODES_PER_APP, USER_CODES_PER_USER,
 };
 use domain::time::Timestamp;
 use store::{DbError, Tx, throttles};
@@ -67,6 +67,24 @@ impl Limits {
     pub(super) fn of_passkeys(address: IpAddr) -> Self {
         let network = network_of(address, 32, 64);
         Self(vec![(format!("passkey address {network}"), Rule::Steady(PER_ADDRESS))])
+    }
+
+    /// Messages that strangers have sent to an address.
+    pub(super) fn of_mail(email: &str, address: IpAddr) -> Self {
+        Self(vec![
+            (format!("mail address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
+            (format!("mail account {email}"), Rule::Steady(MAILS_PER_ADDRESS)),
+        ])
+    }
+
+    /// The password that a signed-in user is asked again.
+    pub(super) fn of_own_password(user: UserId) -> Self {
+        Self(vec![(format!("own password {user}"), Rule::Doubling(PER_ACCOUNT))])
+    }
+
+    /// The password that was chosen together with a link.
+    pub(super) fn of_link(link: LinkId) -> Self {
+        Self(vec![(format!("link {link}"), Rule::Doubling(PER_ACCOUNT))])
     }
 
     /// User codes that a signed-in user types. Whoever has a good code of their own gets back one

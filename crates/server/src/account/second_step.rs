@@ -15,6 +15,7 @@ use store::{Tx, second_factors, used_once, users};
 
 use super::held::{HELD_FOR, HalfWay};
 use super::limits::Limits;
+use super::links::seen;
 use super::opening::Opening;
 use super::proof::{self, Check, Checked, Presented};
 use super::sign_in::{Attempt, Form};
@@ -128,7 +129,7 @@ pub async fn submit(
         presented: Arc::new(Presented::read(&provider, &params, visitor.csrf())?),
         user: Some(half_way.user),
         limits: Limits::of_second_factor(half_way.user, address, device),
-        address,
+        seen: seen(address, &headers),
         now: provider.now(),
         provider: provider.clone(),
     };
@@ -167,9 +168,7 @@ impl Finish {
         let user = users::find(tx, half_way.user).await?.filter(User::is_active);
         let keyring = self.check.provider.keyring();
         let is_so = |user: &User| half_way.is_of_password(&keyring, user.password.as_ref());
-        if !user.as_ref().is_some_and(is_so) {
-            return Ok(Finished::Over);
-        }
+        let Some(user) = user.filter(is_so) else { return Ok(Finished::Over) };
         let method = match self.check.run(tx).await? {
             Checked::Right { method, .. } => method,
             Checked::Wrong => return Ok(Finished::Not(Outcome::Wrong)),
@@ -180,7 +179,7 @@ impl Finish {
             return Ok(Finished::Over);
         }
         let methods = domain::authentication::Methods::PASSWORD.union(method);
-        self.opening.write(tx, half_way.user, methods).await?;
+        self.opening.write(tx, &user, methods).await?;
         Ok(Finished::Done)
     }
 }
@@ -199,7 +198,7 @@ pub async fn with_passkey(
         presented: Arc::new(presented),
         user: None,
         limits: Limits::of_passkeys(address),
-        address,
+        seen: seen(address, &headers),
         now: provider.now(),
         provider: provider.clone(),
     };
@@ -236,7 +235,7 @@ async fn open_with_passkey(
     let Some(user) = users::find(tx, id).await?.filter(User::is_active) else {
         return Ok(Err(Checked::Wrong));
     };
-    opening.write(tx, id, method).await?;
+    opening.write(tx, &user, method).await?;
     Ok(Ok(user))
 }
 

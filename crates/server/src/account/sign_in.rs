@@ -25,8 +25,9 @@ use crate::actor::{Visitor, VisitorForm};
 use crate::address::ClientAddress;
 use crate::cookie;
 use crate::error::{PageError, duration_words};
+use crate::flash::Told;
 use crate::oauth::pending;
-use crate::pages::views::{Layout, SignIn};
+use crate::pages::views::{Flash, Layout, SignIn};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
@@ -36,11 +37,12 @@ const WRONG: &str = "That e-mail address and password do not match an account he
 pub async fn show(
     State(provider): State<Shared>,
     visitor: Visitor,
+    Told(flash): Told,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
-    let form = Form::new(&provider, &params)?;
+    let form = Form { flash, ..Form::new(&provider, &params)? };
     if visitor.signed_in.is_some() && !form.reauthenticate {
         return Ok(Redirect::to(&form.continue_to).into_response());
     }
@@ -83,8 +85,8 @@ pub async fn submit(
         return step.render(&provider, &visitor, Outcome::Asked);
     }
     let opening = Opening::new(&provider, &visitor, address, &headers).with(attempt.limits.clone());
-    let (begun, id) = (opening.clone(), user.id);
-    let write = async move |tx: &mut Tx<'_>| begun.write(tx, id, Methods::PASSWORD).await;
+    let begun = opening.clone();
+    let write = async move |tx: &mut Tx<'_>| begun.write(tx, &user, Methods::PASSWORD).await;
     provider.store.db.write(write).await?;
     let device = attempt.device(&provider);
     Ok(opening.answer(&provider, &device, &form.continue_to))
@@ -99,6 +101,7 @@ pub(super) struct Form {
     pub(super) email: String,
     pub(super) error: Option<String>,
     pub(super) wait: Option<String>,
+    flash: Option<Flash>,
 }
 
 impl Form {
@@ -114,6 +117,7 @@ impl Form {
             continue_to,
             error: None,
             wait: None,
+            flash: None,
         })
     }
 
@@ -123,9 +127,10 @@ impl Form {
         visitor: &Visitor,
         status: StatusCode,
     ) -> Result<Response, PageError> {
+        let accounts = provider.policy().accounts;
         let page = SignIn {
             // Never the signed-in layout: the form's token is the visitor's.
-            layout: Layout::signed_out(visitor.csrf()),
+            layout: Layout::signed_out(visitor.csrf()).with_flash(self.flash),
             action: "/sign-in".to_owned(),
             continue_to: self.continue_to,
             app_name: self.app_name,
@@ -133,6 +138,7 @@ impl Form {
             email: self.email,
             error: self.error,
             wait: self.wait,
+            can_sign_up: accounts.sign_up && accounts.sends_mail,
         };
         let target = self.form_target.as_deref();
         let mut response = view::page_with_form_action(provider, &page, target)?;

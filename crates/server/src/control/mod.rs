@@ -7,6 +7,7 @@ pub mod error;
 pub mod health;
 pub mod import;
 pub mod keys;
+pub mod mails;
 pub mod operator;
 pub mod users;
 

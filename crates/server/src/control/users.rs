@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
-use domain::user::{Role, User, UserStatus, normalize_email};
+use domain::user::{Role, User, UserStatus, is_email_address, is_name, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,10 +14,8 @@ use store::{Tx, audit, changes, second_factors, sessions, users};
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
 use super::operator::Operator;
+use crate::new_password;
 use crate::provider::{Provider, Shared};
-
-const EMAIL_MAX: usize = 254;
-const NAME_MAX: usize = 100;
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,10 +75,14 @@ pub async fn register_by(
         Some(name) => name.to_owned(),
         None => email.split('@').next().unwrap_or_default().to_owned(),
     };
-    if let Some(error) = email_error(&email).or_else(|| name_error(&name)) {
-        return Err(ControlError::Invalid(error.to_owned()));
+    if !is_email_address(&email) {
+        return Err(ControlError::Invalid("email: that is not an e-mail address".to_owned()));
     }
-    let password = provider.passwords.hash(&new.password).await;
+    if !is_name(&name) {
+        let text = "name: use at most 100 characters, no control characters";
+        return Err(ControlError::Invalid(text.to_owned()));
+    }
+    let password = new_password::hash(provider, &new.password, &[&email, &name]).await;
     let password = password.map_err(|error| ControlError::Invalid(error.to_string()))?;
     let now = provider.now();
     let mut roles = new.roles;
@@ -94,6 +96,8 @@ pub async fn register_by(
         roles,
         status: UserStatus::Active,
         created_at: now,
+        locale: None,
+        email_verified_at: None,
     };
     let detail = json!({ "email": user.email, "roles": user.roles });
     let event = operator.event(now, AuditKind::UserCreated, detail).user(user.id);
@@ -108,24 +112,6 @@ pub async fn register_by(
     };
     provider.store.db.write(write).await?;
     Ok(record(user))
-}
-
-/// Just enough to be an address that people can read: what is at the other end, only a message
-/// tells.
-fn email_error(email: &str) -> Option<&'static str> {
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-    let parts = email.split_once('@');
-    let is_good = email.len() <= EMAIL_MAX
-        && email.chars().all(is_plain)
-        && parts.is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        });
-    (!is_good).then_some("email: that is not an e-mail address")
-}
-
-fn name_error(name: &str) -> Option<&'static str> {
-    let is_good = name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
-    (!is_good).then_some("name: use at most 100 characters, no control characters")
 }
 
 /// Keep a user out: their sessions end, and no token of theirs is good from the next request on.

@@ -12,15 +12,17 @@ use domain::authorization::{Question, SignInAsked, Visit, Wire};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::time::Timestamp;
 use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
 use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde_json::json;
-use store::{Tx, audit, changes, consents, grants, used_once};
+use store::{Tx, audit, changes, consents, grants, mails, used_once};
 
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
+use crate::display;
 use crate::error::PageError;
 use crate::noted::Noted;
 use crate::oauth::authorize::{find_app, send_code, understand};
@@ -158,6 +160,8 @@ struct Answer {
     asked: ScopeSet,
     allowed: ScopeSet,
     address: IpAddr,
+    /// The user, in case the app may do more than before.
+    told: Mail,
     now: Timestamp,
     entropy: std::sync::Arc<dyn Entropy>,
 }
@@ -177,7 +181,14 @@ impl Answer {
         address: IpAddr,
         allowed: ScopeSet,
     ) -> Self {
+        let (policy, now) = (provider.policy(), provider.now());
+        let told = MailKind::NewGrant {
+            app: app.name.clone(),
+            permissions: allowed.iter().map(|name| display::scope(&policy, name).text).collect(),
+            seen: Seen { address, user_agent: user.session.user_agent.clone() },
+        };
         Self {
+            told: Mail::to_user(user.user.id, told, now),
             code: OfCode::new(provider, pending, app, &asked, &user.session),
             grant_id: pending.grant_id(&provider.keyring()),
             pending: pending.clone(),
@@ -186,7 +197,7 @@ impl Answer {
             asked,
             allowed,
             address,
-            now: provider.now(),
+            now,
             entropy: std::sync::Arc::clone(&provider.entropy),
         }
     }
@@ -218,6 +229,10 @@ impl Answer {
         let lost = before
             .as_ref()
             .map(|before| before.live_scopes().intersection(&self.asked).difference(&self.allowed));
+        let is_more = before.as_ref().is_none_or(|b| !self.allowed.is_subset(&b.live_scopes()));
+        if is_more {
+            mails::queue(tx, &self.told).await?;
+        }
         let consent = match before {
             Some(before) => before.renew(&*self.entropy, &self.asked, &self.allowed, self.now),
             None => {

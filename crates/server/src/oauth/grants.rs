@@ -19,7 +19,7 @@ use protocol::error::OAuthError;
 use protocol::pkce::CodeVerifier;
 use protocol::token::TokenRequest;
 use serde_json::json;
-use store::{DbError, Tx, audit, changes, grants};
+use store::{DbError, Tx, apps, audit, changes, grants, mails};
 
 use crate::oauth::answer::TokenError;
 use crate::oauth::client::AuthenticatedClient;
@@ -207,6 +207,11 @@ impl Redemption {
     async fn revoke(&self, tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
         if grants::revoke(tx, grant.id, RevokeReason::CodeReplayed, self.now).await? {
             changes::record(tx, Change::Grant(grant.id)).await?;
+            if let Some(app) = apps::find(tx, grant.app_id).await?
+                && let Some(told) = refresh::theft_mail(grant, &app, self.now)
+            {
+                mails::queue(tx, &told).await?;
+            }
         }
         audit::record(tx, &self.event(AuditKind::CodeReplayed)).await
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::id::AppId;
 use domain::policy::{
-    HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration, Resource,
-    ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
+    AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
+    Resource, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::revision::RevisionField;
 use domain::user::User;
@@ -101,6 +101,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
         high_tier: HighTierRule::IfEnrolled,
+        accounts: AccountPolicy::default(),
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
     }

@@ -18,6 +18,7 @@ use domain::entropy::{random_alphanumeric, random_bytes};
 use domain::grant::Grant;
 use domain::id::{AppId, CredentialId, GrantId, UserId};
 use domain::keyring::MasterKey;
+use domain::mail::Post;
 use domain::password::PasswordHash;
 use domain::policy::Policy;
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
@@ -26,9 +27,12 @@ use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use server::known_passwords::KnownPasswords;
+use server::mail::Mails;
 use server::pages::{Brand, Pages};
 use server::provider::ProviderParts;
 use server::{ClientAddress, Provider, Shared};
+use store::mails::QueuedMail;
 use store::{DbError, Store, StoreConfig, Tx};
 use tempfile::TempDir;
 use testkit::{ManualClock, SeededEntropy};
@@ -84,6 +88,8 @@ impl TestApp {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             pages: Pages::new(Brand::named("Test Exchange"), None).unwrap(),
+            mails: Mails::new(None, "en").unwrap(),
+            known_passwords: KnownPasswords::default(),
             clock: clock.clone(),
             entropy: entropy.clone(),
         });
@@ -117,6 +123,8 @@ impl TestApp {
             roles: roles.to_vec(),
             status: UserStatus::Active,
             created_at: self.provider.now(),
+            locale: None,
+            email_verified_at: None,
         };
         let stored = user.clone();
         assert!(
@@ -203,6 +211,16 @@ impl TestApp {
             store::grants::list_live_of(tx, user, app, now).await
         })
         .await
+    }
+
+    /// Hand on everything that waits and is due.
+    pub async fn deliver(&self, post: &dyn Post) {
+        while server::mail::deliver_due(&self.provider, post).await.unwrap() > 0 {}
+    }
+
+    /// What waits to be sent or was given up, newest first.
+    pub async fn queued(&self) -> Vec<QueuedMail> {
+        self.write(async |tx: &mut Tx<'_>| store::mails::list(tx, 100).await).await
     }
 
     /// The kinds of all audit rows, in order.

@@ -35,6 +35,8 @@ enum User {
     StaleForm,
     /// Somebody else's, or nobody's: it does not exist.
     NotFound,
+    /// A link of a message that is none.
+    Over,
     Forbidden,
 }
 
@@ -78,6 +80,24 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("POST", "/security/remove", Stranger::SignIn, User::StaleForm),
     ("POST", "/security/recovery-codes", Stranger::SignIn, User::StaleForm),
     ("POST", "/sign-out", Stranger::SignIn, User::StaleForm),
+    ("GET", "/sign-up", Stranger::Public(404), User::Same),
+    ("POST", "/sign-up", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/sign-up/finish", Stranger::Public(404), User::Same),
+    ("POST", "/sign-up/finish", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/forgotten-password", Stranger::Public(200), User::Same),
+    ("POST", "/forgotten-password", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/reset-password", Stranger::Public(410), User::Same),
+    ("POST", "/reset-password", Stranger::StaleForm, User::StaleForm),
+    ("POST", "/reset-password/confirm", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/account", Stranger::SignIn, User::Own),
+    ("POST", "/account/language", Stranger::SignIn, User::StaleForm),
+    ("POST", "/account/email", Stranger::SignIn, User::StaleForm),
+    ("GET", "/account/email/confirm", Stranger::SignIn, User::Over),
+    ("POST", "/account/email/confirm", Stranger::SignIn, User::StaleForm),
+    ("GET", "/account/password", Stranger::SignIn, User::Own),
+    ("POST", "/account/password", Stranger::SignIn, User::StaleForm),
+    ("POST", "/account/sessions/end", Stranger::SignIn, User::StaleForm),
+    ("POST", "/account/sessions/end-all", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected", Stranger::SignIn, User::Own),
     ("GET", "/connected/{id}", Stranger::SignIn, User::NotFound),
     ("POST", "/connected/{id}/revoke", Stranger::SignIn, User::StaleForm),
@@ -194,6 +214,7 @@ async fn a_user_without_a_role_gets_only_their_own_pages() {
             (User::Own, _) => vec![200, 303],
             (User::StaleForm, _) => vec![400],
             (User::NotFound, _) => vec![404],
+            (User::Over, _) => vec![410],
             (User::Forbidden, _) => vec![403],
         };
         assert!(expected.contains(&answer.status.as_u16()), "{method} {path}: {}", answer.status);

@@ -14,6 +14,7 @@ mod disk;
 mod grants;
 mod keys;
 mod live;
+mod mails;
 mod opening;
 mod refusals;
 mod rows;

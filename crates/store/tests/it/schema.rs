@@ -10,12 +10,14 @@ macro_rules! migrations {
 }
 
 /// Each in the words of SQLite and of PostgreSQL.
-const MIGRATIONS: [(&str, &str); 5] = migrations![
+const MIGRATIONS: [(&str, &str); 7] = migrations![
     "0001_initial",
     "0002_also_standard",
     "0003_imported_secrets",
     "0004_user_codes",
+    "0005_mails",
     "0006_second_factors",
+    "0011_revisions",
 ];
 
 /// The PostgreSQL schema in SQLite's words.

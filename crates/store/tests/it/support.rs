@@ -84,6 +84,8 @@ pub(crate) fn user(entropy: &dyn Entropy, email: &str) -> User {
         roles: vec![Role::Developer, Role::Admin],
         status: UserStatus::Active,
         created_at: NOW,
+        locale: None,
+        email_verified_at: None,
     }
 }
 

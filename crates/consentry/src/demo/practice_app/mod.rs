@@ -11,11 +11,13 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use serde_json::json;
 use tokio::task::JoinHandle;
 use url::form_urlencoded;
 
 use super::apps::Callback;
 use super::cast::Seeded;
+use super::mailbox::{Mailbox, Received};
 use super::ports::Bound;
 use super::provider::DemoProvider;
 
@@ -59,6 +61,7 @@ struct Stage {
     origin: String,
     parts: Vec<Part>,
     client: Client,
+    mailbox: Mailbox,
     memories: Mutex<HashMap<&'static str, Memory>>,
 }
 
@@ -69,7 +72,7 @@ pub(super) struct PracticeApp {
 }
 
 impl PracticeApp {
-    pub(super) fn start(bound: Bound, providers: &[&DemoProvider]) -> Self {
+    pub(super) fn start(bound: Bound, providers: &[&DemoProvider], mailbox: Mailbox) -> Self {
         let parts = providers.iter().flat_map(|provider| {
             provider.apps.iter().map(|app| Part {
                 provider: provider.script.title,
@@ -82,6 +85,7 @@ impl PracticeApp {
             origin: format!("http://127.0.0.1:{}", bound.port),
             parts: parts.collect(),
             client: Client::new(),
+            mailbox,
             memories: Mutex::default(),
         });
         let router = router(stage);
@@ -114,6 +118,8 @@ fn router(stage: Shared) -> Router {
         .route("/app/{key}/refresh", post(refresh))
         .route("/app/{key}/itself", post(act_for_itself))
         .route("/app/{key}/forget", post(forget))
+        .route("/mailbox", get(mailbox))
+        .route("/mailbox.json", get(mailbox_json))
         .route("/callback", get(native_callback))
         .route("/callback/{key}", get(callback))
         .with_state(stage)
@@ -153,6 +159,23 @@ async fn home(State(stage): State<Shared>) -> Response {
         (part, connected)
     });
     html(page::home(&parts.collect::<Vec<_>>()))
+}
+
+/// What people would find in their mail programs.
+async fn mailbox(State(stage): State<Shared>) -> Response {
+    html(page::mailbox(&stage.mailbox.letters()))
+}
+
+/// The same for programs.
+async fn mailbox_json(State(stage): State<Shared>) -> Response {
+    let letters = stage.mailbox.letters();
+    let one = |Received { provider, letter }: &Received| {
+        json!({
+            "provider": provider, "to": letter.to, "subject": letter.subject, "text": letter.text,
+            "html": letter.html, "language": letter.language, "message_id": letter.message_id,
+        })
+    };
+    axum::Json(letters.iter().map(one).collect::<Vec<_>>()).into_response()
 }
 
 async fn style() -> Response {

@@ -7,6 +7,7 @@ use server::pages::qr::Qr;
 use super::client::{DeviceCodes, Outcome, Tokens};
 use super::{Memory, Part};
 use crate::demo::apps::WithoutBrowser;
+use crate::demo::mailbox::Received;
 
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -29,7 +30,7 @@ fn frame(title: &str, body: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><link rel=\"stylesheet\" href=\"/style.css\"></head>\
          <body><header><a href=\"/\">Practice apps</a> <span>This site plays the outside \
-         developer. It is not part of Consentry.</span></header><main>{body}</main></body></html>",
+         developer. It is not part of Consentry.</span> <a href=\"/mailbox\">Mailbox</a></header><main>{body}</main></body></html>",
         title = escape(title),
     )
 }
@@ -57,6 +58,40 @@ pub(super) fn home(parts: &[(&Part, bool)]) -> String {
     }
     body.push_str("</div>");
     frame("Practice apps", &body)
+}
+
+pub(super) fn mailbox(letters: &[Received]) -> String {
+    let mut body = String::from(
+        "<h1>Mailbox</h1><p class=\"lead\">Everything that the two demo providers would have \
+         sent by mail. Nothing leaves this machine.</p>",
+    );
+    if letters.is_empty() {
+        body.push_str(
+            "<p class=\"small\">Nothing yet. Sign in, sign up, or forget a password.</p>",
+        );
+    }
+    for Received { provider, letter } in letters {
+        let _ = write!(
+            body,
+            "<article class=\"letter\"><h2>{subject}</h2><p class=\"small\">{provider} to {to}</p>\
+             <pre>{text}</pre></article>",
+            subject = escape(&letter.subject),
+            provider = escape(provider),
+            to = escape(&letter.to),
+            text = linked(&letter.text),
+        );
+    }
+    frame("Mailbox", &body)
+}
+
+/// Lines that are an address become links, as mail programs do it.
+fn linked(text: &str) -> String {
+    let line = |line: &str| {
+        let text = escape(line);
+        let is_link = line.starts_with("http://") && !line.contains(char::is_whitespace);
+        if is_link { format!("<a href=\"{text}\">{text}</a>") } else { text }
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn app(part: &Part, memory: &Memory) -> String {

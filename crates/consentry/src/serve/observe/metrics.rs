@@ -146,7 +146,11 @@ impl Everything {
         let help = "Passwords that can be hashed at once";
         page.gauge("consentry_passwords_max", help, passwords.parallel_max as f64)?;
         let help = "Passwords that wait to be hashed";
-        page.gauge("consentry_passwords_waiting", help, passwords.waiting as f64)
+        page.gauge("consentry_passwords_waiting", help, passwords.waiting as f64)?;
+
+        let mails = self.watched.provider.mail_stats.counts();
+        let mails = mails.map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count));
+        page.counters("consentry_mails", "What became of messages to users", mails.into())
     }
 
     fn gateway(&self, page: &mut Page<'_>) -> fmt::Result {

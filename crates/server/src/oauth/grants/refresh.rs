@@ -2,15 +2,18 @@
 //! Refreshes are not audited one by one: the trail grows with decisions, not with traffic.
 
 use domain::access::{LiveRows, grant_scopes};
+use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::grant::{Grant, RefreshOutcome, RefreshState, RevokeReason};
 use domain::issuance::{narrow_scopes, pick_audience};
+use domain::mail::{Mail, MailKind};
 use domain::seal::Purpose;
+use domain::time::Timestamp;
 use domain::token::RefreshToken;
 use protocol::error::OAuthError;
 use protocol::scope::ScopeSet;
-use store::{DbError, Tx, audit, changes, grants};
+use store::{DbError, Tx, audit, changes, grants, mails};
 
 use crate::oauth::answer::TokenError;
 use crate::oauth::client::AuthenticatedClient;
@@ -84,7 +87,7 @@ fn place_order(
     rows: &LiveRows,
     asked: &Asked,
     generation: i64,
-    now: domain::time::Timestamp,
+    now: Timestamp,
 ) -> Result<Order, TokenError> {
     let live = grant_scopes(rows, now).map_err(|refusal| {
         tracing::debug!(%refusal, grant = %rows.grant.id, "refresh refused");
@@ -127,11 +130,22 @@ async fn revoke_stolen(
     event.user_id = grant.user_id();
     event.consent_id = grant.consent_id();
     let id = grant.id;
+    let told = theft_mail(grant, &client.app, now);
     let write = async move |tx: &mut Tx<'_>| {
         if grants::revoke(tx, id, RevokeReason::RefreshTheft, now).await? {
             changes::record(tx, Change::Grant(id)).await?;
+            // Once: whoever goes on trying has nothing sent.
+            if let Some(told) = &told {
+                mails::queue(tx, told).await?;
+            }
         }
         audit::record(tx, &event).await
     };
     provider.store.db.write(write).await
+}
+
+/// What the user is told when a copy was used. `None`: the grant is the app's own.
+pub(super) fn theft_mail(grant: &Grant, app: &App, now: Timestamp) -> Option<Mail> {
+    let told = MailKind::TheftDetected { app: app.name.clone() };
+    grant.user_id().map(|user| Mail::to_user(user, told, now))
 }

@@ -67,6 +67,8 @@ pub struct SignIn {
     /// Too many attempts: how long to wait, in words ("2 minutes"). The button stays usable,
     /// because only the server knows when the time is over.
     pub wait: Option<String>,
+    /// Whether people make accounts themselves.
+    pub can_sign_up: bool,
 }
 
 impl View for SignIn {
@@ -82,12 +84,14 @@ impl View for SignIn {
             email: String::new(),
             error: None,
             wait: None,
+            can_sign_up: false,
         };
         let wrong = Self {
             continue_to: "/authorize?client_id=trading-bot&state=s".into(),
             app_name: Some("Trading Bot".into()),
             email: "alice@example.com".into(),
             error: Some("That e-mail address and password do not match an account here.".into()),
+            can_sign_up: true,
             ..plain.clone()
         };
         let throttled =

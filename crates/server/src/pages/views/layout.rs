@@ -72,6 +72,7 @@ pub struct Roles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
+    Account,
     Connected,
     Apps,
     Review,

@@ -9,6 +9,7 @@
 
 use serde::Serialize;
 
+mod account;
 mod app_detail;
 mod apps;
 mod codes;
@@ -20,6 +21,10 @@ mod security;
 mod staff;
 mod system;
 
+pub use account::{
+    AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
+    LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
+};
 pub use app_detail::{
     AppDetail, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
     ThreadMessage,
@@ -64,8 +69,11 @@ macro_rules! for_every_view {
         $macro!(
             AddApp,
             AddPasskey,
+            AccountSettings,
             AppDetail,
+            ChangePassword,
             ConfirmDevice,
+            ConfirmReset,
             ConnectedApp,
             ConnectedApps,
             Consent,
@@ -73,22 +81,28 @@ macro_rules! for_every_view {
             DeviceDone,
             EnterCode,
             ErrorPage,
+            FinishSignUp,
+            ForgottenPassword,
             FormPost,
             GetAccess,
             Home,
+            MailSent,
             MyApps,
             NewApp,
             RecoveryCodes,
             ReportApp,
+            ResetPassword,
             ReviewApp,
             ReviewQueue,
             SecondFactor,
             SecretOnce,
             Security,
             SignIn,
+            SignUp,
             SignedOut,
             StaffApps,
-            UserCodeShown
+            UserCodeShown,
+            VerifyAddress
         )
     };
 }

@@ -1,0 +1,77 @@
+//! One example of every message, to try the text files with.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use domain::id::LinkId;
+use domain::mail::{Asked, MailKind, Seen, StoredHash};
+use domain::password::PasswordHash;
+use domain::time::Timestamp;
+
+use super::words::Told;
+
+fn seen() -> Seen {
+    Seen {
+        address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+        user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),
+    }
+}
+
+fn asked() -> Asked {
+    Asked {
+        link: LinkId::from_bytes([1; 16]),
+        user: None,
+        browser: String::new(),
+        seen: seen(),
+        expires_at: Timestamp::from_seconds(1_775_122_200),
+    }
+}
+
+/// The name of the text file and what it tells; together they use every branch of the texts.
+pub(super) fn all() -> Vec<(&'static str, MailKind)> {
+    let app = || "Trading Bot".to_owned();
+    let permissions = || vec!["see your balances".to_owned(), "place orders".to_owned()];
+    let hash = StoredHash::from(&PasswordHash::from_phc("$argon2id$sample".to_owned()));
+    let sign_up =
+        || MailKind::SignUp { asked: asked(), name: "Alice".to_owned(), password: hash.clone() };
+    let mut kinds = vec![
+        sign_up(),
+        MailKind::AddressToVerify(asked()),
+        MailKind::AddressChanged { new_address: "new@example.com".to_owned(), seen: seen() },
+        MailKind::PasswordReset(asked()),
+        MailKind::PasswordChanged { seen: seen(), by_link: false },
+        MailKind::PasswordChanged { seen: seen(), by_link: true },
+        MailKind::NewDevice { seen: seen() },
+        MailKind::NewGrant { app: app(), permissions: permissions(), seen: seen() },
+        MailKind::TheftDetected { app: app() },
+        MailKind::PartnerKeyIssued { app: app(), permissions: permissions(), seen: seen() },
+        MailKind::RecoveryCodeUsed { left: 4, seen: seen() },
+        MailKind::Test,
+    ];
+    for why in ["user", "unused", "password", "blocked", "app"] {
+        kinds.push(MailKind::PartnerKeyEnded { app: app(), why: why.to_owned() });
+    }
+    for factor in ["totp", "passkey", "recovery_codes"] {
+        let (factor, label) = (factor.to_owned(), "Phone".to_owned());
+        kinds.extend([
+            MailKind::SecondFactorAdded {
+                factor: factor.clone(),
+                label: label.clone(),
+                seen: seen(),
+            },
+            MailKind::SecondFactorRemoved { factor, label, seen: seen() },
+        ]);
+    }
+    let mut all: Vec<_> = kinds.into_iter().map(|kind| (kind.name(), kind)).collect();
+    all.push(("sign_up_taken", sign_up()));
+    all
+}
+
+pub(super) fn told() -> Told<'static> {
+    Told {
+        brand: "Harbor",
+        issuer: "https://id.example.com",
+        link: Some("https://id.example.com/reset-password?link=cs_ml_sample"),
+        when: "2026-04-02 09:00 UTC".to_owned(),
+        until: "2026-04-02 09:30 UTC".to_owned(),
+    }
+}
