@@ -1,5 +1,6 @@
 //! What every request passes, each by itself, so that a regression shows without a quiet machine
-//! full of servers: opening a sealed token, a secret's HMAC, matching a route, checking scopes.
+//! full of servers: opening a sealed token, a secret's HMAC, matching a route, checking scopes, and
+//! what a dialect's answer costs.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops when its own input is wrong")]
 use std::hint::black_box;
@@ -12,10 +13,12 @@ use domain::keyring::{Keyring, MasterKey, SealingSecret};
 use domain::seal::{KeyClass, Purpose};
 use domain::time::Timestamp;
 use domain::token::AccessToken;
-use http::Method;
+use http::{Method, StatusCode};
+use protocol::dialect::{TokenAnswer, TokenEndpoint, Tokens};
 use protocol::path::NormalPath;
 use protocol::route::{Lookup, RoutePattern, RouteTable};
 use protocol::scope::ScopeSet;
+use protocol::template::Template;
 use zeroize::Zeroizing;
 
 /// Distinct nonces are all that sealing needs here.
@@ -104,5 +107,40 @@ fn scopes(bench: &mut Criterion) {
     });
 }
 
-criterion_group!(hot_paths, sealing, client_secret, routes, scopes);
+fn dialects(bench: &mut Criterion) {
+    let template = r#"{"code": 0, "data": {"access_token": "{{access_token}}",
+        "expires_in": "{{expires_in}}", "refresh_token": "{{refresh_token}}",
+        "token_type": "{{token_type}}", "scopes": "{{scopes}}"}}"#;
+    let endpoint = TokenEndpoint {
+        path: "/v2/token".to_owned(),
+        parameters: Vec::new(),
+        grant_types: Vec::new(),
+        bodies: Vec::new(),
+        takes_basic: true,
+        required: Vec::new(),
+        scope_separator: ' ',
+        needs_listed_address: false,
+        rate_per_app: None,
+        rate_of_failures: None,
+        answer: TokenAnswer {
+            body: (StatusCode::OK, Template::parse(template).unwrap()),
+            token_type: "bearer".to_owned(),
+            scope_separator: ' ',
+        },
+        errors: Vec::new(),
+    };
+    let (token, scopes) = ("x".repeat(180), "balances.read orders.read".parse().unwrap());
+    bench.bench_function("dress tokens in a dialect's answer", |run| {
+        run.iter(|| {
+            endpoint.granted(Tokens {
+                access_token: black_box(&token),
+                expires_in_seconds: 3600,
+                refresh_token: Some(&token),
+                scopes: &scopes,
+            })
+        });
+    });
+}
+
+criterion_group!(hot_paths, sealing, client_secret, routes, scopes, dialects);
 criterion_main!(hot_paths);

@@ -1,11 +1,11 @@
-// oidc-provider in its best case: opaque tokens or JWTs, everything in the memory of one process.
-// Prints its address. Grants and codes for the load are made in process, outside of what is
+// oidc-provider in its best case: opaque tokens or JWTs, everything in the memory of one process; or,
+// with the name of a file behind the other arguments, in SQLite, durably. Prints its address. Grants and codes for the load are made in process, outside of what is
 // measured: GET /bench/codes?count=N and /bench/grants?count=N.
 
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
-const [client_id, client_secret, redirect_uri, codeChallenge] = process.argv.slice(2);
+const [client_id, client_secret, redirect_uri, codeChallenge, file] = process.argv.slice(2);
 
 // Its own adapter for tests forgets all but the newest thousand.
 class Memory {
@@ -58,6 +58,60 @@ class Memory {
   }
 }
 
+// One table, as adapters for databases have it, each change on disk before it is answered.
+async function durable(file) {
+  const { default: Database } = await import("better-sqlite3");
+  const db = new Database(file);
+  db.pragma("journal_mode = WAL");
+  db.pragma("synchronous = FULL");
+  db.exec(`CREATE TABLE rows (key TEXT PRIMARY KEY, payload TEXT NOT NULL, uid TEXT, grant_id TEXT);
+    CREATE INDEX by_uid ON rows (uid); CREATE INDEX by_grant ON rows (grant_id);`);
+  const put = db.prepare("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)");
+  const get = db.prepare("SELECT payload FROM rows WHERE key = ?");
+  const getByUid = db.prepare("SELECT payload FROM rows WHERE uid = ?");
+  const consume = db.prepare("UPDATE rows SET payload = json_set(payload, '$.consumed', ?) WHERE key = ?");
+  const remove = db.prepare("DELETE FROM rows WHERE key = ?");
+  const removeGrant = db.prepare("DELETE FROM rows WHERE grant_id = ?");
+  const read = (row) => row && JSON.parse(row.payload);
+  return class Sqlite {
+    constructor(name) {
+      this.name = name;
+    }
+
+    key(id) {
+      return `${this.name}:${id}`;
+    }
+
+    async upsert(id, payload) {
+      put.run(this.key(id), JSON.stringify(payload), payload.uid ?? null, payload.grantId ?? null);
+    }
+
+    async find(id) {
+      return read(get.get(this.key(id)));
+    }
+
+    async findByUid(uid) {
+      return read(getByUid.get(uid));
+    }
+
+    async findByUserCode() {
+      return undefined;
+    }
+
+    async consume(id) {
+      consume.run(Math.floor(Date.now() / 1000), this.key(id));
+    }
+
+    async destroy(id) {
+      remove.run(this.key(id));
+    }
+
+    async revokeByGrantId(grantId) {
+      removeGrant.run(grantId);
+    }
+  };
+}
+
 const formats = { opaque: {}, es256: { alg: "ES256" }, eddsa: { alg: "Ed25519" } };
 
 async function keys() {
@@ -72,7 +126,7 @@ async function keys() {
 }
 
 const configuration = {
-  adapter: Memory,
+  adapter: file ? await durable(file) : Memory,
   jwks: { keys: await keys() },
   clients: [
     {

@@ -89,6 +89,11 @@ impl Backend {
         })
     }
 
+    /// While nobody else holds the site, to stop and start it.
+    pub fn site_mut(&mut self) -> Outcome<&mut Site> {
+        Rc::get_mut(&mut self.site).ok_or_else(|| "the server is still in use".to_owned())
+    }
+
     /// What is sent for `case`.
     pub fn contender(&self, case: &Case) -> Outcome<Contender> {
         let site = &self.site;
@@ -98,7 +103,7 @@ impl Backend {
             "token-opaque" => cycle(vec![self.client_credentials(OPAQUE)], 200),
             "token-eddsa" => cycle(vec![self.client_credentials(EDDSA)], 200),
             "token-es256" => cycle(vec![self.client_credentials(ES256)], 200),
-            "introspect" => cycle(self.introspections(), 200),
+            "introspect" => cycle(self.introspections(&self.user_tokens()), 200),
             "authorize" => cycle(self.authorizations(), 200),
             "gateway-opaque" => cycle(self.calls(OPAQUE, &self.user_tokens()), 200),
             "gateway-jwt" => cycle(self.calls(EDDSA, &self.service_tokens(EDDSA, 64)?), 200),
@@ -140,10 +145,10 @@ impl Backend {
         Ok(collect.found)
     }
 
-    fn introspections(&self) -> Vec<Vec<u8>> {
+    fn introspections(&self, tokens: &[String]) -> Vec<Vec<u8>> {
         let basic = Site::introspection_basic(OPAQUE);
         let ask = |token: &String| self.site.post("/oauth/introspect", &basic, &[("token", token)]);
-        self.user_tokens().iter().map(ask).collect()
+        tokens.iter().map(ask).collect()
     }
 
     fn authorizations(&self) -> Vec<Vec<u8>> {

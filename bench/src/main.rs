@@ -4,7 +4,9 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 mod bare;
+mod beside;
 mod cases;
+mod growth;
 mod load;
 mod peers;
 mod people;
@@ -12,7 +14,9 @@ mod process;
 mod report;
 mod rounds;
 mod site;
+mod soak;
 mod sources;
+mod tools;
 mod wire;
 mod world;
 
@@ -24,6 +28,7 @@ use clap::Parser as _;
 
 use crate::cases::{CASES, Case, Supply};
 use crate::rounds::Load;
+use crate::tools::absolute;
 use crate::world::{Plan, Postgres};
 
 /// `Err` is a sentence for the person at the terminal.
@@ -33,9 +38,23 @@ pub type Outcome<T> = Result<T, String>;
 #[command(name = "cargo xtask bench")]
 struct Arguments {
     #[command(subcommand)]
-    bare: Option<bare::Bare>,
+    task: Option<Task>,
     #[command(flatten)]
     bench: BenchArguments,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Task {
+    /// p99, start and memory with a full database against an empty one
+    Growth(growth::Growth),
+    /// Mixed load for half an hour: memory, database file, errors
+    Soak(soak::Soak),
+    /// Token requests while many people sign in
+    Storm(beside::Beside),
+    /// What metrics, log and traces cost
+    Telemetry(beside::Beside),
+    #[command(flatten)]
+    Bare(bare::Bare),
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,9 +95,13 @@ struct BenchArguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { bare, bench } = Arguments::parse();
-    let done = match bare {
-        Some(bare) => bare::serve(&bare),
+    let Arguments { task, bench } = Arguments::parse();
+    let done = match task {
+        Some(Task::Growth(growth)) => growth::run(&growth),
+        Some(Task::Soak(soak)) => soak::run(&soak),
+        Some(Task::Storm(beside)) => beside::storm(&beside),
+        Some(Task::Telemetry(beside)) => beside::telemetry(&beside),
+        Some(Task::Bare(bare)) => bare::serve(&bare),
         None => measure(&bench),
     };
     match done {
@@ -108,9 +131,6 @@ fn plan(arguments: &BenchArguments) -> Outcome<Plan> {
         let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
         return Err(format!("no case has such a name; there are {}", names.join(", ")));
     }
-    let absolute = |path: &PathBuf| {
-        std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))
-    };
     let quick = arguments.quick;
     let rounds = arguments.rounds.unwrap_or(if quick { 3 } else { 5 });
     let seconds = arguments.seconds.unwrap_or(if quick { 0.6 } else { 3.0 });

@@ -21,7 +21,7 @@ use crate::sources::{Collect, Once, Refresh};
 use crate::wire::{self, Answer};
 
 /// nginx asks about each call before it forwards it, over connections that are kept: its best case,
-/// with an answer that costs nothing.
+/// with an answer that costs nothing. Under `/cached` it asks once in ten seconds about each token.
 const NGINX: &str = r#"daemon off;
 worker_processes 2;
 error_log error.log;
@@ -35,6 +35,7 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     keepalive_requests 1000000;
+    proxy_cache_path judged keys_zone=judged:10m;
     upstream api { server API; keepalive 64; keepalive_requests 1000000; }
     upstream judge { server JUDGE; keepalive 64; keepalive_requests 1000000; }
     server {
@@ -53,6 +54,23 @@ http {
             proxy_pass_request_body off;
             proxy_pass http://judge/yes;
         }
+        location /cached/ {
+            auth_request /judge-seldom;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_pass http://api;
+        }
+        location = /judge-seldom {
+            internal;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_pass_request_body off;
+            proxy_cache judged;
+            proxy_cache_key $http_authorization;
+            proxy_cache_valid 200 204 10s;
+            proxy_pass http://judge/yes;
+        }
     }
 }
 "#;
@@ -66,10 +84,14 @@ const OAUTH2_SERVER: &str = "oauth2-server.mjs";
 const CLIENT: &str = "bench";
 const SECRET: &str = "a-secret-of-the-bench-client";
 const HOST: &str = "127.0.0.1";
+const NGINX_CACHED: &str = "nginx, cached 10 s";
+const OIDC_DURABLE: &str = "oidc-provider sqlite";
 
 /// How many times as fast ours has to be, where that is set: case, peer, factor.
-pub const FACTORS: [(&str, &str, f64); 6] = [
+pub const FACTORS: [(&str, &str, f64); 8] = [
     ("gateway-opaque", "nginx auth_request", 1.2),
+    ("gateway-opaque", NGINX_CACHED, 1.0),
+    ("refresh", OIDC_DURABLE, 12.0),
     ("token-opaque", "oidc-provider", 5.0),
     ("token-opaque", "oauth2-server", 2.0),
     ("introspect", "oidc-provider", 5.0),
@@ -81,6 +103,8 @@ pub struct Peers {
     /// Where it is installed; its auth server ends with it.
     nginx: Option<(Server, SocketAddr, Server)>,
     oidc: (Server, SocketAddr),
+    /// With its rows in SQLite; where npm could not build that, it is left out.
+    durable: Option<(Server, SocketAddr)>,
     bare: (Server, SocketAddr),
     basic: Arc<str>,
     codes_per_round: usize,
@@ -103,14 +127,17 @@ impl Peers {
         if !install.success() {
             return Err("npm could not install the peers".into());
         }
-        let start = |program: &str| {
+        let start = |program: &str, more: Option<&str>| {
             let mut node = Command::new("node");
             node.current_dir(&folder).args([program, CLIENT, SECRET, CALLBACK, CHALLENGE]);
-            Server::start_printing(&mut node)
+            Server::start_printing(node.args(more))
         };
-        let (oidc, bare) = (start(OIDC_PROVIDER)?, start(OAUTH2_SERVER)?);
+        let (oidc, bare) = (start(OIDC_PROVIDER, None)?, start(OAUTH2_SERVER, None)?);
+        let _ = fs::remove_file(folder.join("oidc.db"));
+        let durable = start(OIDC_PROVIDER, Some("oidc.db"));
+        let durable = durable.inspect_err(|_| eprintln!("{OIDC_DURABLE} is left out")).ok();
         let nginx = start_nginx(&folder, upstream)?;
-        Ok(Self { nginx, oidc, bare, basic: basic(CLIENT, SECRET), codes_per_round })
+        Ok(Self { nginx, oidc, durable, bare, basic: basic(CLIENT, SECRET), codes_per_round })
     }
 
     /// Those that can take part in a case.
@@ -123,19 +150,18 @@ impl Peers {
             "token-es256" => Some(cycle(vec![self.client_credentials("es256")], 200)),
             "introspect" => {
                 let mint = std::iter::repeat_n(self.client_credentials("opaque"), 1_000);
-                let tokens =
-                    self.ask(mint.collect(), |answer| answer.json_token("access_token"))?;
-                let ask = |token: &String| self.post("/token/introspection", &[("token", token)]);
-                Some(cycle(tokens.iter().map(ask).collect(), 200))
+                let tokens = ask(self.oidc.1, mint.collect(), |a| a.json_token("access_token"))?;
+                let about = |token: &String| self.post("/token/introspection", &[("token", token)]);
+                Some(cycle(tokens.iter().map(about).collect(), 200))
             }
             "refresh" => {
-                let redeem = codes(self.oidc.1, &self.basic, 1_000)?;
-                let tokens = self.ask(redeem, |answer| answer.json_token("refresh_token"))?;
-                let tokens = tokens.into_iter().map(|token| (Arc::clone(&self.basic), token));
-                Some(Box::new(Refresh::new(tokens.collect(), |basic, token| {
-                    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
-                    post("/token", basic, &fields)
-                })))
+                if let Some((server, address)) = &self.durable {
+                    let (address, pid) = (*address, server.pid());
+                    let source = self.refreshes(address, 200)?;
+                    let drive = Drive::Http { address, pid, source, refill: None };
+                    found.push(Contender { name: OIDC_DURABLE.to_owned(), drive });
+                }
+                Some(self.refreshes(self.oidc.1, 1_000)?)
             }
             "code" => {
                 let (address, basic) = (self.oidc.1, Arc::clone(&self.basic));
@@ -156,10 +182,14 @@ impl Peers {
         if let (Some((server, address, _)), "gateway-opaque") = (&self.nginx, case) {
             let bearer = format!("Bearer {}", "x".repeat(200));
             let headers = [("authorization", bearer.as_str())];
-            let request = wire::request("GET", "/api/items/17", HOST, &headers, None);
-            let (address, pid, source) = (*address, server.pid(), cycle(vec![request], 200));
-            let drive = Drive::Http { address, pid, source, refill: None };
-            found.push(Contender { name: "nginx auth_request".to_owned(), drive });
+            for (name, path) in
+                [("nginx auth_request", "/api/items/17"), (NGINX_CACHED, "/cached/items/17")]
+            {
+                let request = wire::request("GET", path, HOST, &headers, None);
+                let (address, pid, source) = (*address, server.pid(), cycle(vec![request], 200));
+                let drive = Drive::Http { address, pid, source, refill: None };
+                found.push(Contender { name: name.to_owned(), drive });
+            }
         }
         if case == "token-opaque" {
             let (server, address) = &self.bare;
@@ -188,15 +218,26 @@ impl Peers {
         post(path, &self.basic, fields)
     }
 
-    fn ask(
-        &self,
-        requests: VecDeque<Vec<u8>>,
-        read: impl Fn(&Answer<'_>) -> Option<String>,
-    ) -> Outcome<Vec<String>> {
-        let mut collect = Collect::new(requests, read);
-        load::run(self.oidc.1, 8, Pace::ToTheEnd, &mut collect)?.check("preparing a peer")?;
-        Ok(collect.found)
+    /// Refreshes of new grants, each with the token of the answer before.
+    fn refreshes(&self, address: SocketAddr, grants: usize) -> Outcome<Box<dyn Source>> {
+        let redeem = codes(address, &self.basic, grants)?;
+        let tokens = ask(address, redeem, |answer| answer.json_token("refresh_token"))?;
+        let tokens = tokens.into_iter().map(|token| (Arc::clone(&self.basic), token));
+        Ok(Box::new(Refresh::new(tokens.collect(), |basic, token| {
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+            post("/token", basic, &fields)
+        })))
     }
+}
+
+fn ask(
+    address: SocketAddr,
+    requests: VecDeque<Vec<u8>>,
+    read: impl Fn(&Answer<'_>) -> Option<String>,
+) -> Outcome<Vec<String>> {
+    let mut collect = Collect::new(requests, read);
+    load::run(address, 8, Pace::ToTheEnd, &mut collect)?.check("preparing a peer")?;
+    Ok(collect.found)
 }
 
 fn start_nginx(

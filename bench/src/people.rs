@@ -167,6 +167,27 @@ fn sign_in(site: &Site, email: &str) -> Outcome<String> {
     })?
 }
 
+/// The sign-in form, sent `count` times by the users in turn, each time from another address.
+pub fn sign_in_forms(site: &Site, count: usize) -> Outcome<Vec<Vec<u8>>> {
+    let page = wire::request("GET", "/sign-in", &site.host, &[], None);
+    let (cookie, html) = wire::ask(site.address, &page, |a| (cookies(a), a.text()))?;
+    let mut fields = fields_of(&html, "sign-in").ok_or("there is no sign-in form")?;
+    fields.retain(|(name, _)| name != "email" && name != "password");
+    let form = |number: usize| {
+        let mut fields = fields.clone();
+        fields.push(("email".into(), format!("user{}@example.com", number % USERS_MAX)));
+        fields.push(("password".into(), PASSWORD.to_owned()));
+        let address = format!("198.18.{}.{}", number / 250, number % 250 + 1);
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("origin", site.issuer.as_str()),
+            ("x-forwarded-for", &address),
+        ];
+        wire::request("POST", "/sign-in", &site.host, &headers, Some(&encode(&fields)))
+    };
+    Ok((0..count).map(form).collect())
+}
+
 fn form_post(site: &Site, path: &str, cookie: &str, body: &str) -> Vec<u8> {
     let headers = [("cookie", cookie), ("origin", site.issuer.as_str())];
     wire::request("POST", path, &site.host, &headers, Some(body))

@@ -30,12 +30,12 @@ data_dir = "data"
 database_url = "DATABASE"
 
 [lifetimes]
-# A run takes longer than the usual ten minutes.
-access_token = "1h"
+access_token = "LIFETIME"
 
 [listen]
 public = ["PUBLIC"]
 internal = "INTERNAL"
+trusted_proxies = PROXIES
 
 [brand]
 name = "Bench"
@@ -49,6 +49,25 @@ name = "items.write"
 text = "change your items"
 kind = "change"
 "#;
+
+/// What one site has different from the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    pub access_token: &'a str,
+    /// More lines of the config.
+    pub more: &'a str,
+    /// What `CONSENTRY_LOG` says.
+    pub log: &'static str,
+    /// Whether the load is a proxy whose word on addresses counts.
+    pub trusts_loopback: bool,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        // A run takes longer than the usual ten minutes.
+        Self { access_token: "1h", more: "", log: "info", trusts_loopback: false }
+    }
+}
 
 /// One API; `PATH` is its prefix, `FORMAT` that of its tokens.
 const RESOURCE: &str = r#"
@@ -84,6 +103,7 @@ pub struct Site {
     pub issuer: String,
     /// `localhost:PORT`
     pub host: String,
+    log: &'static str,
     pub server: Option<Server>,
 }
 
@@ -102,6 +122,7 @@ impl Site {
         work: &Path,
         database: &str,
         upstream: SocketAddr,
+        settings: Settings<'_>,
     ) -> Outcome<Self> {
         let folder = work.join(name);
         let _ = fs::remove_dir_all(&folder);
@@ -112,6 +133,8 @@ impl Site {
         let mut config = CONFIG
             .replace("ISSUER", &issuer)
             .replace("DATABASE", database)
+            .replace("LIFETIME", settings.access_token)
+            .replace("PROXIES", if settings.trusts_loopback { "[\"127.0.0.1\"]" } else { "[]" })
             .replace("PUBLIC", &address.to_string())
             .replace("INTERNAL", &internal.to_string());
         for (path, format) in [(OPAQUE, "opaque"), (ES256, "jwt-es256"), (EDDSA, "jwt-eddsa")] {
@@ -119,14 +142,20 @@ impl Site {
             let resource = resource.replace("\"api-/", "\"api-");
             config.push_str(&resource.replace("UPSTREAM", &upstream.to_string()));
         }
+        config.push_str(settings.more);
         let write = |name: &str, text: &str| {
             fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))
         };
         write("consentry.toml", &config)?;
         write("master.key", &"5a".repeat(32))?;
         write("password", PASSWORD)?;
-        let binary = binary.to_path_buf();
-        Ok(Self { name, binary, folder, address, internal, issuer, host, server: None })
+        let (binary, log) = (binary.to_path_buf(), settings.log);
+        Ok(Self { name, binary, folder, address, internal, issuer, host, log, server: None })
+    }
+
+    /// The database file of SQLite.
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("data/bench.db")
     }
 
     pub fn resource(&self, path: &str) -> String {
@@ -138,7 +167,8 @@ impl Site {
         let log = fs::File::create(self.folder.join("log")).map_err(|error| error.to_string())?;
         let mut command = Command::new(&self.binary);
         command.args(["serve", "-c", "consentry.toml"]).current_dir(&self.folder);
-        command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(log);
+        command.env("NO_COLOR", "1").env("CONSENTRY_LOG", self.log);
+        command.stdout(Stdio::null()).stderr(log);
         let began = Instant::now();
         let mut server = Server::start(&mut command)?;
         let question = wire::request("GET", "/.well-known/jwks.json", &self.host, &[], None);

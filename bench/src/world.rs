@@ -11,7 +11,7 @@ use crate::peers::Peers;
 use crate::process::{Server, Used};
 use crate::report::{Footprint, GroupReport, HalfLoad, Machine, Report, commit, median_round};
 use crate::rounds::{Contender, Drive, Load, Round, median};
-use crate::site::Site;
+use crate::site::{Settings, Site};
 
 /// What is measured, and how long.
 #[derive(Clone, Debug)]
@@ -103,7 +103,8 @@ fn start_backends(plan: &Plan, upstream: SocketAddr) -> Outcome<Vec<Backend>> {
     let mut backends = Vec::new();
     for (name, database) in wanted {
         eprintln!("preparing users, apps and grants on {name}");
-        let mut site = Site::new(name, &plan.binary, &plan.work, &database, upstream)?;
+        let mut site =
+            Site::new(name, &plan.binary, &plan.work, &database, upstream, Settings::default())?;
         site.start()?;
         backends.push(Backend::prepare(site, plan.supply, with_codes)?);
     }

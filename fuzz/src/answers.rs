@@ -146,6 +146,7 @@ fn check_location(redirect_uri: &str, code: &str, state: &str) {
         state: Some(state.to_owned()),
         issuer: Some("https://auth.example".to_owned()),
         answer: AuthorizeAnswer::Code(code.to_owned()),
+        partner_key: None,
     };
     let EncodedResponse::Redirect(location) = response.encode() else { panic!("no redirect") };
     assert!(location.starts_with(&text), "the app's own address is kept");

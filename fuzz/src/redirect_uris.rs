@@ -57,6 +57,7 @@ fn check_location(uri: &RedirectUri, registered: &Url) {
         state: Some("s&t=a".to_owned()),
         issuer: None,
         answer: AuthorizeAnswer::Code("c".to_owned()),
+        partner_key: None,
     };
     let EncodedResponse::Redirect(location) = response.encode() else { panic!("no redirect") };
     let location = browser(&location);

@@ -4,5 +4,6 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod outbound;
 pub mod serve;
 mod system;

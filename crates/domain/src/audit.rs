@@ -44,6 +44,10 @@ macro_rules! kinds {
 kinds! {
     SignedIn = "user.signed_in",
     SignInFailed = "user.sign_in_failed",
+    /// What came back from another system that signs users in was not taken.
+    HandOffRefused = "user.hand_off_refused",
+    /// Whom another system brings under this name is this user from now on.
+    IdentityLinked = "user.identity_linked",
     SignedOut = "user.signed_out",
     SecondFactorAdded = "second_factor.added",
     SecondFactorRemoved = "second_factor.removed",
@@ -109,6 +113,13 @@ kinds! {
     AppReported = "app.reported",
     SecretCreated = "secret.created",
     SecretRemoved = "secret.removed",
+    /// A user let an app have a key for signed calls.
+    PartnerKeyIssued = "partner_key.issued",
+    /// The app was told its secret, the one time.
+    PartnerKeySecretRead = "partner_key.secret_read",
+    /// It was not used for too long.
+    PartnerKeyDisabled = "partner_key.disabled",
+    PartnerKeyEnded = "partner_key.ended",
     KeysRotated = "keys.rotated",
 }
 

@@ -4,30 +4,37 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What changes how an account is protected, or gives what is marked as risky, asks for a proof
 /// that is not older than this.
 pub const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// What was presented and found right in one session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Methods {
     pub password: bool,
     /// A code of an authenticator app, or a recovery code.
     pub otp: bool,
     /// A passkey, which also asked for a finger, a face or a PIN.
     pub passkey: bool,
+    /// A second factor that another system has seen, which signed the user in.
+    pub elsewhere: bool,
 }
 
 impl Methods {
-    pub const PASSWORD: Self = Self { password: true, otp: false, passkey: false };
-    pub const PASSKEY: Self = Self { password: false, otp: false, passkey: true };
+    /// Nothing that was presented here.
+    pub const NONE: Self = Self { password: false, otp: false, passkey: false, elsewhere: false };
+    pub const PASSWORD: Self = Self { password: true, ..Self::NONE };
+    pub const PASSKEY: Self = Self { passkey: true, ..Self::NONE };
+    pub const ELSEWHERE: Self = Self { elsewhere: true, ..Self::NONE };
 
-    const WORDS: [(u8, &'static str); 3] = [(1, "pwd"), (2, "otp"), (4, "pop")];
+    const WORDS: [(u8, &'static str); 4] = [(1, "pwd"), (2, "otp"), (4, "pop"), (8, "mfa")];
 
     pub fn acr(self) -> Acr {
         match self {
             Self { passkey: true, .. } => Acr::PhishingResistant,
-            Self { otp: true, .. } => Acr::TwoFactors,
+            Self { otp: true, .. } | Self { elsewhere: true, .. } => Acr::TwoFactors,
             _ => Acr::OneFactor,
         }
     }
@@ -44,19 +51,27 @@ impl Methods {
         if self.passkey {
             words.push("user");
         }
-        if self.acr() > Acr::OneFactor {
+        if self.acr() > Acr::OneFactor && !self.elsewhere {
             words.push("mfa");
         }
         words
     }
 
     pub(crate) fn bits(self) -> u8 {
-        u8::from(self.password) | u8::from(self.otp) << 1 | u8::from(self.passkey) << 2
+        u8::from(self.password)
+            | u8::from(self.otp) << 1
+            | u8::from(self.passkey) << 2
+            | u8::from(self.elsewhere) << 3
     }
 
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         let set = |bit| bits & bit != 0;
-        (bits < 8).then(|| Self { password: set(1), otp: set(2), passkey: set(4) })
+        (bits < 16).then(|| Self {
+            password: set(1),
+            otp: set(2),
+            passkey: set(4),
+            elsewhere: set(8),
+        })
     }
 }
 
@@ -122,12 +137,12 @@ mod tests {
 
     #[test]
     fn every_set_of_methods_survives_its_text_and_its_byte() {
-        for bits in 0..8 {
+        for bits in 0..16 {
             let methods = Methods::from_bits(bits);
             assert_eq!(methods.map(Methods::bits), Some(bits));
             assert_eq!(methods.map(|m| m.to_string().parse()), methods.map(Ok));
         }
-        assert_eq!(Methods::from_bits(8), None);
+        assert_eq!(Methods::from_bits(16), None);
         assert_eq!("pwd sms".parse::<Methods>(), Err(UnknownMethod));
     }
 
@@ -137,6 +152,8 @@ mod tests {
         assert_eq!(both.amr(), ["pwd", "otp", "mfa"]);
         assert_eq!(Methods::PASSKEY.amr(), ["pop", "user", "mfa"]);
         assert_eq!(Methods::PASSWORD.amr(), ["pwd"]);
+        assert_eq!(Methods::ELSEWHERE.amr(), ["mfa"]);
+        assert_eq!(Methods::ELSEWHERE.acr(), Acr::TwoFactors);
     }
 
     #[test]

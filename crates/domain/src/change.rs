@@ -1,7 +1,7 @@
 //! What the change feed carries: which row is no longer what a cache may hold. Events name rows,
 //! never contents: a listener reads the row again or drops it.
 
-use crate::id::{AppId, ConsentId, GrantId, TokenId, UserId};
+use crate::id::{AppId, ConsentId, GrantId, PartnerKeyId, TokenId, UserId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -11,6 +11,7 @@ pub enum Change {
     Grant(GrantId),
     /// An access token was put on the revoked list.
     Token(TokenId),
+    PartnerKey(PartnerKeyId),
     /// Keys were rotated.
     Keys,
 }

@@ -35,7 +35,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(str::from_utf8(&hex(&self.0)).unwrap_or_default())
             }
         }
 
@@ -55,7 +55,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(str::from_utf8(&hex(&self.0)).unwrap_or_default())
             }
         }
 
@@ -87,12 +87,25 @@ ids! {
     FactorId
     /// A signed-in browser.
     SessionId
+    /// A pair of public key and secret of one app for one user.
+    PartnerKeyId
     /// What a developer or staff wrote about an app.
     AppMessageId
     /// A link in a message, which works once.
     LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
+}
+
+/// By hand, since ids are in every answer and every line of the log.
+fn hex(bytes: &[u8; 16]) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    text
 }
 
 fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {

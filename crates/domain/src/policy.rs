@@ -14,7 +14,9 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
+use crate::key_terms::KeyTerms;
 use crate::revision::RevisionField;
+use crate::sign_in::SignInPolicy;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -268,11 +270,14 @@ pub struct Policy {
     pub resources: Vec<Resource>,
     pub lifetimes: Lifetimes,
     pub registration: Registration,
-    pub high_tier: HighTierRule,
+    pub sign_in: SignInPolicy,
     pub accounts: AccountPolicy,
+    pub high_tier: HighTierRule,
     /// What staff look at before it holds, besides scopes.
     pub reviewed: Vec<RevisionField>,
     pub dialects: Vec<Arc<Dialect>>,
+    /// `None`: there are no partner keys.
+    pub partner_keys: Option<KeyTerms>,
 }
 
 impl Policy {
@@ -301,7 +306,7 @@ impl Policy {
 
     /// Whether a path of the issuer's host is a dialect's.
     pub fn is_dialect_path(&self, path: &str) -> bool {
-        self.dialects.iter().any(|dialect| dialect.paths().any(|own| own == path))
+        self.dialects.iter().any(|dialect| dialect.owns(path))
     }
 
     /// What a dialect lets go; nothing for the standard.
@@ -328,6 +333,25 @@ impl Policy {
         EffectiveLifetimes {
             has_refresh_tokens: !dialect.and_then(|name| self.dialect(name)).is_some_and(has_none),
             ..self.lifetimes_of(dialect).for_app(&app.lifetimes)
+        }
+    }
+
+    /// The same for a grant of `scopes`: one that came with a key lasts as its access token does.
+    pub fn lifetimes_of_grant(
+        &self,
+        app: &App,
+        dialect: Option<&str>,
+        scopes: &ScopeSet,
+    ) -> EffectiveLifetimes {
+        let terms = self.partner_keys.as_ref().filter(|terms| terms.makes_key(scopes));
+        match terms {
+            None => self.lifetimes_for(app, dialect),
+            Some(terms) => EffectiveLifetimes {
+                access_token: terms.access_token,
+                refresh_idle: terms.access_token,
+                grant: terms.access_token,
+                has_refresh_tokens: false,
+            },
         }
     }
 

@@ -179,10 +179,10 @@ pub enum CodeOutcome {
     Foreign,
 }
 
-/// Which of the live grants of one (app, user) go when another one comes: the longest unused.
-pub fn evictions(live: &[Grant]) -> Vec<GrantId> {
-    let mut by_use: Vec<_> = live.iter().map(|grant| (grant.last_used_at, grant.id)).collect();
-    by_use.sort_unstable();
+/// Which of the live grants of one (app, user), each with its last use, go when another one comes:
+/// the longest unused.
+pub fn evictions(mut live: Vec<(Timestamp, GrantId)>) -> Vec<GrantId> {
+    live.sort_unstable();
     let excess = (live.len() + 1).saturating_sub(LIVE_GRANTS_PER_APP_AND_USER_MAX);
-    by_use.into_iter().take(excess).map(|(_, id)| id).collect()
+    live.into_iter().take(excess).map(|(_, id)| id).collect()
 }

@@ -24,25 +24,31 @@ pub enum Purpose {
     Csrf,
     /// The position in a paged list.
     Cursor,
+    /// What a browser keeps while its user signs in at another system.
+    HandOff,
+    /// A link in a message: see [`crate::mail_link`].
+    Link,
     /// What the server holds between two steps of proving who somebody is.
     Proof,
     /// The secret of an authenticator app, as the database keeps it.
     TotpSecret,
-    /// A link in a message: see [`crate::mail_link`].
-    Link,
+    /// The secret of a partner key. It stays in the database.
+    PartnerSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 9] = [
+    pub const ALL: [Purpose; 11] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
         Self::Form,
         Self::Csrf,
         Self::Cursor,
+        Self::HandOff,
+        Self::Link,
         Self::Proof,
         Self::TotpSecret,
-        Self::Link,
+        Self::PartnerSecret,
     ];
 
     /// How a text of this purpose begins.
@@ -54,9 +60,11 @@ impl Purpose {
             Self::Form => "cs_fm_",
             Self::Csrf => "cs_cf_",
             Self::Cursor => "cs_cu_",
+            Self::HandOff => "cs_ho_",
+            Self::Link => "cs_ml_",
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
-            Self::Link => "cs_ml_",
+            Self::PartnerSecret => "cs_ps_",
         }
     }
 
@@ -65,6 +73,8 @@ impl Purpose {
     pub const fn text_bytes_max(self) -> usize {
         match self {
             Self::Form => 12 * 1024,
+            // It is a cookie, and browsers keep 4096 bytes of one with its name (RFC 6265 §6.1).
+            Self::HandOff => 3900,
             _ => 4096,
         }
     }

@@ -405,16 +405,11 @@ fn c1_only_the_attempt_that_inserted_the_grant_gets_it_again() {
 
 #[test]
 fn the_longest_unused_grants_make_room_for_a_new_one() {
-    let grant = grant();
-    let used = |number: u8| Grant {
-        id: GrantId::from_bytes([number; 16]),
-        last_used_at: at(1000 - i64::from(number)),
-        ..grant.clone()
-    };
+    let used = |number: u8| (at(1000 - i64::from(number)), GrantId::from_bytes([number; 16]));
     let count = u8::try_from(LIVE_GRANTS_PER_APP_AND_USER_MAX).unwrap();
     let full: Vec<_> = (0..count).map(used).collect();
-    assert_eq!(evictions(&full), [GrantId::from_bytes([count - 1; 16])]);
-    assert!(evictions(&full[1..]).is_empty());
+    assert_eq!(evictions(full.clone()), [GrantId::from_bytes([count - 1; 16])]);
+    assert!(evictions(full[1..].to_vec()).is_empty());
 }
 
 #[test]

@@ -152,7 +152,7 @@ pub struct RedirectError {
 }
 
 /// Error codes of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core
-/// §3.1.2.6).
+/// §3.1.2.6), and those of ours for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthorizeErrorCode {
     InvalidRequest,
@@ -171,6 +171,12 @@ pub enum AuthorizeErrorCode {
     AccountSelectionRequired,
     RequestNotSupported,
     RequestUriNotSupported,
+    /// The user has an active key for this app; there is one at most.
+    PartnerKeyActiveExists,
+    /// A disabled one, which the user has to remove first.
+    PartnerKeyExpiredExists,
+    /// The user has as many keys as an account may have.
+    PartnerKeyLimitReached,
 }
 
 impl RawAuthorizeRequest {
@@ -209,6 +215,25 @@ impl RawAuthorizeRequest {
             raw.fault.get_or_insert(DecodeFault::RequestUri);
         }
         Ok(raw)
+    }
+
+    /// Whether it came with this parameter of the standard.
+    pub fn has(&self, parameter: &str) -> bool {
+        let value = match parameter {
+            "redirect_uri" => &self.redirect_uri,
+            "response_type" => &self.response_type,
+            "response_mode" => &self.response_mode,
+            "scope" => &self.scope,
+            "state" => &self.state,
+            "code_challenge" => &self.code_challenge,
+            "code_challenge_method" => &self.code_challenge_method,
+            "prompt" => &self.prompt,
+            "max_age" => &self.max_age,
+            "login_hint" => &self.login_hint,
+            "nonce" => &self.nonce,
+            _ => &None,
+        };
+        value.is_some() || parameter == "resource" && !self.resources.is_empty()
     }
 
     /// What the request means for this client. First the redirect URI, then all the rest.
@@ -392,6 +417,7 @@ impl AuthorizeRequest {
             state: self.state.clone(),
             issuer: issuer.map(str::to_owned),
             answer,
+            partner_key: None,
         }
     }
 }
@@ -404,6 +430,7 @@ impl RedirectError {
             state: self.state,
             issuer: issuer.map(str::to_owned),
             answer: AuthorizeAnswer::Error { code: self.code, description: self.description },
+            partner_key: None,
         }
     }
 }
@@ -426,6 +453,9 @@ impl AuthorizeErrorCode {
             Self::AccountSelectionRequired => "account_selection_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::PartnerKeyActiveExists => "partner_key_active_exists",
+            Self::PartnerKeyExpiredExists => "partner_key_expired_exists",
+            Self::PartnerKeyLimitReached => "partner_key_limit_reached",
         }
     }
 }

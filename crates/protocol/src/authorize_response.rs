@@ -34,6 +34,14 @@ pub struct AuthorizeResponse {
     /// `None` only in a dialect that has no `iss`.
     pub issuer: Option<String>,
     pub answer: AuthorizeAnswer,
+    /// The public key that was made besides, under the name that the wire format has for it.
+    pub partner_key: Option<NamedKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedKey {
+    pub parameter: String,
+    pub public: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +63,7 @@ pub enum EncodedResponse {
 pub struct FormPost {
     pub action: String,
     /// Raw values: the page escapes them (attack R8).
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(String, String)>,
 }
 
 impl AuthorizeResponse {
@@ -67,21 +75,24 @@ impl AuthorizeResponse {
                 fields: self
                     .fields()
                     .into_iter()
-                    .map(|(name, value)| (name, value.into_owned()))
+                    .map(|(name, value)| (name.to_owned(), value.into_owned()))
                     .collect(),
             }),
         }
     }
 
     /// Every field once: clients refuse a doubled one.
-    pub fn fields(&self) -> Vec<(&'static str, Cow<'_, str>)> {
-        let mut fields: Vec<(&'static str, Cow<'_, str>)> = match &self.answer {
+    pub fn fields(&self) -> Vec<(&str, Cow<'_, str>)> {
+        let mut fields: Vec<(&str, Cow<'_, str>)> = match &self.answer {
             AuthorizeAnswer::Code(code) => vec![("code", Cow::Borrowed(code))],
             AuthorizeAnswer::Error { code, description } => vec![
                 ("error", Cow::Borrowed(code.as_str())),
                 ("error_description", Cow::Borrowed(description)),
             ],
         };
+        if let Some(NamedKey { parameter, public }) = &self.partner_key {
+            fields.push((parameter, Cow::Borrowed(public)));
+        }
         if let Some(state) = &self.state {
             fields.push(("state", Cow::Borrowed(state)));
         }

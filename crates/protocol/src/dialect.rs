@@ -13,10 +13,14 @@ use crate::template::Template;
 
 mod answer;
 mod body;
+mod partner_key;
 mod request;
 
 pub use answer::{ErrorRule, ErrorWord, Failure, RenderedAnswer, TokenAnswer, TokenWord, Tokens};
 pub use body::{BodyError, BodyFormat};
+pub use partner_key::{
+    KEY_ID, KeyEndpoint, KeyErrorRule, KeyErrorWord, KeyWord, PartnerKeys, PermissionWord, UrlWord,
+};
 pub use request::{DecodeError, Parameter};
 
 /// One wire format. Made from a file of `dialects/` by `consentry::config`, which checks it.
@@ -32,6 +36,8 @@ pub struct Dialect {
     pub tokens: Vec<TokenEndpoint>,
     /// Where a user gets a code to give to an app that has no browser.
     pub user_code: Option<UserCodePage>,
+    /// How its apps ask for keys with which they sign calls.
+    pub partner_keys: Option<PartnerKeys>,
     /// Addresses that its developers know, and the pages of ours that they lead to.
     pub pages: Vec<PageAlias>,
     /// How its API says no, for resources that name it.
@@ -185,12 +191,20 @@ impl Dialect {
             })
     }
 
-    /// Every address that it takes on the issuer's host.
+    /// Every address that it takes on the issuer's host. Those that name a key have [`KEY_ID`]
+    /// there.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.authorize.path.as_str())
             .chain(self.tokens.iter().map(|endpoint| endpoint.path.as_str()))
             .chain(self.user_code.iter().map(|page| page.path.as_str()))
+            .chain(self.partner_keys.iter().flat_map(PartnerKeys::paths))
             .chain(self.pages.iter().map(|page| page.from.as_str()))
+    }
+
+    /// Whether it answers under `path`.
+    pub fn owns(&self, path: &str) -> bool {
+        self.partner_keys.as_ref().is_some_and(|keys| keys.owns(path))
+            || self.paths().any(|own| own == path)
     }
 }
 

@@ -118,14 +118,7 @@ impl SigningKey {
     /// A compact token with the given `typ` (RFC 8725 §3.11: every kind of token says its kind).
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
         let header = json!({ "alg": self.algorithm.as_str(), "kid": self.kid, "typ": typ });
-        let claims = serde_json::to_vec(claims).map_err(|_| SignError)?;
-        let mut token = encode(header.to_string().as_bytes());
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let signature = self.sign_bytes(token.as_bytes())?;
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(token)
+        compact(&header, claims, |message| self.sign_bytes(message))
     }
 
     fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
@@ -151,6 +144,21 @@ impl SigningKey {
             }
         }
     }
+}
+
+fn compact(
+    header: &Value,
+    claims: &impl Serialize,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, SignError>,
+) -> Result<String, SignError> {
+    let claims = serde_json::to_vec(claims).map_err(|_| SignError)?;
+    let mut token = encode(header.to_string().as_bytes());
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+    let signature = sign(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
 }
 
 /// Id and algorithm only.
@@ -222,33 +230,64 @@ pub fn verify(
     typ: &str,
     token: &str,
 ) -> Result<Map<String, Value>, JwtError> {
-    if token.len() > TOKEN_BYTES_MAX {
-        return Err(JwtError::TooLong);
-    }
-    let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed)?;
-    let (header, claims) = signed.split_once('.').ok_or(JwtError::Malformed)?;
-    let header: Header =
-        serde_json::from_slice(&decode(header)?).map_err(|_| JwtError::Malformed)?;
-    // RFC 7515 §4.1.11: we understand no extension, so any `crit` is a refusal.
-    if header.crit.is_some() {
-        return Err(JwtError::Critical);
-    }
-    // RFC 8725 §3.10: a key that travels with the token proves nothing.
-    if [&header.jwk, &header.jku, &header.x5u, &header.x5c].iter().any(|member| member.is_some()) {
-        return Err(JwtError::ForeignKey);
-    }
-    if !header.typ.is_some_and(|given| is_same_type(&given, typ)) {
-        return Err(JwtError::WrongType);
-    }
-    let kid = header.kid.ok_or(JwtError::UnknownKey)?;
+    let jws = Jws::take_apart(token)?;
+    jws.expect_type(typ)?;
+    let kid = jws.header.kid.as_deref().ok_or(JwtError::UnknownKey)?;
     let key = keys.iter().find(|key| key.kid == kid).ok_or(JwtError::UnknownKey)?;
-    // RFC 8725 §3.1: this refuses `none`, and HS256 with the public key as secret.
-    if header.alg != key.algorithm.as_str() {
-        return Err(JwtError::WrongAlgorithm);
+    key.claims_of(&jws)
+}
+
+impl VerifyingKey {
+    fn claims_of(&self, jws: &Jws<'_>) -> Result<Map<String, Value>, JwtError> {
+        // RFC 8725 §3.1: this refuses `none`, and HS256 with the public key as secret.
+        if jws.header.alg != self.algorithm.as_str() {
+            return Err(JwtError::WrongAlgorithm);
+        }
+        self.key
+            .verify_sig(jws.signed.as_bytes(), &jws.signature)
+            .map_err(|_| JwtError::BadSignature)?;
+        jws.claims()
     }
-    let signature = decode(signature)?;
-    key.key.verify_sig(signed.as_bytes(), &signature).map_err(|_| JwtError::BadSignature)?;
-    serde_json::from_slice(&decode(claims)?).map_err(|_| JwtError::Malformed)
+}
+
+/// A compact JWS, taken apart. Nothing of it is trusted yet.
+struct Jws<'t> {
+    header: Header,
+    /// What the signature is over.
+    signed: &'t str,
+    payload: &'t str,
+    signature: Vec<u8>,
+}
+
+impl<'t> Jws<'t> {
+    fn take_apart(token: &'t str) -> Result<Self, JwtError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(JwtError::TooLong);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(JwtError::Malformed)?;
+        let header: Header =
+            serde_json::from_slice(&decode(header)?).map_err(|_| JwtError::Malformed)?;
+        // RFC 7515 §4.1.11: we understand no extension, so any `crit` is a refusal.
+        if header.crit.is_some() {
+            return Err(JwtError::Critical);
+        }
+        // RFC 8725 §3.10: a key that travels with the token proves nothing.
+        if [&header.jwk, &header.jku, &header.x5u, &header.x5c].iter().any(|part| part.is_some()) {
+            return Err(JwtError::ForeignKey);
+        }
+        Ok(Self { header, signed, payload, signature: decode(signature)? })
+    }
+
+    fn expect_type(&self, typ: &str) -> Result<(), JwtError> {
+        let is_expected = self.header.typ.as_deref().is_some_and(|given| is_same_type(given, typ));
+        is_expected.then_some(()).ok_or(JwtError::WrongType)
+    }
+
+    /// Only once the signature was found right.
+    fn claims(&self) -> Result<Map<String, Value>, JwtError> {
+        serde_json::from_slice(&decode(self.payload)?).map_err(|_| JwtError::Malformed)
+    }
 }
 
 /// RFC 7515 §4.1.9: `application/` may be left out; media types ignore case.
@@ -266,6 +305,12 @@ fn is_same_type(given: &str, expected: &str) -> bool {
 fn decode(text: &str) -> Result<Vec<u8>, JwtError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed)
 }
+
+mod foreign;
+mod shared;
+
+pub use foreign::ForeignKeys;
+pub use shared::{SHARED_KEY_BYTES_MIN, SharedKey};
 
 #[cfg(test)]
 mod tests;

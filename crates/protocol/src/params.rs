@@ -170,7 +170,7 @@ pub(crate) fn hex_value(digit: u8) -> Option<u8> {
 pub(crate) fn append_encoded(
     target: &mut String,
     separator: Option<char>,
-    pairs: &[(&'static str, Cow<'_, str>)],
+    pairs: &[(&str, Cow<'_, str>)],
 ) {
     let mut separator = separator;
     for (name, value) in pairs {

@@ -95,6 +95,14 @@ impl CodeVerifier {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// What a client sends ahead (RFC 7636 §4.2).
+    pub fn challenge(&self) -> CodeChallenge {
+        let mut challenge = [0; CHALLENGE_BYTES];
+        let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
+        challenge.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+        CodeChallenge(challenge)
+    }
 }
 
 impl fmt::Debug for CodeVerifier {
@@ -116,6 +124,7 @@ mod tests {
         let challenge = CodeChallenge::from_params(Some(CHALLENGE), Some("S256")).unwrap().unwrap();
         assert!(challenge.matches(&CodeVerifier::parse(VERIFIER).unwrap()));
         assert_eq!(challenge.to_string(), CHALLENGE);
+        assert_eq!(CodeVerifier::parse(VERIFIER).unwrap().challenge(), challenge);
     }
 
     #[test]

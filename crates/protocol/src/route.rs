@@ -282,6 +282,25 @@ impl<T> RouteTable<T> {
         self.find(path).map(|routes| &routes.pattern)
     }
 
+    /// What was inserted for exactly this pattern, by method.
+    pub fn routes_of(&self, pattern: &RoutePattern) -> &[(Method, T)] {
+        let mut node = &self.root;
+        let mut slot = &self.root.here;
+        for part in &pattern.parts {
+            let below = match part {
+                Part::Literal(literal) => node.literals.get(literal),
+                Part::Param => node.param.as_deref(),
+                Part::Tail => {
+                    slot = &node.tail;
+                    break;
+                }
+            };
+            let Some(below) = below else { return &[] };
+            (node, slot) = (below, &below.here);
+        }
+        slot.as_ref().map_or(&[], |routes| &routes.by_method)
+    }
+
     /// The methods that a path has; none when no route fits it.
     pub fn methods(&self, path: &NormalPath) -> Vec<Method> {
         self.find(path).map(Routes::methods).unwrap_or_default()

@@ -26,6 +26,8 @@ pub enum Slot<'a> {
     Text(Cow<'a, str>),
     Number(i64),
     List(Vec<Cow<'a, str>>),
+    /// JSON of our own making: see [`Slot::json`].
+    Json(Cow<'a, str>),
 }
 
 /// A template that was checked and is ready to render.
@@ -73,6 +75,11 @@ impl<P: Placeholder> Template<P> {
         let json: Json = serde_json::from_str(text)
             .map_err(|error| TemplateError::NotJson(error.to_string()))?;
         Ok(Self(Node::new(json, 0)?))
+    }
+
+    /// Whether `placeholder` is anywhere in it.
+    pub fn names(&self, placeholder: P) -> bool {
+        self.0.names(placeholder)
     }
 
     /// Compact JSON. `value` is `None` where this rendering has nothing for a placeholder: a member
@@ -152,6 +159,19 @@ impl<P: Placeholder> Node<P> {
         }
     }
 
+    fn names(&self, wanted: P) -> bool {
+        let is_wanted = |piece: &Piece<P>| matches!(piece, Piece::Placeholder(it) if *it == wanted);
+        match self {
+            Self::Constant(_) => false,
+            Self::Whole(placeholder) => *placeholder == wanted,
+            Self::Text(pieces) => pieces.iter().any(is_wanted),
+            Self::List(items) => items.iter().any(|item| item.names(wanted)),
+            Self::Object(members) => members.iter().any(|(name, member)| {
+                matches!(name, Name::Each(it) if *it == wanted) || member.names(wanted)
+            }),
+        }
+    }
+
     fn is_absent<'a>(&self, value: &impl Fn(P) -> Option<Slot<'a>>) -> bool {
         matches!(self, Self::Whole(placeholder) if value(*placeholder).is_none())
     }
@@ -197,7 +217,23 @@ impl<P: Placeholder> Name<P> {
     }
 }
 
+impl From<bool> for Slot<'_> {
+    fn from(value: bool) -> Self {
+        Self::json(if value { "true" } else { "false" })
+    }
+}
+
 impl<'a> Slot<'a> {
+    /// A text that is JSON already; what came from outside is none.
+    pub const fn json(json: &'a str) -> Self {
+        Self::Json(Cow::Borrowed(json))
+    }
+
+    /// A list of what other templates rendered.
+    pub fn json_list(items: impl Iterator<Item = String>) -> Self {
+        Self::Json(format!("[{}]", items.collect::<Vec<_>>().join(",")).into())
+    }
+
     fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => out.push_str(&quoted(text)),
@@ -208,6 +244,7 @@ impl<'a> Slot<'a> {
                 out.push_str(&items.join(","));
                 out.push(']');
             }
+            Self::Json(json) => out.push_str(json),
         }
     }
 
@@ -216,6 +253,7 @@ impl<'a> Slot<'a> {
             Self::Text(text) => text.into_owned(),
             Self::Number(number) => number.to_string(),
             Self::List(items) => items.join(" "),
+            Self::Json(json) => json.into_owned(),
         }
     }
 
@@ -224,6 +262,7 @@ impl<'a> Slot<'a> {
             Self::List(items) => items,
             Self::Text(text) => vec![text],
             Self::Number(number) => vec![number.to_string().into()],
+            Self::Json(json) => vec![json],
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Our three cookies: the session, a random value that ties the sign-in form to a browser, and what
-//! tells a browser that has signed in before. Names carry a hash of the issuer, because ports do
-//! not separate cookies; on https they have the `__Host-` prefix (RFC 6265bis §4.1.3).
+//! Our four cookies: the session, a random value that ties the sign-in form to a browser, what
+//! tells a browser that has signed in before, and what waits for a user who signs in elsewhere. Names
+//! carry a hash of the issuer, because ports do not separate cookies; on https they have the
+//! `__Host-` prefix (RFC 6265bis §4.1.3).
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct CookieNames {
     pub visitor: String,
     /// See `account::device`; outlives the session.
     pub device: String,
+    /// See `account::hand_off`.
+    pub hand_off: String,
     secure: bool,
 }
 
@@ -29,6 +32,7 @@ impl CookieNames {
             session: format!("{prefix}cs-session-{tag}"),
             visitor: format!("{prefix}cs-visitor-{tag}"),
             device: format!("{prefix}cs-device-{tag}"),
+            hand_off: format!("{prefix}cs-hand-off-{tag}"),
             secure,
         }
     }

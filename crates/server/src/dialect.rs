@@ -18,6 +18,7 @@ use crate::user_codes::shown;
 
 mod authorize;
 mod paces;
+mod partner_keys;
 mod token;
 
 pub use paces::Paces;
@@ -57,6 +58,7 @@ pub fn routes(policy: &Policy) -> Router<Shared> {
             };
             router = router.route(&page.path, get(show));
         }
+        router = partner_keys::routes(router, dialect);
         for page in &dialect.pages {
             let to = page.to.clone();
             router = router.route(&page.from, get(async move || Redirect::to(&to)));

@@ -184,7 +184,11 @@ impl IntoResponse for PageError {
     /// An empty answer that [`render`] fills; a redirect is complete as it is.
     fn into_response(self) -> Response {
         if let Self::SignInNeeded { continue_to } = &self {
-            let query: String = form_query(&[("continue", continue_to)]);
+            // Only forms lead to the start page: see `sign_in::show`.
+            let query = match continue_to.as_str() {
+                "/" => form_query(&[("continue", "/"), ("after", "form")]),
+                path => form_query(&[("continue", path)]),
+            };
             return Redirect::to(&format!("/sign-in?{query}")).into_response();
         }
         if let Self::ProofNeeded { to } = &self {

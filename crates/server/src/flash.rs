@@ -37,14 +37,12 @@ messages! {
         "The permission is taken back. It counts from the app’s next call on.";
     GrantEnded = "grant-ended",
         "That sign-in of the app is ended. Its next call will be refused.";
+    KeyRemoved = "key-removed",
+        "The key is removed. Calls that are signed with it are refused from now on.";
     Reported = "reported",
         "Thank you. Our staff will look at the app.";
     ReportedAndRevoked = "reported-and-revoked",
         "Thank you. The app is out, and our staff will look at it.";
-    FactorAdded = "factor-added",
-        "Added. It is asked for from now on.";
-    FactorRemoved = "factor-removed",
-        "Removed. It opens nothing any more.";
     AccountCreated = "account-created",
         "Welcome. Your account is ready.";
     AccountSaved = "account-saved",
@@ -59,6 +57,10 @@ messages! {
         "That browser is signed out.";
     SessionsEnded = "sessions-ended",
         "Every other browser is signed out.";
+    FactorAdded = "factor-added",
+        "Added. It is asked for from now on.";
+    FactorRemoved = "factor-removed",
+        "Removed. It opens nothing any more.";
     AppCreated = "app-created",
         "The app is registered.";
     AppSaved = "app-saved",
@@ -96,7 +98,12 @@ messages! {
 impl Done {
     /// `303` to `path`, which must have no query.
     pub fn redirect(self, path: &str) -> Redirect {
-        Redirect::to(&format!("{path}?done={}", self.code()))
+        Redirect::to(&self.to(path))
+    }
+
+    /// `path`, which must have no query, with the message.
+    pub fn to(self, path: &str) -> String {
+        format!("{path}?done={}", self.code())
     }
 }
 

@@ -21,6 +21,7 @@ pub mod mail;
 pub mod new_password;
 pub mod noted;
 pub mod oauth;
+pub mod outbound;
 pub mod pages;
 pub mod passwords;
 pub mod portal;

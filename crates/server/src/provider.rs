@@ -11,12 +11,14 @@ use domain::request_id::RequestIds;
 use domain::time::{Clock, Timestamp};
 use store::Store;
 
+use crate::account::hand_off::OpenIdProviders;
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
 use crate::mail::{MailStats, Mails};
 use crate::oauth::failures::SeenFailures;
+use crate::outbound::Outbound;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
 
@@ -39,6 +41,8 @@ pub struct Provider {
     pub paces: Paces,
     pub seen_failures: SeenFailures,
     pub request_ids: RequestIds,
+    pub outbound: Arc<dyn Outbound>,
+    pub openid_providers: OpenIdProviders,
 }
 
 /// What a provider is made from.
@@ -50,6 +54,7 @@ pub struct ProviderParts {
     pub known_passwords: KnownPasswords,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub outbound: Arc<dyn Outbound>,
 }
 
 impl Provider {
@@ -57,7 +62,16 @@ impl Provider {
         let cookies = CookieNames::of_issuer(&parts.policy.load().issuer);
         let request_ids = RequestIds::new(&*parts.entropy);
         let passwords = Passwords::new(Arc::clone(&parts.entropy));
-        let ProviderParts { policy, store, pages, mails, known_passwords, clock, entropy } = parts;
+        let ProviderParts {
+            policy,
+            store,
+            pages,
+            mails,
+            known_passwords,
+            clock,
+            entropy,
+            outbound,
+        } = parts;
         let (paces, foreign_hashes) = (Paces::default(), ForeignHashes::default());
         Arc::new(Self {
             policy,
@@ -74,6 +88,8 @@ impl Provider {
             paces,
             seen_failures: SeenFailures::default(),
             request_ids,
+            outbound,
+            openid_providers: OpenIdProviders::default(),
         })
     }
 

@@ -4,13 +4,14 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::account::security::enrol;
 use crate::account::{
-    connected, email, forgotten, password, second_step, security, settings, sign_in, sign_out,
-    sign_up, step_up,
+    connected, email, forgotten, hand_off, password, second_step, security, settings, sign_in,
+    sign_out, sign_up, step_up,
 };
+use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
@@ -44,6 +45,9 @@ fn oauth() -> Router<Shared> {
         .route("/oauth/token", post(token::issue).options(token::preflight))
         .route("/oauth/revoke", post(revoke::revoke).options(token::preflight))
         .route("/oauth/introspect", post(introspect::introspect))
+        .route("/oauth/partner-keys/info", get(partner_keys::info))
+        .route("/oauth/partner-keys/{id}/secret", get(partner_keys::secret))
+        .route("/oauth/partner-keys/{id}", delete(partner_keys::delete))
         .merge(documents())
 }
 
@@ -69,6 +73,8 @@ fn documents() -> Router<Shared> {
 fn account() -> Router<Shared> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/with/{id}", get(hand_off::start))
+        .route("/sign-in/return/{id}", get(hand_off::finish))
         .route("/sign-in/second-factor", post(second_step::submit))
         .route("/sign-in/passkey", post(second_step::with_passkey))
         .route("/step-up", get(step_up::show).post(step_up::submit))
@@ -97,6 +103,7 @@ fn account() -> Router<Shared> {
         .route("/connected/{id}/revoke", post(connected::revoke))
         .route("/connected/{id}/scopes/remove", post(connected::remove_scope))
         .route("/connected/{id}/grants/end", post(connected::end_grant))
+        .route("/connected/{id}/key/remove", post(connected::remove_key))
         .route("/connected/{id}/report", get(connected::report_form).post(connected::report))
 }
 
@@ -148,9 +155,9 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users", get(control::users::list).post(control::users::create))
         .route("/users/{email}/block", post(control::users::block))
         .route("/users/{email}/unblock", post(control::users::unblock))
-        .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
         .route("/mails", get(control::mails::list))
         .route("/mails/test", post(control::mails::test))
+        .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
         .route("/keys/rotate", post(control::keys::rotate))
         .route("/audit", get(control::audit::list))
         .route("/audit/verify", get(control::audit::verify))

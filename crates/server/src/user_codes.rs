@@ -57,8 +57,9 @@ pub(crate) fn decided(
 ) -> Result<Response, PageError> {
     let by_device = pending.reply == Reply::Device;
     match stored {
-        Stored::Over => Err(PageError::RequestOver),
-        Stored::Given(_) if !by_device => {
+        // Such a request makes no key.
+        Stored::Over | Stored::KeyRefused(_) => Err(PageError::RequestOver),
+        Stored::Given { .. } if !by_device => {
             let page = views::UserCodeShown {
                 layout: user.layout(),
                 app_name: app.name.clone(),
@@ -67,7 +68,7 @@ pub(crate) fn decided(
             };
             view::page(provider, &page)
         }
-        Stored::Given(_) => done(provider, user, app, true),
+        Stored::Given { .. } => done(provider, user, app, true),
         Stored::Denied => done(provider, user, app, false),
     }
 }

@@ -1,9 +1,9 @@
 //! The change feed: rows in commit order that say which row is no longer what a cache may hold.
 
 use domain::change::Change;
-use domain::id::{AppId, ConsentId, GrantId, TokenId, UserId};
+use domain::id::{AppId, ConsentId, GrantId, PartnerKeyId, TokenId, UserId};
 
-use crate::value::{Row, unreadable};
+use crate::value::{Row, Value, unreadable};
 use crate::{DbError, Tx, bind};
 
 /// Nodes read all of it within their lease of seconds; so many rows are more than they can miss.
@@ -11,11 +11,14 @@ const KEPT_MAX: i64 = 100_000;
 /// Rows read at once.
 pub(crate) const PAGE_MAX: i64 = 1000;
 
-/// Any number, the same in every Consentry.
-const POSTGRES_LOCK: &str = "SELECT CAST(1 AS BIGINT) \
-     FROM (SELECT pg_advisory_xact_lock(7164780563131364354)) AS held";
-const POSTGRES_NOTIFY: &str =
-    "SELECT CAST(1 AS BIGINT) FROM (SELECT pg_notify('consentry_changes', '')) AS sent";
+/// Takes the lock, which is any number, the same in every Consentry; tells the other nodes when it
+/// commits; appends. In one statement, whose position is drawn once the lock is there.
+const POSTGRES_FIRST: &str = "WITH held AS MATERIALIZED \
+     (SELECT CAST(pg_advisory_xact_lock(7164780563131364354) AS TEXT)), \
+     told AS MATERIALIZED (SELECT CAST(pg_notify('consentry_changes', '') AS TEXT)) \
+     INSERT INTO changes (kind, row_id) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT) \
+     FROM held, told RETURNING position";
+const INSERT: &str = "INSERT INTO changes (kind, row_id) VALUES ($1, $2) RETURNING position";
 
 /// Tell every cache, here and on other nodes, that a row has changed. Takes effect when the
 /// transaction commits; the write is answered once no node acts on what was before.
@@ -24,25 +27,31 @@ pub async fn record(tx: &mut Tx<'_>, change: Change) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Write the rows of one transaction; the position of the last.
+/// Write the rows of one transaction, on SQLite.
+pub(crate) async fn append(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), DbError> {
+    for change in changes {
+        let (kind, id) = name(*change);
+        tx.query_one(INSERT, bind![kind, id]).await?;
+    }
+    Ok(())
+}
+
+/// How one change of a transaction is appended on PostgreSQL.
 ///
 /// A sequence is not commit-ordered: a reader could see a later row, move on, and miss the earlier
 /// one that commits afterwards (attack K1). The appends are rare, so they take turns: the lock is
 /// held until the commit, which makes the order of numbers the order of commits.
-pub(crate) async fn append(tx: &mut Tx<'_>, changes: &[Change]) -> Result<i64, DbError> {
-    if tx.is_postgres() {
-        tx.query_one(POSTGRES_LOCK, bind![]).await?;
-    }
-    let mut position = 0;
-    for change in changes {
-        let (kind, id) = name(*change);
-        let insert = "INSERT INTO changes (kind, row_id) VALUES ($1, $2) RETURNING position";
-        position = tx.query_one(insert, bind![kind, id]).await?.take()?;
-    }
-    if tx.is_postgres() {
-        tx.query_one(POSTGRES_NOTIFY, bind![]).await?;
-    }
-    Ok(position)
+pub(crate) fn postgres_append(
+    change: Change,
+    is_first: bool,
+) -> (&'static str, [Value<'static>; 2]) {
+    let (kind, id) = name(change);
+    (if is_first { POSTGRES_FIRST } else { INSERT }, [kind.into(), id.into()])
+}
+
+/// Of the row that an append returns.
+pub(crate) fn position_of(mut row: Row) -> Result<i64, DbError> {
+    row.take()
 }
 
 /// At most 1000 changes after `position`, in commit order.
@@ -78,6 +87,7 @@ fn name(change: Change) -> (&'static str, String) {
         Change::Consent(id) => ("consent", id.to_string()),
         Change::Grant(id) => ("grant", id.to_string()),
         Change::Token(id) => ("token", id.to_string()),
+        Change::PartnerKey(id) => ("partner_key", id.to_string()),
         Change::Keys => ("keys", String::new()),
     }
 }
@@ -90,6 +100,7 @@ fn read(mut row: Row) -> Result<(i64, Change), DbError> {
         "consent" => id.parse::<ConsentId>().map(Change::Consent),
         "grant" => id.parse::<GrantId>().map(Change::Grant),
         "token" => id.parse::<TokenId>().map(Change::Token),
+        "partner_key" => id.parse::<PartnerKeyId>().map(Change::PartnerKey),
         "keys" => Ok(Change::Keys),
         _ => return Err(unreadable("change")),
     };

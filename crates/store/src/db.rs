@@ -135,8 +135,8 @@ impl Db {
             Engine::Postgres(engine) => {
                 let (engine, observer) = (Arc::clone(engine), self.observer.clone());
                 let workers = Arc::clone(&engine.workers);
-                let run = move || async move {
-                    let committed = engine.write(&closure, kind).await?;
+                let run = move |worker| async move {
+                    let committed = engine.write(worker, &closure, kind).await?;
                     if let Some(observer) = observer.find() {
                         observer.committed(&committed.changes);
                         if let Some(position) = committed.position {
@@ -163,7 +163,9 @@ impl Db {
             Engine::Postgres(engine) => {
                 let engine = Arc::clone(engine);
                 let workers = Arc::clone(&engine.workers);
-                workers.run(move || async move { engine.read(&closure).await }).await?
+                workers
+                    .run(move |worker| async move { engine.read(worker, &closure).await })
+                    .await?
             }
         }
     }

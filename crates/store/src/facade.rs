@@ -24,8 +24,8 @@ use crate::live::{Client, CodeRows, Live, Tuning};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
-    Db, DbError, Tx, audit, changes, grants, keys, mails, revoked_tokens, sessions, throttles,
-    usage, used_once, user_codes,
+    Db, DbError, Tx, audit, changes, grants, keys, mails, partner_keys, revoked_tokens, sessions,
+    throttles, usage, used_once, user_codes,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -34,6 +34,8 @@ const SEAL_EVERY: Duration = Duration::from_secs(1);
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 /// Rows of one table that one sweep deletes at once.
 const SWEEP_ROWS: i64 = 500;
+/// Each takes a message and a row of the audit trail.
+const KEYS_AT_ONCE: i64 = 50;
 /// How often one sweep goes on while there is a full load of rows.
 const SWEEP_ROUNDS_MAX: usize = 20;
 /// A grant's row outlives it by a wide margin: a code or token of it that comes late is recognised.
@@ -41,7 +43,7 @@ const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Counts of calls that nobody adds to any more.
 const USAGE_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 /// For the feed and for waiting on other nodes.
-const FEED_CONNECTIONS: usize = 3;
+const FEED_CONNECTIONS: usize = 4;
 
 /// What a store is opened with.
 #[derive(Debug)]
@@ -318,6 +320,20 @@ impl Store {
             }
         }
         self.db.write(async |tx| changes::sweep(tx).await.map(drop)).await
+    }
+
+    /// Disable partner keys that were not used for too long. Call it now and then.
+    pub async fn disable_unused_keys(&self) -> Result<(), DbError> {
+        let now = self.now();
+        for _ in 0..SWEEP_ROUNDS_MAX {
+            let disable = async move |tx: &mut Tx<'_>| {
+                partner_keys::disable_unused(tx, now, KEYS_AT_ONCE).await
+            };
+            if self.db.write(disable).await? < KEYS_AT_ONCE.unsigned_abs() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn sweep_grants(&self, now: Timestamp) -> Result<(), DbError> {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,6 +41,15 @@ pub(crate) struct Cluster {
     standing: RwLock<Node>,
     /// As measured last, also when it is too much to go on.
     clock_skew_ms: AtomicI64,
+    looks: Looks,
+}
+
+/// Looks at where the nodes stand. Whoever waits shares the first that begins after their commit:
+/// many revocations at once would otherwise ask the same one by one.
+#[derive(Default)]
+struct Looks {
+    begun: AtomicU64,
+    last: tokio::sync::Mutex<(u64, Vec<Node>)>,
 }
 
 impl Cluster {
@@ -49,7 +58,8 @@ impl Cluster {
         let id = node_id.clone();
         let standing = Node { id, position: 0, renewals: 0, lease_ms, clock_skew_ms: 0 };
         let (standing, clock_skew_ms) = (RwLock::new(standing), AtomicI64::new(0));
-        Self { node_id, db, tuning, wake: Notify::new(), standing, clock_skew_ms }
+        let (wake, looks) = (Notify::new(), Looks::default());
+        Self { node_id, db, tuning, wake, standing, clock_skew_ms, looks }
     }
 
     /// Wait until every other node has acknowledged `position`, or can no longer accept tokens
@@ -82,10 +92,21 @@ impl Cluster {
     }
 
     async fn list_behind(&self, position: i64) -> Result<Vec<Node>, DbError> {
-        let list = async move |tx: &mut Tx<'_>| nodes::list(tx).await;
-        let mut others = self.db.read(list).await?;
+        let mut others = self.look().await?;
         others.retain(|node| node.id != self.node_id && node.position < position);
         Ok(others)
+    }
+
+    /// The nodes as they stand now, or stood at a moment after this was called.
+    async fn look(&self) -> Result<Vec<Node>, DbError> {
+        let before = self.looks.begun.load(Ordering::SeqCst);
+        let mut last = self.looks.last.lock().await;
+        if last.0 <= before {
+            let number = self.looks.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+            let list = async move |tx: &mut Tx<'_>| nodes::list(tx).await;
+            *last = (number, self.db.read(list).await?);
+        }
+        Ok(last.1.clone())
     }
 
     /// Strike off nodes that have not renewed their lease since they were seen, so that the next

@@ -218,7 +218,7 @@ impl Live {
             Change::User(id) => Some(id) == user_id,
             Change::Consent(id) => Some(id) == consent_id,
             Change::Token(id) => id == token,
-            Change::Keys => false,
+            Change::PartnerKey(_) | Change::Keys => false,
         };
         async move {
             loop {
@@ -241,6 +241,7 @@ impl Live {
             Change::Consent(id) => self.caches.consents.forget(&id),
             Change::Grant(id) => self.caches.grants.forget(&id),
             Change::Token(id) => self.caches.revoked.forget(&id),
+            Change::PartnerKey(_) => {}
             Change::Keys => self.keys_changed.notify_one(),
         }
         self.tell(Event::Changed(change));

@@ -35,6 +35,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     0004 "user_codes"
     0005 "mails"
     0006 "second_factors"
+    0007 "partner_keys"
+    0008 "sign_in_hand_off"
     0011 "revisions"
 };
 

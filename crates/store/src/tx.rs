@@ -104,10 +104,6 @@ impl<'a> Tx<'a> {
         }
     }
 
-    pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self.engine, Engine::Postgres(_))
-    }
-
     /// Put a change on the feed when this transaction commits.
     pub(crate) fn note_change(&mut self, change: Change) {
         if !self.changes.contains(&change) {
@@ -115,14 +111,14 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Write the noted changes as the last thing of the transaction, so that the lock that keeps
-    /// the feed in commit order is held as shortly as can be.
-    pub(crate) async fn flush_changes(&mut self) -> Result<Option<i64>, DbError> {
+    /// Write the noted changes as the last thing of the transaction. On PostgreSQL, where a lock
+    /// keeps the feed in commit order, that is part of its commit.
+    pub(crate) async fn flush_changes(&mut self) -> Result<(), DbError> {
         if self.changes.is_empty() || self.failure.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         let changes = self.changes.clone();
-        changes::append(self, &changes).await.map(Some)
+        changes::append(self, &changes).await
     }
 
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {

@@ -242,9 +242,11 @@ ids! {
     TokenId
     CodeId
     CredentialId
-    FactorId
     SessionId
+    PartnerKeyId
     AppMessageId
     LinkId
+    FactorId
+    PartnerKeyId
     AttemptId
 }

@@ -6,12 +6,14 @@ pub mod browser;
 pub mod clock;
 pub mod demo;
 pub mod html;
+pub mod identity_provider;
 pub mod mailbox;
 pub mod passkey;
 pub mod smtp;
 
 pub use app::{TestApp, Tokens};
-pub use browser::Browser;
+pub use browser::{Browser, Page};
 pub use clock::{ManualClock, SeededEntropy};
 pub use demo::{Demo, DemoProvider};
+pub use identity_provider::IdentityProvider;
 pub use mailbox::Mailbox;

@@ -14,6 +14,7 @@ use protocol::dialect::{
 use protocol::path::NormalPath;
 use toml::de::DeTable;
 
+use super::dialect_partner_keys::partner_keys;
 use super::dialect_schema::DIALECT;
 use super::dialect_token::token;
 use super::problem::nearest;
@@ -180,7 +181,14 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
     let pages = of_pages.iter().filter_map(page).collect();
     let of_user_code = root.raw("user_code").map(|_| root.section("user_code"));
     let user_code = of_user_code.as_ref().and_then(user_code);
-    let endpoints = [&of_authorize].into_iter().chain(&of_tokens).chain(&of_user_code);
+    let of_keys = root.raw("partner_keys").map(|_| root.section("partner_keys"));
+    let keys = of_keys.as_ref().map(partner_keys);
+    let of_keys: Vec<_> = of_keys
+        .iter()
+        .flat_map(|keys| ["info", "secret", "delete"].map(|name| keys.section(name)))
+        .collect();
+    let endpoints =
+        [&of_authorize].into_iter().chain(&of_tokens).chain(&of_user_code).chain(&of_keys);
     refuse_doubled_paths(root, endpoints, &of_pages);
     // Whatever is wrong with an endpoint is told already.
     if tokens.len() == of_tokens.len() {
@@ -192,6 +200,10 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         Some(_) => Some(written_envelope(root)?),
     };
     let name = name?.value;
+    let partner_keys = match keys {
+        None => None,
+        Some(keys) => Some(keys?),
+    };
     Some(Dialect {
         title: title.unwrap_or_else(|| name.clone()),
         name,
@@ -200,6 +212,7 @@ fn meaning(root: &Section<'_>) -> Option<Dialect> {
         authorize: authorize?,
         tokens,
         user_code,
+        partner_keys,
         pages,
         envelope,
     })
@@ -346,22 +359,23 @@ fn user_code(section: &Section<'_>) -> Option<UserCodePage> {
 /// A path of the dialect's own.
 pub(super) fn path(section: &Section<'_>, name: &str) -> Option<String> {
     let text = section.required(name)?;
-    let check = |text: &str| {
-        let normal = NormalPath::parse(text).map_err(|error| format!("{error}."))?;
-        if normal.as_str() != text || text.contains(['{', '}']) || text.ends_with('/') {
-            return Err("Write a plain path, such as /oauth2/token.".to_owned());
-        }
-        // The router would take them for parameters.
-        if text.split('/').any(|segment| segment.starts_with([':', '*'])) {
-            return Err("No part of it may begin with `:` or `*`.".to_owned());
-        }
-        let first = text.split('/').nth(1).unwrap_or_default();
-        match OUR_SEGMENTS.contains(&first) {
-            true => Err(format!("/{first} is where the standard's endpoints and pages are.")),
-            false => Ok(text.to_owned()),
-        }
-    };
-    section.meaning(name, text, check).map(|at| at.value)
+    section.meaning(name, text, plain_path).map(|at| at.value)
+}
+
+pub(super) fn plain_path(text: &str) -> Result<String, String> {
+    let normal = NormalPath::parse(text).map_err(|error| format!("{error}."))?;
+    if normal.as_str() != text || text.contains(['{', '}']) || text.ends_with('/') {
+        return Err("Write a plain path, such as /oauth2/token.".to_owned());
+    }
+    // The router would take them for parameters.
+    if text.split('/').any(|segment| segment.starts_with([':', '*'])) {
+        return Err("No part of it may begin with `:` or `*`.".to_owned());
+    }
+    let first = text.split('/').nth(1).unwrap_or_default();
+    match OUR_SEGMENTS.contains(&first) {
+        true => Err(format!("/{first} is where the standard's endpoints and pages are.")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn refuse_doubled_paths<'s, 'a: 's>(

@@ -40,6 +40,13 @@ pub(super) static DIALECT: Shape = Shape {
              It needs a [[token]] with a word for `user_code`.",
         ),
         key(
+            "partner_keys",
+            Kind::Section(&PARTNER_KEYS),
+            "",
+            "How apps ask for a key with which they sign calls, and about it. What a key may do \
+             is in [the config file](config.md).",
+        ),
+        key(
             "page",
             Kind::Sections(&PAGE),
             "",
@@ -100,7 +107,7 @@ static AUTHORIZE: Shape = Shape {
     ],
 };
 
-static AUTHORIZE_PARAMETERS: Shape = Shape {
+pub(super) static AUTHORIZE_PARAMETERS: Shape = Shape {
     keys: &[
         parameter("client_id"),
         parameter("redirect_uri"),
@@ -249,6 +256,86 @@ static USER_CODE: Shape = Shape {
         REQUIRED,
         "Its address on the issuer's host. With `?client_id=ID` it asks for that app at once.",
     )],
+};
+
+static PARTNER_KEYS: Shape = Shape {
+    keys: &[
+        key(
+            "asked_by",
+            Kind::Text,
+            "the scope alone",
+            "The standard's name of the parameter with which an authorization request asks for a \
+             key. Where requests name no scopes, one without it asks for all but the scope that \
+             makes a key.",
+        ),
+        key(
+            "redirect_parameter",
+            Kind::Text,
+            "`partner_key`",
+            "The parameter of the redirect that carries the public key.",
+        ),
+        key("info", Kind::Section(&KEY_ENDPOINT), "", "GET: is there a key, and what may it do?"),
+        key("secret", Kind::Section(&KEY_ENDPOINT), "", "GET: its secret, once."),
+        key("delete", Kind::Section(&KEY_ENDPOINT), "", "DELETE: the key is over."),
+        key(
+            "permission",
+            Kind::Text,
+            REQUIRED,
+            "JSON of one group of `{{permissions}}`, with `{{name}}`, `{{title}}` (in the user's \
+             language) and `{{urls}}`.",
+        ),
+        key(
+            "url",
+            Kind::Text,
+            REQUIRED,
+            "JSON of one endpoint of `{{urls}}`, with `{{url}}` and `{{enable}}`.",
+        ),
+        key(
+            "error",
+            Kind::Sections(&KEY_ERROR),
+            "",
+            "How refusals are answered. The first that fits; the last one has no `when`.",
+        ),
+    ],
+};
+
+static KEY_ENDPOINT: Shape = Shape {
+    keys: &[
+        key(
+            "path",
+            Kind::Text,
+            REQUIRED,
+            "Its address on the issuer's host. `{id}` stands for the id of the key, in all but \
+             `info`.",
+        ),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{exists}}`, `{{is_enabled}}`, `{{external_id}}`, `{{public_key}}` and \
+             `{{permissions}}` for `info`; `{{secret}}` for `secret`; `{{external_id}}` for both \
+             others.",
+        ),
+    ],
+};
+
+static KEY_ERROR: Shape = Shape {
+    keys: &[
+        key(
+            "when",
+            Kind::Texts,
+            "always",
+            "Any of `invalid_token`, `insufficient_scope`, `access_denied` (somebody else's key), \
+             `not_found`, `secret_read`, `locked`, `temporarily_unavailable`, `server_error`.",
+        ),
+        key("status", Kind::Number, "the standard's", "HTTP status."),
+        key(
+            "template",
+            Kind::Text,
+            REQUIRED,
+            "JSON with `{{error}}`, `{{description}}` and `{{status}}`.",
+        ),
+    ],
 };
 
 static PAGE: Shape = Shape {

@@ -187,7 +187,7 @@ fn failures(
 }
 
 /// `required` reports an absent template once.
-fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Template<P>, At<String>)> {
+pub(super) fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Template<P>, At<String>)> {
     let text = section.required("template")?;
     match Template::parse(&text.value) {
         Ok(template) => Some((template, text)),
@@ -199,7 +199,7 @@ fn template<P: Placeholder>(section: &Section<'_>) -> Option<(Template<P>, At<St
     }
 }
 
-fn status(section: &Section<'_>) -> Option<StatusCode> {
+pub(super) fn status(section: &Section<'_>) -> Option<StatusCode> {
     let parse = |text: &str| {
         let status = text.parse().ok().and_then(|number: u16| StatusCode::from_u16(number).ok());
         // With a body, and no redirect: a 3xx here is an error to most clients.

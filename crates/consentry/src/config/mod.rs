@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 mod brand;
 mod cors;
 mod dialect;
+mod dialect_partner_keys;
 mod dialect_schema;
 mod dialect_token;
 mod environment;
@@ -27,6 +28,7 @@ mod lifetimes;
 mod listen;
 mod mail;
 mod openapi;
+mod partner_keys;
 mod problem;
 mod quantity;
 mod reader;
@@ -37,6 +39,8 @@ mod route;
 pub mod schema;
 mod scope;
 mod secret;
+mod sign_in;
+mod sign_in_schema;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -168,6 +172,7 @@ impl Config {
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
         let listen = listen::read(&root.section("listen"), issuer.as_ref());
         let telemetry = telemetry::read(&root.section("telemetry"));
+        let sign_in = sign_in::read(&root.section("sign_in"), read);
         let mail_section = root.section("mail");
         let mail = mail::read(&mail_section, read);
         let accounts = mail::accounts(&root.section("accounts"), mail_section.exists());
@@ -180,6 +185,7 @@ impl Config {
             read,
         };
         let (resources, introspection) = resource::read_all(root, &surroundings);
+        let partner_keys = partner_keys::read(root, &scopes, &resources);
         dialects.refuse_covered(root, &resources);
         dialects.refuse_ambiguous_scopes(root, &scopes);
         let issuer = issuer?;
@@ -189,10 +195,12 @@ impl Config {
             resources,
             lifetimes: lifetimes?,
             registration,
-            high_tier,
+            sign_in,
             accounts: accounts.policy,
+            high_tier,
             reviewed,
             dialects: dialects.served,
+            partner_keys,
         };
         Some(Self {
             file: root.document.file.to_owned(),

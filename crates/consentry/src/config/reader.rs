@@ -334,6 +334,11 @@ impl<'a> Section<'a> {
         self.entry(name).and_then(|entry| entry.get_ref().as_array()).map_or(0, |list| list.len())
     }
 
+    /// Whether there is something to read, right or wrong.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.variable(name).is_some() || self.entry(name).is_some()
+    }
+
     /// The value itself, for whoever reads it with serde.
     pub(super) fn raw(&self, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.entry(name)

@@ -22,7 +22,7 @@ use super::scope::Scopes;
 use super::{ClearCredentials, ReadFile, cors, route, secret};
 
 /// First segments of the paths that the pages and the OAuth endpoints use.
-pub(super) const OUR_SEGMENTS: [&str; 16] = [
+pub(super) const OUR_SEGMENTS: &[&str] = &[
     "",
     ".well-known",
     "account",

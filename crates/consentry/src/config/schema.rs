@@ -1,6 +1,8 @@
 //! Every key that the config file knows, as data: the reader checks a file against it, environment
 //! variables are mapped by it, and the reference in `docs/operator/config.md` is printed from it.
 
+use super::sign_in_schema::SIGN_IN;
+
 /// A table of the config file.
 #[derive(Debug)]
 pub struct Shape {
@@ -142,10 +144,19 @@ pub static ROOT: Shape = Shape {
         key("mail", Kind::Section(&MAIL), "", "The server that sends messages to users."),
         key("accounts", Kind::Section(&ACCOUNTS), "", "What people do with accounts themselves."),
         key("brand", Kind::Section(&BRAND), "", "How the pages look."),
+        key("sign_in", Kind::Section(&SIGN_IN), "", "How users sign in."),
         key("lifetimes", Kind::Section(&LIFETIMES), "", "How long things live."),
         key("review", Kind::Section(&REVIEW), "", "What staff look at."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
+        key(
+            "partner_keys",
+            Kind::Section(&PARTNER_KEYS),
+            "",
+            "Without this table there are none. With it, users can let an app have a key with \
+             which it signs its calls, and pick what the key may do: \
+             [partner keys](../developer/partner-keys.md).",
+        ),
     ],
 };
 
@@ -413,6 +424,65 @@ static RESOURCE: Shape = Shape {
              begins so.",
         ),
         key("route", Kind::Sections(&ROUTE), "", "One route of the API. Unlisted ones are 404."),
+    ],
+};
+
+static PARTNER_KEYS: Shape = Shape {
+    keys: &[
+        key(
+            "create_scope",
+            Kind::Text,
+            "`apikeys.create`",
+            "The scope by which an app asks a user for a key. Declare it with [[scope]].",
+        ),
+        key(
+            "read_scope",
+            Kind::Text,
+            "`apikeys.read`",
+            "The scope by which an app learns about its key, and gets its secret once.",
+        ),
+        key("delete_scope", Kind::Text, "`apikeys.delete`", "The scope by which it deletes it."),
+        key(
+            "access_token",
+            Kind::Duration,
+            "`4h`",
+            "Of an access token that comes with a key. There is no refresh token with it.",
+        ),
+        key(
+            "group",
+            Kind::Sections(&KEY_GROUP),
+            "",
+            "Permissions that users think of together. An app is offered those endpoints for \
+             whose routes it is approved.",
+        ),
+    ],
+};
+
+static KEY_GROUP: Shape = Shape {
+    keys: &[
+        key("name", Kind::Text, REQUIRED, "For programs; keep it. Small letters, digits, `-_.`."),
+        key("title", Kind::Text, REQUIRED, "What users read, in the language of the pages."),
+        key("translation", Kind::Sections(&TRANSLATION), "", "The title in another language."),
+        key(
+            "money",
+            Kind::Switch,
+            "`false`",
+            "It moves money: the consent page warns and wants a second yes.",
+        ),
+        key(
+            "endpoints",
+            Kind::Texts,
+            REQUIRED,
+            "Paths of routes, exactly as the routes have them, each in one group. A permission is \
+             for all methods of its path.",
+        ),
+    ],
+};
+
+static TRANSLATION: Shape = Shape {
+    keys: &[
+        key("language", Kind::Text, REQUIRED, "`de`, or `pt-BR`."),
+        key("text", Kind::Text, REQUIRED, "The text in it."),
     ],
 };
 

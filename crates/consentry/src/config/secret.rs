@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::environment::MASTER_KEY;
 use super::problem::Place;
-use super::reader::Section;
+use super::reader::{Section, Spot};
 use super::{ClearCredentials, Environment, ReadFile, read_text};
 
 /// What `consentry init` writes into the master key file.
@@ -89,7 +89,30 @@ pub(super) fn introspection(section: &Section<'_>, read: ReadFile<'_>) -> Option
     }
     let document = section.document;
     let id = section.required("id");
-    let secret = match (section.text("secret"), section.path("secret_file")) {
+    let Some((secret, spot)) = one_of(section, ("secret", "secret_file"), read) else {
+        if !section.is_set("secret") && !section.is_set("secret_file") {
+            let what = "the credentials have no secret";
+            document.problem(&section.spot, what, "Add `secret_file` (or `secret`).");
+        }
+        return None;
+    };
+    if secret.len() < 16 {
+        let to_do = "Use at least 16 characters; `openssl rand -hex 24` makes good ones.";
+        document.problem(&spot, "the secret is too short", to_do);
+        return None;
+    }
+    Some(ClearCredentials { id: id?.value, secret })
+}
+
+/// A secret that is written here, or in a file that is named here. `None`: there is none, or a
+/// problem was reported.
+pub(super) fn one_of(
+    section: &Section<'_>,
+    (inline, file): (&str, &str),
+    read: ReadFile<'_>,
+) -> Option<(Zeroizing<String>, Spot)> {
+    let document = section.document;
+    match (section.text(inline), section.path(file)) {
         (Some(inline), None) => Some((Zeroizing::new(inline.value), inline.spot)),
         (None, Some(path)) => match read_text(read, &path.value) {
             Ok(text) => Some((Zeroizing::new(text.trim().to_owned()), path.spot)),
@@ -100,23 +123,12 @@ pub(super) fn introspection(section: &Section<'_>, read: ReadFile<'_>) -> Option
             }
         },
         (Some(_), Some(path)) => {
-            let what = "there are both `secret` and `secret_file`";
+            let what = format!("there are both `{inline}` and `{file}`");
             document.problem(&path.spot, what, "Remove one.");
             None
         }
-        (None, None) => {
-            let what = "the credentials have no secret";
-            document.problem(&section.spot, what, "Add `secret_file` (or `secret`).");
-            None
-        }
-    };
-    let (secret, spot) = secret?;
-    if secret.len() < 16 {
-        let to_do = "Use at least 16 characters; `openssl rand -hex 24` makes good ones.";
-        document.problem(&spot, "the secret is too short", to_do);
-        return None;
+        (None, None) => None,
     }
-    Some(ClearCredentials { id: id?.value, secret })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use super::*;
 
 mod dialects;
 mod mail;
+mod sign_in;
+mod partner_keys;
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

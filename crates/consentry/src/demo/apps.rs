@@ -71,7 +71,7 @@ const fn optional(name: &'static str, purpose: &'static str) -> AppScope {
 
 const NOWHERE_ELSE: &[&str] = &["127.0.0.1/32", "::1/128"];
 
-pub(super) static EXCHANGE: [AppScript; 5] = [
+pub(super) static EXCHANGE: [AppScript; 6] = [
     AppScript {
         key: "trading-bot",
         client_id: "tradingbot",
@@ -170,6 +170,31 @@ pub(super) static EXCHANGE: [AppScript; 5] = [
             optional("orders.read", "To follow your open orders."),
             optional("orders.create", "To place the orders you confirm."),
             optional("orders.delete", "To cancel them again."),
+        ],
+        service_scopes: &[],
+        addresses: NOWHERE_ELSE,
+        callback: Callback::PracticeApp,
+        is_reviewed: true,
+        wire: Wire::Dialect("whitebit"),
+        without_browser: None,
+    },
+    AppScript {
+        key: "key-partner",
+        client_id: "keypartner",
+        name: "Signal Desk",
+        kind: AppKind::Web,
+        publisher: "Signal Desk OU",
+        description: "Trades for you around the clock with a key that you give it.",
+        scopes: &[
+            required("apikeys.create", "To sign its orders with a key of yours."),
+            required("apikeys.read", "To see what you let the key do."),
+            optional("apikeys.delete", "To give the key back when you leave."),
+            optional("balances.read", "To size the orders it places."),
+            optional("orders.read", "To follow your open orders."),
+            optional("orders_history.read", "To work out what its orders earned."),
+            optional("deals.read", "To list your trades."),
+            optional("orders.create", "To place orders and move what they need."),
+            optional("orders.delete", "To cancel orders again."),
         ],
         service_scopes: &[],
         addresses: NOWHERE_ELSE,

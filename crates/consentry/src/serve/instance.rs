@@ -21,6 +21,7 @@ use super::data_dir::hold;
 use super::smtp::Smtp;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::outbound::Network;
 use crate::system::{SystemClock, SystemEntropy};
 
 pub struct Instance {
@@ -70,6 +71,7 @@ impl Instance {
             Arc::clone(&clock),
             Arc::clone(&entropy),
         );
+        let outbound = Arc::new(Network::default());
         let provider = Provider::new(ProviderParts {
             policy,
             store,
@@ -78,6 +80,7 @@ impl Instance {
             known_passwords,
             clock,
             entropy,
+            outbound,
         });
         Ok(Self { provider, gateway, post, _data_dir: data_dir })
     }

@@ -34,6 +34,11 @@ impl JobSet {
             let store = rotator.clone();
             async move { store.rotate_due_keys().await }
         });
+        let disabler = store.clone();
+        jobs.every(Duration::from_secs(60), "disable unused keys", move || {
+            let store = disabler.clone();
+            async move { store.disable_unused_keys().await }
+        });
         if let Some(post) = &instance.post {
             let (provider, post) = (instance.provider.clone(), Arc::clone(post));
             jobs.every(Duration::from_secs(1), "deliver mail", move || {

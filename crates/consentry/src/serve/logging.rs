@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
+use super::log_line::JsonLines;
 use super::log_writer::{LogGuard, LogWriter};
 use crate::cli::Failure;
 use crate::config::{Environment, LOG};
@@ -27,6 +28,6 @@ pub fn start(environment: &Environment, usual: &str) -> Result<Option<LogGuard>,
     let writer = LogWriter::start(std::io::stderr())
         .map_err(|error| Failure::Failed(format!("the log cannot be written: {error}")))?;
     let guard = writer.guard();
-    drop(builder.json().flatten_event(true).with_writer(writer).try_init());
+    drop(builder.event_format(JsonLines).with_writer(writer).try_init());
     Ok(Some(guard))
 }

@@ -12,6 +12,7 @@ mod instance;
 mod internal;
 mod jobs;
 mod listener;
+mod log_line;
 mod log_writer;
 pub mod logging;
 mod observe;

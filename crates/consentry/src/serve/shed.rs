@@ -21,9 +21,14 @@ pub(super) fn is_token_endpoint(policy: &Policy, method: &Method, path: &str) ->
         let mut endpoints = policy.dialects.iter().flat_map(|dialect| &dialect.tokens);
         endpoints.any(|endpoint| endpoint.path == path)
     };
-    *method == Method::POST
-        && (matches!(path, "/oauth/token" | "/oauth/revoke" | "/oauth/introspect")
-            || is_of_a_dialect())
+    let is_about_a_key = || {
+        let keys = policy.dialects.iter().filter_map(|dialect| dialect.partner_keys.as_ref());
+        path.starts_with("/oauth/partner-keys/") || keys.into_iter().any(|keys| keys.owns(path))
+    };
+    let takes_tokens = || {
+        matches!(path, "/oauth/token" | "/oauth/revoke" | "/oauth/introspect") || is_of_a_dialect()
+    };
+    is_about_a_key() || *method == Method::POST && takes_tokens()
 }
 
 /// The whole body, so that a client that sends slowly takes nobody's place. Reading stops above the

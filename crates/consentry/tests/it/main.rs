@@ -30,12 +30,15 @@ mod mails;
 mod nodes;
 mod observed;
 mod overload;
+mod partner_keys;
+mod phone;
 mod practice;
 mod refresh;
 mod revocation;
 mod second_factors;
 mod served;
 mod serving;
+mod sign_in_hand_off;
 mod upstream;
 mod use_cases;
 

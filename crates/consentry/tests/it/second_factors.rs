@@ -14,12 +14,12 @@ use testkit::{Browser, Demo, DemoProvider};
 use crate::BINARY;
 
 #[expect(clippy::disallowed_methods, reason = "the demo runs by the real clock")]
-fn step_now() -> i64 {
+pub fn step_now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap() / totp::STEP_SECONDS
 }
 
-fn from_base32(text: &str) -> Vec<u8> {
+pub fn from_base32(text: &str) -> Vec<u8> {
     let digit = |c| "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).unwrap();
     let bits: String = text.chars().map(|c| format!("{:05b}", digit(c))).collect();
     let whole = bits.as_bytes().chunks_exact(8);

@@ -16,6 +16,7 @@ use domain::policy::{
     RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
+use domain::sign_in::SignInPolicy;
 use domain::time::{Clock, Timestamp};
 use domain::token::AccessToken;
 use gateway::{ConnectionLimits, Gateway, serve_connection};
@@ -250,9 +251,12 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         resources: vec![shared, own],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
-        high_tier: HighTierRule::IfEnrolled,
+        sign_in: SignInPolicy::default(),
+        reviewed: Vec::new(),
         accounts: AccountPolicy::default(),
+        high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
+        partner_keys: None,
     }
 }
 

@@ -289,7 +289,7 @@ fn form_post_gives_the_fields_of_a_page() {
         ("state", "s1"),
         ("iss", ISSUER),
     ];
-    assert_eq!(form.fields, expected.map(|(name, value)| (name, value.to_owned())));
+    assert_eq!(form.fields, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 #[test]

@@ -11,10 +11,11 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
 use domain::grant::RevokeReason;
 use domain::id::{ConsentId, GrantId, UserId};
+use domain::partner_key::{EndedWhy, PartnerKey};
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 use serde_json::json;
-use store::{Tx, apps, audit, consents, grants, usage};
+use store::{Tx, apps, audit, consents, grants, partner_keys, usage};
 
 use super::connected_view::{Connected, Known};
 use super::taking_back::TakingBack;
@@ -47,16 +48,17 @@ pub async fn list(
             for consent in consents::list_given_by(tx, id).await? {
                 known.extend(look_up(tx, consent).await?);
             }
-            Ok::<_, PageError>(known)
+            Ok::<_, PageError>((known, partner_keys::list_of_user(tx, id).await?))
         })
         .await?;
     let (now, policy) = (provider.now(), provider.policy());
-    let mut known: Vec<Known> = known;
+    let (mut known, keys): (Vec<Known>, Vec<PartnerKey>) = known;
+    let key_of = |app| keys.iter().find(|key| key.app_id == app);
     // What was used last comes first; what never was, by when it was let in.
     known.sort_by_key(|known| std::cmp::Reverse(known.last_seen_at()));
     let page = ConnectedApps {
         layout: user.layout().in_section(Section::Connected).with_flash(flash),
-        apps: known.iter().map(|known| known.card(&policy, now)).collect(),
+        apps: known.iter().map(|one| one.card(&policy, key_of(one.app.id), now)).collect(),
     };
     view::page(&provider, &page)
 }
@@ -78,6 +80,7 @@ pub async fn show(
             Ok::<_, PageError>(Connected {
                 known,
                 grants: grants::list_live_of(tx, user_id, app_id, now).await?,
+                key: partner_keys::find_of(tx, user_id, app_id).await?,
                 history: audit::list_of_consent(tx, id, HISTORY_MAX).await?,
             })
         })
@@ -107,8 +110,9 @@ pub async fn revoke(
     Ok(Done::AccessRevoked.redirect("/connected").into_response())
 }
 
-/// Take one scope back. Without one that the app cannot do without, or without any, nothing is
-/// left to grant: that ends the access, as the page says beforehand.
+/// Take one scope back; with the one by which the app got a key goes the key. Without one that it
+/// cannot do without, or without any, nothing is left to grant: that ends the access, as the page
+/// says beforehand.
 pub async fn remove_scope(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
@@ -119,6 +123,8 @@ pub async fn remove_scope(
     let scope = form.params.one("scope")?.and_then(|name| ScopeName::parse(name).ok());
     let scope = scope.ok_or(PageError::BadRequest("No permission was named.".into()))?;
     let back = taking_back(user_id, address, provider.now());
+    let policy = provider.policy();
+    let takes_key = policy.partner_keys.as_ref().is_some_and(|terms| terms.create == scope);
     let entropy = provider.entropy.clone();
     let done = provider
         .store
@@ -130,8 +136,12 @@ pub async fn remove_scope(
                 back.withdraw(tx, consent, &*entropy).await?;
                 return Ok(Done::AccessRevoked);
             }
+            let app_id = app.id;
             if !back.narrow(tx, consent, &scope, &*entropy).await? {
                 return Err(PageError::Conflict("The app no longer has this permission.".into()));
+            }
+            if takes_key && let Some(key) = partner_keys::find_of(tx, user_id, app_id).await? {
+                partner_keys::end(tx, &key, EndedWhy::User, back.actor, back.now).await?;
             }
             Ok(Done::ScopeTakenBack)
         })
@@ -173,6 +183,24 @@ pub async fn end_grant(
         })
         .await?;
     Ok(Done::GrantEnded.redirect(&format!("/connected/{id}")))
+}
+
+/// Away with the key of the app, active or disabled; what else it may do stays.
+pub async fn remove_key(
+    State(provider): State<Shared>,
+    Path(id): Path<String>,
+    form: SignedForm,
+) -> Result<Redirect, PageError> {
+    let (id, user_id, now) = (parse_id(&id)?, form.user.user.id, provider.now());
+    let remove = async move |tx: &mut Tx<'_>| {
+        let consent = given(tx, id, user_id).await?;
+        let key = partner_keys::find_of(tx, user_id, consent.app_id).await?;
+        let key = key.ok_or(PageError::NotFound)?;
+        partner_keys::end(tx, &key, EndedWhy::User, AuditActor::User(user_id), now).await?;
+        Ok::<_, PageError>(())
+    };
+    provider.store.db.write(remove).await?;
+    Ok(Done::KeyRemoved.redirect(&format!("/connected/{id}")))
 }
 
 pub async fn report_form(

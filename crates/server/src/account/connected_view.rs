@@ -4,6 +4,8 @@ use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
 use domain::grant::Grant;
+use domain::key_terms::{Endpoint, PermissionGroup};
+use domain::partner_key::{KeyStatus, PartnerKey, Permission};
 use domain::policy::{Policy, ScopeKind};
 use domain::time::Timestamp;
 use protocol::scope::{ScopeName, ScopeSet};
@@ -12,7 +14,8 @@ use store::usage::FamilyUse;
 use super::connected::{UNUSED_AFTER, ends_access};
 use crate::display;
 use crate::pages::views::{
-    CalledFamily, ConnectedApp, ConnectedCard, ConnectedScope, HistoryEntry, Layout, LiveGrant,
+    CalledFamily, ConnectedApp, ConnectedCard, ConnectedKey, ConnectedScope, HistoryEntry,
+    KeyPermissions, KeyState, Layout, LiveGrant,
 };
 
 /// A consent with its app and what the app called.
@@ -26,6 +29,7 @@ pub struct Known {
 pub struct Connected {
     pub known: Known,
     pub grants: Vec<Grant>,
+    pub key: Option<PartnerKey>,
     /// Newest first.
     pub history: Vec<AuditEvent>,
 }
@@ -48,7 +52,7 @@ impl Known {
         now.since(self.last_seen_at()) >= UNUSED_AFTER
     }
 
-    pub fn card(&self, policy: &Policy, now: Timestamp) -> ConnectedCard {
+    pub fn card(&self, policy: &Policy, key: Option<&PartnerKey>, now: Timestamp) -> ConnectedCard {
         let scopes = self.consent.live_scopes();
         let moves_money = |name: &ScopeName| {
             policy.scope(name).is_some_and(|scope| scope.kind == ScopeKind::Money)
@@ -63,6 +67,7 @@ impl Known {
             scope_count: scopes.len() as u64,
             moves_money: scopes.iter().any(moves_money),
             unused: self.is_unused(now),
+            key: key.map(|key| if key.is_active() { KeyState::Active } else { KeyState::Disabled }),
         }
     }
 }
@@ -87,6 +92,7 @@ impl Connected {
             unused: self.known.is_unused(now),
             scopes: self.scopes(policy),
             grants: grants.into_iter().map(|grant| self.live_grant(grant, now)).collect(),
+            key: self.key.as_ref().map(|key| connected_key(key, policy, now)),
             called,
             called_span: format!("since {}", display::date(consent.given_at)),
             history: self.history(policy, now),
@@ -132,6 +138,31 @@ impl Connected {
     }
 }
 
+/// A permission that the config no longer has permits nothing, and is not shown.
+fn connected_key(key: &PartnerKey, policy: &Policy, now: Timestamp) -> ConnectedKey {
+    let groups = policy.partner_keys.iter().flat_map(|terms| &terms.groups);
+    let group = |group: &PermissionGroup| {
+        let granted = |url: &&Endpoint| {
+            let is_it = |one: &Permission| one.group == group.name && one.url == url.url;
+            key.permissions.iter().any(is_it)
+        };
+        let urls: Vec<_> =
+            group.endpoints.iter().filter(granted).map(|one| one.url.clone()).collect();
+        let (title, moves_money) = (group.title.text.clone(), group.moves_money);
+        (!urls.is_empty()).then_some(KeyPermissions { title, moves_money, urls })
+    };
+    ConnectedKey {
+        public: key.public.clone(),
+        created_at: display::moment(now, key.created_at),
+        last_used_at: key.last_used_at.map(|at| display::moment(now, at)),
+        disabled_at: match key.status {
+            KeyStatus::Active => None,
+            KeyStatus::Disabled { at, .. } => Some(display::moment(now, at)),
+        },
+        permissions: groups.filter_map(group).collect(),
+    }
+}
+
 fn called_family(family: &FamilyUse) -> CalledFamily {
     CalledFamily { family: family.family.clone(), count: family.calls, refused: family.refused }
 }
@@ -165,6 +196,19 @@ fn history_text(policy: &Policy, event: &AuditEvent) -> Option<String> {
         AuditKind::RefreshTheft => {
             "Someone used a copy of one of its tokens. We ended that sign-in.".to_owned()
         }
+        AuditKind::PartnerKeyIssued => "You let it have a key.".to_owned(),
+        AuditKind::PartnerKeySecretRead => "It got the secret of its key.".to_owned(),
+        AuditKind::PartnerKeyDisabled => {
+            "Its key was disabled, because it was not used for too long.".to_owned()
+        }
+        AuditKind::PartnerKeyEnded => match event.detail.get("why").and_then(|why| why.as_str()) {
+            Some("user") => "You removed its key.".to_owned(),
+            Some("app") => "The app deleted its key.".to_owned(),
+            Some("password") => "Its key ended when your password changed.".to_owned(),
+            Some("blocked") => "Its key ended when your account was blocked.".to_owned(),
+            // All else ended with it, which is told.
+            _ => return None,
+        },
         AuditKind::TokenRevoked => "The app gave a token back.".to_owned(),
         AuditKind::AppReported => "You told us about it.".to_owned(),
         _ => return None,

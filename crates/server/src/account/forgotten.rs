@@ -48,7 +48,8 @@ pub async fn ask(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
-    if !provider.policy().accounts.sends_mail {
+    let policy = provider.policy();
+    if !policy.accounts.sends_mail || !policy.sign_in.password {
         return Err(PageError::NotFound);
     }
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();

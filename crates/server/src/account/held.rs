@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use domain::authentication::Methods;
 use domain::id::{AttemptId, UserId};
 use domain::keyring::Keyring;
 use domain::password::PasswordHash;
@@ -26,7 +27,7 @@ enum Held {
     NewTotp(NewTotp),
 }
 
-/// The password was right, and the second factor is still missing.
+/// The password was right (or another system vouches), and the second factor is still missing.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct HalfWay {
     /// It becomes one session at most.
@@ -37,6 +38,8 @@ pub(super) struct HalfWay {
     /// Which password it was: another one ends this.
     password: String,
     browser: String,
+    /// What was found right so far.
+    pub(super) methods: Methods,
     pub(super) at: Timestamp,
 }
 
@@ -66,6 +69,7 @@ impl HalfWay {
         user: &domain::user::User,
         email: &str,
         browser: &str,
+        methods: Methods,
     ) -> Self {
         Self {
             id: AttemptId::random(&*provider.entropy),
@@ -73,6 +77,7 @@ impl HalfWay {
             email: email.to_owned(),
             password: password_tag(&provider.keyring(), user.password.as_ref()),
             browser: browser.to_owned(),
+            methods,
             at: provider.now(),
         }
     }

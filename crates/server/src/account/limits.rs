@@ -46,6 +46,30 @@ impl Limits {
         ])
     }
 
+    /// People who come back from another system that signs users in.
+    pub(super) fn of_returns(address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![(format!("sign-in return address {network}"), Rule::Steady(PER_ADDRESS))])
+    }
+
+    /// Messages that strangers have sent to an address.
+    pub(super) fn of_mail(email: &str, address: IpAddr) -> Self {
+        Self(vec![
+            (format!("mail address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
+            (format!("mail account {email}"), Rule::Steady(MAILS_PER_ADDRESS)),
+        ])
+    }
+
+    /// The password that a signed-in user is asked again.
+    pub(super) fn of_own_password(user: UserId) -> Self {
+        Self(vec![(format!("own password {user}"), Rule::Doubling(PER_ACCOUNT))])
+    }
+
+    /// The password that was chosen together with a link.
+    pub(super) fn of_link(link: LinkId) -> Self {
+        Self(vec![(format!("link {link}"), Rule::Doubling(PER_ACCOUNT))])
+    }
+
     /// Codes of a second factor, of somebody who has the password or a session.
     pub(super) fn of_second_factor(user: UserId, address: IpAddr, device: Option<&str>) -> Self {
         if let Some(device) = device {
@@ -67,24 +91,6 @@ impl Limits {
     pub(super) fn of_passkeys(address: IpAddr) -> Self {
         let network = network_of(address, 32, 64);
         Self(vec![(format!("passkey address {network}"), Rule::Steady(PER_ADDRESS))])
-    }
-
-    /// Messages that strangers have sent to an address.
-    pub(super) fn of_mail(email: &str, address: IpAddr) -> Self {
-        Self(vec![
-            (format!("mail address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
-            (format!("mail account {email}"), Rule::Steady(MAILS_PER_ADDRESS)),
-        ])
-    }
-
-    /// The password that a signed-in user is asked again.
-    pub(super) fn of_own_password(user: UserId) -> Self {
-        Self(vec![(format!("own password {user}"), Rule::Doubling(PER_ACCOUNT))])
-    }
-
-    /// The password that was chosen together with a link.
-    pub(super) fn of_link(link: LinkId) -> Self {
-        Self(vec![(format!("link {link}"), Rule::Doubling(PER_ACCOUNT))])
     }
 
     /// User codes that a signed-in user types. Whoever has a good code of their own gets back one

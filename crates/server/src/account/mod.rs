@@ -6,6 +6,7 @@ pub mod connected_view;
 mod device;
 pub mod email;
 pub mod forgotten;
+pub mod hand_off;
 mod held;
 pub mod home;
 pub(crate) mod limits;

@@ -9,21 +9,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::authentication::{Acr, Methods};
 use domain::entropy::random_bytes;
-use domain::id::SessionId;
+use domain::id::{SessionId, UserId};
 use domain::keyring::Keyring;
 use domain::mail::{Mail, MailKind, Seen};
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::time::Timestamp;
-use domain::user::{User, normalize_email};
+use domain::user::normalize_email;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde_json::json;
-use store::{DbError, Tx, audit, mails, sessions};
+use store::{DbError, Tx, audit, mails, sessions, users};
 
 use super::device::{Device, REMEMBERED_FOR};
 use super::limits::Limits;
-use super::links::seen;
 use crate::actor::Visitor;
+use crate::address::user_agent;
 use crate::cookie;
 use crate::provider::Provider;
 
@@ -35,10 +35,15 @@ pub(super) struct Opening {
     old: Option<SessionId>,
     /// Attempts that were none.
     limits: Vec<Limits>,
-    /// What this browser says to be.
-    claimed: Option<Device>,
+    /// The devices that this browser says to be.
+    device: Option<Device>,
     keyring: Arc<Keyring>,
-    seen: Seen,
+    address: IpAddr,
+    user_agent: String,
+    /// When the user proved who they are: not now, if another system says so.
+    auth_time: Timestamp,
+    /// The other system.
+    provider: Option<String>,
     now: Timestamp,
 }
 
@@ -53,9 +58,12 @@ impl Opening {
             secret: URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*provider.entropy)),
             old: visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id),
             limits: Vec::new(),
-            claimed: cookie::read(headers, &provider.cookies.device).and_then(Device::parse),
+            device: cookie::read(headers, &provider.cookies.device).and_then(Device::parse),
             keyring: provider.keyring(),
-            seen: seen(address, headers),
+            address,
+            user_agent: user_agent(headers),
+            auth_time: provider.now(),
+            provider: None,
             now: provider.now(),
         }
     }
@@ -66,30 +74,49 @@ impl Opening {
         self
     }
 
-    /// `methods`: all that was found right just now.
+    /// The user has signed in at another system.
+    #[must_use]
+    pub(super) fn elsewhere(self, provider: &str, auth_time: Timestamp) -> Self {
+        Self { provider: Some(provider.to_owned()), auth_time, ..self }
+    }
+
+    /// `methods`: all that was found right just now. From a browser that never signed in to the
+    /// account before, its owner is told.
     pub(super) async fn write(
         &self,
         tx: &mut Tx<'_>,
-        user: &User,
+        user: UserId,
         methods: Methods,
     ) -> Result<(), DbError> {
-        let email = normalize_email(&user.email);
-        let claimed = self.claimed.as_ref();
-        if !claimed.is_some_and(|device| device.knows(&self.keyring, &email, self.now)) {
-            let kind = MailKind::NewDevice { seen: self.seen.clone() };
-            mails::queue(tx, &Mail::to_user(user.id, kind, self.now)).await?;
+        let owner = users::find(tx, user).await?;
+        let email = owner.map(|owner| normalize_email(&owner.email)).unwrap_or_default();
+        let is_known = |device: &Device| device.knows(&self.keyring, &email, self.now);
+        if !self.device.as_ref().is_some_and(is_known) {
+            let seen = Seen { address: self.address, user_agent: self.user_agent.clone() };
+            let told = Mail::to_user(user, MailKind::NewDevice { seen }, self.now);
+            mails::queue(tx, &told).await?;
         }
+        self.write_first(tx, user, methods).await
+    }
+
+    /// Of an account that has just been made: nobody has to be told.
+    pub(super) async fn write_first(
+        &self,
+        tx: &mut Tx<'_>,
+        user: UserId,
+        methods: Methods,
+    ) -> Result<(), DbError> {
         let session = Session {
             id: session_id_of(self.secret.as_bytes()),
-            user_id: user.id,
-            auth_time: self.now,
+            user_id: user,
+            auth_time: self.auth_time,
             methods,
             second_factor_at: (methods.acr() > Acr::OneFactor).then_some(self.now),
             created_at: self.now,
             last_seen_at: self.now,
             expires_at: self.now.after(SESSION_LIFETIME_MAX),
-            address: self.seen.address,
-            user_agent: self.seen.user_agent.clone(),
+            address: self.address,
+            user_agent: self.user_agent.clone(),
         };
         if let Some(old) = self.old {
             sessions::delete(tx, old).await?;
@@ -98,10 +125,20 @@ impl Opening {
         for limits in &self.limits {
             limits.give_back(tx).await?;
         }
-        let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user.id));
-        let event = event.address(self.seen.address).detail(json!({ "amr": methods.amr() }));
+        let event = AuditEvent::new(self.now, AuditKind::SignedIn, AuditActor::User(user));
+        let detail = match &self.provider {
+            None => json!({ "amr": methods.amr() }),
+            Some(name) => json!({ "amr": methods.amr(), "provider": name }),
+        };
+        let event = event.address(self.address).detail(detail);
         audit::record(tx, &event).await?;
         Ok(())
+    }
+
+    /// This browser, as one that has signed in to the account.
+    pub(super) fn device(&self, provider: &Provider, email: &str) -> Device {
+        let device = self.device.clone().unwrap_or_else(|| Device::random(&*provider.entropy));
+        device.remember(&self.keyring, &normalize_email(email), self.now)
     }
 
     /// On to where the user wanted to go, with the cookies of the session and of a known device.

@@ -7,13 +7,14 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::id::SessionId;
 use domain::mail::{Mail, MailKind, Seen};
+use domain::partner_key::EndedWhy;
 use domain::password::PasswordHash;
 use domain::time::Timestamp;
 use domain::user::User;
 use http::header::HeaderMap;
 use std::net::IpAddr;
 use std::time::Duration;
-use store::{DbError, Tx, audit, changes, mails, sessions, users};
+use store::{DbError, Tx, audit, changes, mails, partner_keys, sessions, users};
 
 use super::forgotten::too_often;
 use super::limits::Limits;
@@ -116,6 +117,8 @@ impl Replaced {
         };
         let event = AuditEvent::new(self.now, kind, AuditActor::User(user.id));
         audit::record(tx, &event.address(self.seen.address)).await?;
+        let actor = AuditActor::User(user.id);
+        partner_keys::end_of_user(tx, user.id, EndedWhy::PasswordChanged, actor, self.now).await?;
         let told = MailKind::PasswordChanged { seen: self.seen.clone(), by_link: self.by_link };
         mails::queue(tx, &Mail::to_user(user.id, told, self.now)).await
     }

@@ -15,7 +15,6 @@ use store::{Tx, second_factors, used_once, users};
 
 use super::held::{HELD_FOR, HalfWay};
 use super::limits::Limits;
-use super::links::seen;
 use super::opening::Opening;
 use super::proof::{self, Check, Checked, Presented};
 use super::sign_in::{Attempt, Form};
@@ -129,7 +128,7 @@ pub async fn submit(
         presented: Arc::new(Presented::read(&provider, &params, visitor.csrf())?),
         user: Some(half_way.user),
         limits: Limits::of_second_factor(half_way.user, address, device),
-        seen: seen(address, &headers),
+        address,
         now: provider.now(),
         provider: provider.clone(),
     };
@@ -168,7 +167,9 @@ impl Finish {
         let user = users::find(tx, half_way.user).await?.filter(User::is_active);
         let keyring = self.check.provider.keyring();
         let is_so = |user: &User| half_way.is_of_password(&keyring, user.password.as_ref());
-        let Some(user) = user.filter(is_so) else { return Ok(Finished::Over) };
+        if !user.as_ref().is_some_and(is_so) {
+            return Ok(Finished::Over);
+        }
         let method = match self.check.run(tx).await? {
             Checked::Right { method, .. } => method,
             Checked::Wrong => return Ok(Finished::Not(Outcome::Wrong)),
@@ -178,8 +179,8 @@ impl Finish {
         if !used_once::take(tx, "half-way", half_way.id.as_bytes(), gone_at).await? {
             return Ok(Finished::Over);
         }
-        let methods = domain::authentication::Methods::PASSWORD.union(method);
-        self.opening.write(tx, &user, methods).await?;
+        let methods = half_way.methods.union(method);
+        self.opening.write(tx, half_way.user, methods).await?;
         Ok(Finished::Done)
     }
 }
@@ -192,13 +193,16 @@ pub async fn with_passkey(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
+    if !provider.policy().sign_in.password {
+        return Err(PageError::Forbidden("Nobody signs in with a passkey alone here.".into()));
+    }
     let mut form = Form::new(&provider, &params)?;
     let presented = Presented::read(&provider, &params, visitor.csrf())?;
     let check = Check {
         presented: Arc::new(presented),
         user: None,
         limits: Limits::of_passkeys(address),
-        seen: seen(address, &headers),
+        address,
         now: provider.now(),
         provider: provider.clone(),
     };
@@ -235,7 +239,7 @@ async fn open_with_passkey(
     let Some(user) = users::find(tx, id).await?.filter(User::is_active) else {
         return Ok(Err(Checked::Wrong));
     };
-    opening.write(tx, &user, method).await?;
+    opening.write(tx, id, method).await?;
     Ok(Ok(user))
 }
 

@@ -1,15 +1,15 @@
 //! A person's account: who they are here, the language, and where they are signed in.
 
 use axum::extract::State;
-use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::id::SessionId;
 use domain::session::Session;
 use domain::user::User;
-use http::header::SET_COOKIE;
 use serde_json::json;
 use store::{Tx, audit, sessions, users};
 
+use super::sign_out::signed_out;
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::browsers;
@@ -17,7 +17,7 @@ use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{
-    AccountSettings, EmailForm, Flash, LanguageChoice, Layout, Section, SessionCard, SignedOut,
+    AccountSettings, EmailForm, Flash, LanguageChoice, Section, SessionCard,
 };
 use crate::provider::{Provider, Shared};
 use crate::view;
@@ -103,7 +103,7 @@ pub async fn end_session(
     };
     provider.store.db.write(write).await?;
     if id == form.user.session.id {
-        return signed_out(&provider);
+        return signed_out(&provider, form.user.user.id).await;
     }
     Ok(Done::SessionEnded.redirect("/account").into_response())
 }
@@ -125,13 +125,7 @@ pub async fn end_sessions(
     };
     provider.store.db.write(write).await?;
     match is_all {
-        true => signed_out(&provider),
+        true => signed_out(&provider, user).await,
         false => Ok(Done::SessionsEnded.redirect("/account").into_response()),
     }
-}
-
-fn signed_out(provider: &Provider) -> Result<Response, PageError> {
-    let page = view::page(provider, &SignedOut { layout: Layout::signed_out("") })?;
-    let cookie = provider.cookies.clear(&provider.cookies.session);
-    Ok((AppendHeaders(cookie.map(|value| (SET_COOKIE, value))), page).into_response())
 }

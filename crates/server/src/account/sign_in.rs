@@ -16,6 +16,7 @@ use protocol::params::Params;
 use store::{Tx, audit, users};
 
 use super::device::Device;
+use super::hand_off;
 use super::held::HalfWay;
 use super::limits::Limits;
 use super::opening::Opening;
@@ -46,7 +47,26 @@ pub async fn show(
     if visitor.signed_in.is_some() && !form.reauthenticate {
         return Ok(Redirect::to(&form.continue_to).into_response());
     }
+    // A browser whose form led here would not go on: `form-action` holds for all that follows.
+    let goes_on = params.one("after")?.is_none();
+    if let Some(only) = provider.policy().sign_in.only_provider().filter(|_| goes_on) {
+        let travel =
+            hand_off::Travel::to_sign_in(&provider, only, &form.continue_to, form.reauthenticate);
+        return hand_off::leave(&provider, &visitor, only, travel).await;
+    }
     form.render(&provider, &visitor, StatusCode::OK)
+}
+
+/// The page once more, for somebody who came back from elsewhere without success.
+pub(super) fn show_again(
+    provider: &Provider,
+    visitor: &Visitor,
+    continue_to: &str,
+    (status, error): (StatusCode, String),
+) -> Result<Response, PageError> {
+    let mut form = Form::of(provider, continue_to);
+    form.error = Some(error);
+    form.render(provider, visitor, status)
 }
 
 pub async fn submit(
@@ -55,6 +75,9 @@ pub async fn submit(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
+    if !provider.policy().sign_in.password {
+        return Err(PageError::Forbidden("Nobody signs in with a password here.".into()));
+    }
     let mut form = Form::new(&provider, &params)?;
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let password = params.one("password")?.unwrap_or_default();
@@ -80,13 +103,14 @@ pub async fn submit(
     let enrolled = second_step::find_enrolled(&provider, user.id).await?;
     if !enrolled.is_empty() {
         // No session before the second factor was given (attack S2).
-        let half_way = HalfWay::new(&provider, &user, &attempt.email, visitor.csrf());
+        let half_way =
+            HalfWay::new(&provider, &user, &attempt.email, visitor.csrf(), Methods::PASSWORD);
         let step = SecondStep { form: &form, half_way: &half_way, enrolled: &enrolled };
         return step.render(&provider, &visitor, Outcome::Asked);
     }
     let opening = Opening::new(&provider, &visitor, address, &headers).with(attempt.limits.clone());
-    let begun = opening.clone();
-    let write = async move |tx: &mut Tx<'_>| begun.write(tx, &user, Methods::PASSWORD).await;
+    let (begun, id) = (opening.clone(), user.id);
+    let write = async move |tx: &mut Tx<'_>| begun.write(tx, id, Methods::PASSWORD).await;
     provider.store.db.write(write).await?;
     let device = attempt.device(&provider);
     Ok(opening.answer(&provider, &device, &form.continue_to))
@@ -106,19 +130,23 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn new(provider: &Provider, params: &Params) -> Result<Self, PageError> {
-        let continue_to = safe_path(params.one("continue")?.unwrap_or("/")).to_owned();
-        let asking = pending::describe(provider, &continue_to);
-        Ok(Self {
-            reauthenticate: params.one("again")?.is_some()
-                || asking.as_ref().is_some_and(|app| app.needs_reauthentication),
+        let form = Self::of(provider, safe_path(params.one("continue")?.unwrap_or("/")));
+        let reauthenticate = form.reauthenticate || params.one("again")?.is_some();
+        Ok(Self { reauthenticate, ..form })
+    }
+
+    pub(super) fn of(provider: &Provider, continue_to: &str) -> Self {
+        let asking = pending::describe(provider, continue_to);
+        Self {
+            reauthenticate: asking.as_ref().is_some_and(|app| app.needs_reauthentication),
             email: asking.as_ref().and_then(|app| app.login_hint.clone()).unwrap_or_default(),
             form_target: asking.as_ref().and_then(|app| app.form_target.clone()),
             app_name: asking.map(|app| app.name),
-            continue_to,
+            continue_to: continue_to.to_owned(),
             error: None,
             wait: None,
             flash: None,
-        })
+        }
     }
 
     pub(super) fn render(
@@ -132,6 +160,8 @@ impl Form {
             // Never the signed-in layout: the form's token is the visitor's.
             layout: Layout::signed_out(visitor.csrf()).with_flash(self.flash),
             action: "/sign-in".to_owned(),
+            password: provider.policy().sign_in.password,
+            choices: hand_off::choices(provider, &self.continue_to, self.reauthenticate),
             continue_to: self.continue_to,
             app_name: self.app_name,
             passkey: proof::ask(provider, visitor.csrf(), None)?,

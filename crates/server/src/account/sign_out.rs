@@ -3,14 +3,15 @@
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::id::UserId;
 use http::header::SET_COOKIE;
-use store::{audit, sessions};
+use store::{Tx, audit, identities, sessions};
 
 use crate::actor::SignedForm;
 use crate::address::ClientAddress;
 use crate::error::PageError;
-use crate::pages::views::{Layout, SignedOut};
-use crate::provider::Shared;
+use crate::pages::views::{Layout, SignInChoice, SignedOut};
+use crate::provider::{Provider, Shared};
 use crate::view;
 
 pub async fn submit(
@@ -18,9 +19,8 @@ pub async fn submit(
     ClientAddress(address): ClientAddress,
     form: SignedForm,
 ) -> Result<Response, PageError> {
-    let (session, now) = (form.user.session.id, provider.now());
-    let event = AuditEvent::new(now, AuditKind::SignedOut, AuditActor::User(form.user.user.id))
-        .address(address);
+    let (session, user, now) = (form.user.session.id, form.user.user.id, provider.now());
+    let event = AuditEvent::new(now, AuditKind::SignedOut, AuditActor::User(user)).address(address);
     provider
         .store
         .db
@@ -30,7 +30,23 @@ pub async fn submit(
             Ok::<_, PageError>(())
         })
         .await?;
-    let page = view::page(&provider, &SignedOut { layout: Layout::signed_out("") })?;
+    signed_out(&provider, user).await
+}
+
+/// What the browser of a session that has ended gets. Another system that has brought the user may
+/// still know them: the page says so.
+pub(super) async fn signed_out(provider: &Provider, user: UserId) -> Result<Response, PageError> {
+    let policy = provider.policy();
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, PageError>(identities::list_issuers_of(tx, user).await?)
+    };
+    let issuers = provider.store.db.read(read).await?;
+    let of_user = |issuer: &String| policy.sign_in.providers.iter().find(|of| of.issuer == *issuer);
+    let elsewhere = issuers.iter().filter_map(of_user).find_map(|upstream| {
+        let link = upstream.sign_out_url.clone()?;
+        Some(SignInChoice { title: upstream.title.clone(), link })
+    });
+    let page = view::page(provider, &SignedOut { layout: Layout::signed_out(""), elsewhere })?;
     let cookie = provider.cookies.clear(&provider.cookies.session);
     Ok((AppendHeaders(cookie.map(|value| (SET_COOKIE, value))), page).into_response())
 }

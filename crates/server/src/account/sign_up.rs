@@ -7,29 +7,25 @@
 use std::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
-use axum::response::{AppendHeaders, IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use axum::response::Response;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::authentication::Methods;
-use domain::entropy::random_bytes;
 use domain::id::UserId;
 use domain::mail::{ADDRESS_LINK_LIFETIME, Mail, MailKind, StoredHash};
 use domain::mail_link::{LinkUse, MailLink};
 use domain::password::PasswordHash;
-use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
 use domain::user::{User, UserStatus, is_email_address, is_name, normalize_email};
-use http::header::{HeaderMap, SET_COOKIE};
+use http::HeaderMap;
 use serde_json::json;
-use store::{Tx, audit, sessions, users};
+use store::{Tx, audit, users};
 
-use super::device;
 use super::forgotten::{send, too_often};
 use super::limits::Limits;
 use super::links::{self, Asking};
+use super::opening::Opening;
 use super::password::WRONG;
 use crate::actor::{Visitor, VisitorForm};
-use crate::address::{ClientAddress, user_agent};
+use crate::address::ClientAddress;
 use crate::error::{PageError, duration_words};
 use crate::flash::Done;
 use crate::new_password;
@@ -39,8 +35,10 @@ use crate::view;
 
 /// Sign-up is for operators who switched it on; elsewhere there is no such page.
 fn if_open(provider: &Provider) -> Result<(), PageError> {
-    let accounts = provider.policy().accounts;
-    if accounts.sign_up && accounts.sends_mail { Ok(()) } else { Err(PageError::NotFound) }
+    let policy = provider.policy();
+    let accounts = policy.accounts;
+    let is_open = accounts.sign_up && accounts.sends_mail && policy.sign_in.password;
+    if is_open { Ok(()) } else { Err(PageError::NotFound) }
 }
 
 pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
@@ -177,25 +175,17 @@ pub async fn finish(
         locale,
         email_verified_at: Some(now),
     };
-    let email = user.email.clone();
-    let started = Started::new(&provider, user, address, user_agent(&headers));
-    let cookie = started.secret.clone();
-    let old = visitor.signed_in.as_ref().map(|signed_in| signed_in.session.id);
-    match started.store(&provider, link, old).await? {
-        Made::Account => {}
-        Made::Over => return Err(PageError::LinkOver),
-        Made::Taken => {
-            return Err(PageError::Conflict(
-                "This address has an account meanwhile. Sign in, or choose another password."
-                    .into(),
-            ));
+    let opening = Opening::new(&provider, &visitor, address, &headers);
+    let device = opening.device(&provider, &user.email);
+    match make(&provider, link, user, opening.clone(), address).await? {
+        Made::Account => {
+            Ok(opening.answer(&provider, &device, &Done::AccountCreated.to("/account")))
         }
+        Made::Over => Err(PageError::LinkOver),
+        Made::Taken => Err(PageError::Conflict(
+            "This address has an account meanwhile. Sign in, or choose another password.".into(),
+        )),
     }
-    let names = &provider.cookies;
-    let cookies =
-        [names.set(&names.session, &cookie), device::remembered(&provider, &headers, &email)];
-    let cookies = cookies.into_iter().flatten().map(|value| (SET_COOKIE, value));
-    Ok((AppendHeaders(cookies), Done::AccountCreated.redirect("/account")).into_response())
 }
 
 enum Typed {
@@ -225,67 +215,34 @@ async fn chose_it(
     Ok(Typed::Wrong)
 }
 
-/// The new account with its first session.
-#[derive(Clone)]
-struct Started {
-    user: User,
-    session: Session,
-    secret: String,
-}
-
 enum Made {
     Account,
     Over,
     Taken,
 }
 
-impl Started {
-    fn new(provider: &Provider, user: User, address: IpAddr, user_agent: String) -> Self {
-        let secret = URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*provider.entropy));
-        let now = provider.now();
-        let session = Session {
-            id: session_id_of(secret.as_bytes()),
-            user_id: user.id,
-            auth_time: now,
-            methods: Methods::PASSWORD,
-            second_factor_at: None,
-            created_at: now,
-            last_seen_at: now,
-            expires_at: now.after(SESSION_LIFETIME_MAX),
-            address,
-            user_agent,
-        };
-        Self { user, session, secret }
-    }
-
-    /// In one transaction: the link is used up, the account is there, its browser is signed in.
-    /// `old`: whoever was signed in here before goes.
-    async fn store(
-        self,
-        provider: &Provider,
-        link: MailLink,
-        old: Option<domain::id::SessionId>,
-    ) -> Result<Made, PageError> {
-        let (now, address) = (self.session.created_at, self.session.address);
-        let write = async move |tx: &mut Tx<'_>| {
-            if !links::use_up(tx, &link).await? {
-                audit::record(tx, &links::refusal(&link, "used before", address, now)).await?;
-                return Ok(Made::Over);
-            }
-            if !users::insert(tx, &self.user).await? {
-                return Ok(Made::Taken);
-            }
-            if let Some(old) = old {
-                sessions::delete(tx, old).await?;
-            }
-            sessions::insert(tx, &self.session).await?;
-            let actor = AuditActor::User(self.user.id);
-            let event = |kind| AuditEvent::new(now, kind, actor).address(address);
-            let detail = json!({ "email": normalize_email(&self.user.email), "roles": [] });
-            audit::record(tx, &event(AuditKind::UserCreated).detail(detail)).await?;
-            audit::record(tx, &event(AuditKind::SignedIn)).await?;
-            Ok::<_, PageError>(Made::Account)
-        };
-        provider.store.db.write(write).await
-    }
+/// In one transaction: the link is used up, the account is there, its browser is signed in.
+async fn make(
+    provider: &Provider,
+    link: MailLink,
+    user: User,
+    opening: Opening,
+    address: IpAddr,
+) -> Result<Made, PageError> {
+    let now = provider.now();
+    let write = async move |tx: &mut Tx<'_>| {
+        if !links::use_up(tx, &link).await? {
+            audit::record(tx, &links::refusal(&link, "used before", address, now)).await?;
+            return Ok(Made::Over);
+        }
+        if !users::insert(tx, &user).await? {
+            return Ok(Made::Taken);
+        }
+        let detail = json!({ "email": normalize_email(&user.email), "roles": [] });
+        let event = AuditEvent::new(now, AuditKind::UserCreated, AuditActor::User(user.id));
+        audit::record(tx, &event.address(address).detail(detail)).await?;
+        opening.write_first(tx, user.id, Methods::PASSWORD).await?;
+        Ok::<_, PageError>(Made::Account)
+    };
+    provider.store.db.write(write).await
 }

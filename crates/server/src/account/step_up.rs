@@ -15,8 +15,8 @@ use protocol::params::Params;
 use serde_json::json;
 use store::{Tx, audit, sessions};
 
+use super::hand_off;
 use super::limits::Limits;
-use super::links::seen;
 use super::proof::{self, Check, Checked, Presented};
 use super::second_step::{self, Outcome, answer, continue_of};
 use super::sign_in::Attempt;
@@ -37,10 +37,10 @@ pub async fn show(
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
     let enrolled = second_step::find_enrolled(&provider, user.user.id).await?;
-    render(&provider, &user, &continue_of(&params)?, &enrolled, Outcome::Asked)
+    render(&provider, &user, &continue_of(&params)?, &enrolled, Outcome::Asked).await
 }
 
-fn render(
+async fn render(
     provider: &Provider,
     user: &SignedInUser,
     continue_to: &str,
@@ -54,7 +54,12 @@ fn render(
     let takes_code = (has_app || enrolled.recovery_codes_left > 0) && !wants_passkey;
     let passkey = proof::ask(provider, &user.csrf, Some((user.user.id, enrolled)))?;
     // Setting one up is giving it: the user goes on from there without coming back here.
-    let has_none = passkey.is_none() && !takes_code;
+    // A provider that asks itself is asked; what it has seen is no passkey of ours.
+    let elsewhere = match wants_passkey {
+        true => None,
+        false => hand_off::for_second_factor(provider, user.user.id, continue_to).await?,
+    };
+    let has_none = passkey.is_none() && !takes_code && elsewhere.is_none();
     let set_up = has_none.then(|| form_query(&[("continue", continue_to)]));
     let page = SecondFactor {
         layout: user.layout(),
@@ -65,6 +70,7 @@ fn render(
         takes_code,
         has_app,
         passkey,
+        elsewhere,
         set_up,
         offers_passkeys: proof::relying_party(&provider.issuer()).is_some(),
         ..of_app(provider, asking.as_ref())?
@@ -100,7 +106,7 @@ pub async fn submit(
         presented: Arc::new(Presented::read(&provider, &params, &user.csrf)?),
         user: Some(user.user.id),
         limits: Limits::of_second_factor(user.user.id, address, device),
-        seen: seen(address, &headers),
+        address,
         now,
         provider: provider.clone(),
     };
@@ -118,7 +124,7 @@ pub async fn submit(
         Checked::Wait(wait) => Outcome::Wait(wait),
     };
     let enrolled = second_step::find_enrolled(&provider, user.user.id).await?;
-    render(&provider, &user, &continue_to, &enrolled, outcome)
+    render(&provider, &user, &continue_to, &enrolled, outcome).await
 }
 
 /// The session has seen a second factor.

@@ -9,10 +9,11 @@ use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, RevokeReason};
+use domain::partner_key::EndedWhy;
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 use serde_json::json;
-use store::{DbError, Tx, audit, changes, consents, grants};
+use store::{DbError, Tx, audit, changes, consents, grants, partner_keys};
 
 /// Who takes back, when, and why.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,14 @@ impl TakingBack {
         audit::record(tx, &self.event(AuditKind::ConsentWithdrawn, &consent)).await?;
         for grant in live_grants(tx, &consent, self.now).await? {
             self.end_grant(tx, &consent, grant).await?;
+        }
+        // Out is out: with the key too.
+        if let Some(key) = partner_keys::find_of(tx, consent.user_id, consent.app_id).await? {
+            let why = match self.reason {
+                RevokeReason::User => EndedWhy::AccessWithdrawn,
+                _ => EndedWhy::AppDeleted,
+            };
+            partner_keys::end(tx, &key, why, self.actor, self.now).await?;
         }
         Ok(())
     }

@@ -5,11 +5,12 @@ use axum::extract::{Path, State};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
+use domain::partner_key::EndedWhy;
 use domain::user::{Role, User, UserStatus, is_email_address, is_name, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Tx, audit, changes, second_factors, sessions, users};
+use store::{Tx, audit, changes, partner_keys, second_factors, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
@@ -141,13 +142,16 @@ pub async fn block(
         changes::record(tx, Change::User(user.id)).await?;
         let detail = json!({ "reason": reason });
         let event = operator.event(now, AuditKind::UserBlocked, detail).user(user.id);
+        let (why, actor) = (EndedWhy::AccountBlocked, event.actor);
+        partner_keys::end_of_user(tx, user.id, why, actor, now).await?;
         audit::record(tx, &event).await?;
         Ok(user)
     };
     Ok(Json(record(provider.store.db.write(write).await?)))
 }
 
-/// Let a blocked user in again. What they let apps do holds again too; their sessions have ended.
+/// Let a blocked user in again. What they let apps do holds again too; their sessions and the keys
+/// of apps have ended.
 pub async fn unblock(
     State(provider): State<Shared>,
     operator: Operator,

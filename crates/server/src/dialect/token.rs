@@ -146,7 +146,7 @@ fn slow_down(wait: std::time::Duration) -> OAuthError {
     OAuthError::slow_down(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
-fn send(rendered: RenderedAnswer) -> Response {
+pub(super) fn send(rendered: RenderedAnswer) -> Response {
     let mut response = answer::json(rendered.status, rendered.body);
     if let Some(seconds) = rendered.retry_after_seconds {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());

@@ -44,6 +44,7 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
         MailKind::NewGrant { app: app(), permissions: permissions(), seen: seen() },
         MailKind::TheftDetected { app: app() },
         MailKind::PartnerKeyIssued { app: app(), permissions: permissions(), seen: seen() },
+        MailKind::PartnerKeyIssued { app: app(), permissions: Vec::new(), seen: seen() },
         MailKind::RecoveryCodeUsed { left: 4, seen: seen() },
         MailKind::Test,
     ];

@@ -16,17 +16,20 @@ use protocol::authorize::{
     AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, DirectError,
     RawAuthorizeRequest,
 };
+use protocol::authorize_response::{AuthorizeResponse, NamedKey};
 use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use store::{Tx, consents, grants};
 
 use crate::account::second_step::find_enrolled;
-use crate::actor::Visitor;
+use crate::actor::{SignedInUser, Visitor};
+use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::form;
 use crate::noted::Noted;
 use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
+use crate::oauth::key_consent;
 use crate::oauth::pending::{Pending, Reply, Stage};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
@@ -73,9 +76,10 @@ pub async fn start_by_form(
     Ok(Redirect::to(&pending.continue_path(&provider)?).into_response())
 }
 
-/// `GET /oauth/authorize/continue`: the user has signed in.
+/// `GET /oauth/authorize/continue`: the user has signed in, or shown a second factor.
 pub async fn proceed(
     State(provider): State<Shared>,
+    ClientAddress(address): ClientAddress,
     visitor: Visitor,
     noted: Noted,
     RawQuery(query): RawQuery,
@@ -86,6 +90,9 @@ pub async fn proceed(
     let pending = Pending::open(&provider, sealed)?;
     if pending.reply != Reply::Redirect {
         return user_codes::proceed(&provider, &visitor, pending).await;
+    }
+    if let Stage::SecondFactor { .. } = pending.stage {
+        return key_consent::finish(&provider, &visitor, address, &pending).await;
     }
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     noted.set_app(app.id);
@@ -132,7 +139,12 @@ pub(super) fn understand(
     policy: &Policy,
 ) -> Result<AuthorizeRequest, AuthorizeError> {
     let allowed_scopes = app.approved.intersection(&policy.scope_names());
-    let default_scopes = app.default_scopes().intersection(&allowed_scopes);
+    let mut default_scopes = app.default_scopes().intersection(&allowed_scopes);
+    if let Some(terms) =
+        policy.partner_keys.as_ref().filter(|_| !asks_for_key(raw, dialect, policy))
+    {
+        default_scopes.remove(terms.create.as_str());
+    }
     let known_resources: Vec<String> =
         policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
     let relaxed = policy.relaxed(dialect.as_deref());
@@ -145,6 +157,14 @@ pub(super) fn understand(
         may_use_code: app.kind != AppKind::Service,
         known_resources: &known_resources,
     })
+}
+
+/// Whether a request that names no scopes is for a key too. In the standard it never is: a key is
+/// asked for by name.
+fn asks_for_key(raw: &RawAuthorizeRequest, dialect: &Option<String>, policy: &Policy) -> bool {
+    let dialect = dialect.as_deref().and_then(|name| policy.dialect(name));
+    let keys = dialect.and_then(|dialect| dialect.partner_keys.as_ref());
+    keys.and_then(|keys| keys.asked_by.as_deref()).is_some_and(|asked_by| raw.has(asked_by))
 }
 
 /// One step on the way: to sign-in, to the consent page, or back to the app.
@@ -185,9 +205,15 @@ async fn step(
         relaxed: provider.policy().relaxed(dialect),
         has_grant: has_grant(provider, dialect, consent.as_ref()).await?,
     };
-    let asks_second_factor = asks_second_factor(provider, &request.scopes, session).await?;
+    let policy = provider.policy();
+    let makes_key = key_consent::terms_for(&policy, &request.scopes).is_some();
+    // A key takes a second factor after the consent, and one is enough.
+    let asks_second_factor =
+        !makes_key && asks_second_factor(provider, &request.scopes, session).await?;
     let visit = Visit { app, request: &request, started_at, sign_in, asks_second_factor, wire };
-    match visit.next_step(session, consent.as_ref(), provider.now()) {
+    // What a key may do is picked anew for each: nothing that is remembered says it.
+    let remembered = consent.as_ref().filter(|_| !makes_key);
+    match visit.next_step(session, remembered, provider.now()) {
         NextStep::SignIn => {
             let refused_session = session.map(|session| session.id);
             let form_target = form_target(&request.redirect_uri);
@@ -202,21 +228,37 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
-            let target = form_target(&request.redirect_uri);
-            let pending = Pending { form_target: target, ..pending };
-            let destination = consent_page::destination(&request.redirect_uri);
-            let asked = (&visit.question(), destination);
-            consent_page::show(provider, user, pending, asked, consent.as_ref())
+            ask_user(provider, user, pending, &visit, consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
                 return Err(PageError::RequestOver);
             };
             refuse_answered(provider, &pending).await?;
-            send_code(provider, &pending, &visit, (session, &consent), scopes)
+            send_code(provider, &pending, &visit, (session, &consent), scopes, None)
         }
         NextStep::Refuse { code, description } => refuse(code, description),
     }
+}
+
+/// The consent page, if there is anything that the user could decide.
+async fn ask_user(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    visit: &Visit<'_>,
+    remembered: Option<&Consent>,
+) -> Result<Response, PageError> {
+    let request = visit.request;
+    let parameter = key_parameter(&pending, &provider.policy());
+    let obstacle = key_consent::find_obstacle(provider, user, visit, &parameter).await?;
+    if let Some((code, description)) = obstacle {
+        let answer = request.refused(code, description, pending.issuer(provider).as_deref());
+        return deliver(provider, &visit.app.name, &answer);
+    }
+    let pending = Pending { form_target: form_target(&request.redirect_uri), ..pending };
+    let destination = consent_page::destination(&request.redirect_uri);
+    consent_page::show(provider, user, pending, (&visit.question(), destination), remembered)
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?
@@ -294,6 +336,7 @@ pub(super) fn send_code(
     visit: &Visit<'_>,
     (session, consent): (&Session, &Consent),
     scopes: ScopeSet,
+    public_key: Option<String>,
 ) -> Result<Response, PageError> {
     let keyring = provider.keyring();
     let ids = (pending.code_id, pending.grant_id(&keyring));
@@ -304,7 +347,16 @@ pub(super) fn send_code(
         .seal(Purpose::Code, &code, &*provider.entropy)
         .ok_or_else(|| PageError::Internal("a code could not be sealed".to_owned()))?;
     let answer = visit.request.granted(sealed, pending.issuer(provider).as_deref());
+    let name = |public| NamedKey { parameter: key_parameter(pending, &provider.policy()), public };
+    let answer = AuthorizeResponse { partner_key: public_key.map(name), ..answer };
     deliver(provider, &visit.app.name, &answer)
+}
+
+/// What the redirect calls the public key.
+fn key_parameter(pending: &Pending, policy: &Policy) -> String {
+    let dialect = pending.dialect.as_deref().and_then(|name| policy.dialect(name));
+    let keys = dialect.and_then(|dialect| dialect.partner_keys.as_ref());
+    keys.map_or_else(|| "partner_key".to_owned(), |keys| keys.redirect_parameter.clone())
 }
 
 /// What a request without `resource` means: the operator's first one (RFC 8707 §2).

@@ -13,12 +13,13 @@ use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::mail::{Mail, MailKind, Seen};
+use domain::partner_key::{IssueRefusal, may_issue, uuid_of};
 use domain::time::Timestamp;
 use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
 use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde_json::json;
-use store::{Tx, audit, changes, consents, grants, mails, used_once};
+use store::{Tx, audit, changes, consents, grants, mails, partner_keys, used_once};
 
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
@@ -26,7 +27,9 @@ use crate::display;
 use crate::error::PageError;
 use crate::noted::Noted;
 use crate::oauth::authorize::{find_app, send_code, understand};
+use crate::oauth::consent_page;
 use crate::oauth::deliver::deliver;
+use crate::oauth::key_consent::{self, KeyForm, NewKey, Picked};
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
@@ -79,6 +82,18 @@ pub async fn decide(
             return Err(PageError::BadRequest("The form allows what the app did not ask.".into()));
         }
     };
+    if let (Some(terms), Some(request)) = (key_consent::terms_for(&policy, &allowed), &request) {
+        let form = KeyForm::read(&params)?;
+        let offered = terms.offered_to(&app);
+        if form.lacks_confirmation(&offered) {
+            let typed = consent_page::Typed { allowed, form };
+            let destination = consent_page::destination(&request.redirect_uri);
+            let asked = (&question, destination);
+            return consent_page::show_again(&provider, &user, pending.clone(), asked, typed).await;
+        }
+        let picked = Picked { permissions: form.permissions(&offered), allowed };
+        return key_consent::ask_second_factor(&provider, &user, &pending, picked);
+    }
     let answer = Answer::new(&provider, (&pending, &app, scopes.clone()), &user, address, allowed);
     let stored = answer.store(&provider).await?;
     match request {
@@ -88,7 +103,7 @@ pub async fn decide(
 }
 
 /// Back to the app, with a code or a refusal.
-fn go_back(
+pub(super) fn go_back(
     provider: &Provider,
     (pending, app, request): (&Pending, &App, &AuthorizeRequest),
     user: &SignedInUser,
@@ -103,14 +118,20 @@ fn go_back(
             let refusal = request.refused(code, "the user said no", issuer.as_deref());
             deliver(provider, &app.name, &refusal)
         }
-        Stored::Given(consent) => {
+        Stored::KeyRefused(refusal) => {
+            let (code, description) = key_consent::refusal_words(refusal);
+            let issuer = pending.issuer(provider);
+            let refusal = request.refused(code, description, issuer.as_deref());
+            deliver(provider, &app.name, &refusal)
+        }
+        Stored::Given { consent, public_key } => {
             let scopes = answer.allowed.intersection(&consent.scopes);
             let (started_at, dialect) = (pending.started_at, pending.dialect.as_deref());
             let wire = Wire { dialect, ..Wire::default() };
             let sign_in = SignInAsked::NotYet;
             let asks_second_factor = false;
             let visit = Visit { app, request, started_at, sign_in, asks_second_factor, wire };
-            send_code(provider, pending, &visit, (&user.session, &consent), scopes)
+            send_code(provider, pending, &visit, (&user.session, &consent), scopes, public_key)
         }
     }
 }
@@ -150,10 +171,12 @@ impl Decision {
 
 /// What is to be remembered. Allowing nothing is a denial.
 #[derive(Clone)]
-struct Answer {
+pub(super) struct Answer {
     pending: Pending,
     /// The user code that it decides or makes; `None`: it goes back with the browser.
     code: Option<OfCode>,
+    /// The key that is made with it.
+    key: Option<NewKey>,
     grant_id: domain::id::GrantId,
     app_id: domain::id::AppId,
     user_id: domain::id::UserId,
@@ -167,14 +190,19 @@ struct Answer {
 }
 
 pub(crate) enum Stored {
-    Given(Consent),
+    Given {
+        consent: Consent,
+        public_key: Option<String>,
+    },
     Denied,
+    /// Another key was made meanwhile.
+    KeyRefused(IssueRefusal),
     /// The form was sent before, with another answer or too long ago.
     Over,
 }
 
 impl Answer {
-    fn new(
+    pub(super) fn new(
         provider: &Provider,
         (pending, app, asked): (&Pending, &App, ScopeSet),
         user: &SignedInUser,
@@ -190,6 +218,7 @@ impl Answer {
         Self {
             told: Mail::to_user(user.user.id, told, now),
             code: OfCode::new(provider, pending, app, &asked, &user.session),
+            key: None,
             grant_id: pending.grant_id(&provider.keyring()),
             pending: pending.clone(),
             app_id: app.id,
@@ -202,7 +231,11 @@ impl Answer {
         }
     }
 
-    async fn store(&self, provider: &Provider) -> Result<Stored, PageError> {
+    pub(super) fn with_key(self, key: NewKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    pub(super) async fn store(&self, provider: &Provider) -> Result<Stored, PageError> {
         let this = self.clone();
         provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await
     }
@@ -217,6 +250,12 @@ impl Answer {
             && !code.is_open(tx).await?
         {
             return Ok(Stored::Over);
+        }
+        if self.key.is_some() {
+            let existing = partner_keys::list_of_user(tx, self.user_id).await?;
+            if let Err(refusal) = may_issue(&existing, self.app_id) {
+                return Ok(Stored::KeyRefused(refusal));
+            }
         }
         if self.allowed.is_empty() {
             if let Some(code) = &self.code {
@@ -255,7 +294,31 @@ impl Answer {
                 audit::record(tx, &event).await?;
             }
         }
-        Ok(Stored::Given(consent))
+        if let Some(new) = &self.key {
+            self.issue_key(tx, new, &consent).await?;
+        }
+        let public_key = self.key.as_ref().map(|new| new.key.public.clone());
+        Ok(Stored::Given { consent, public_key })
+    }
+
+    async fn issue_key(
+        &self,
+        tx: &mut Tx<'_>,
+        NewKey { key, app_name, titles, seen }: &NewKey,
+        consent: &Consent,
+    ) -> Result<(), PageError> {
+        partner_keys::insert(tx, key).await?;
+        changes::record(tx, Change::PartnerKey(key.id)).await?;
+        let event = self.event(AuditKind::PartnerKeyIssued).consent(consent.id);
+        let detail = json!({ "key": uuid_of(key.id), "permissions": key.permissions });
+        audit::record(tx, &event.detail(detail)).await?;
+        let kind = MailKind::PartnerKeyIssued {
+            app: app_name.clone(),
+            permissions: titles.clone(),
+            seen: seen.clone(),
+        };
+        mails::queue(tx, &Mail::to_user(self.user_id, kind, self.now)).await?;
+        Ok(())
     }
 
     /// A button was pressed twice, and the browser follows the second answer. The same answer is
@@ -273,7 +336,12 @@ impl Answer {
         match (consent, self.allowed.is_empty()) {
             (_, true) if !allowed_here => Ok(Stored::Denied),
             (Some(consent), false) if allowed_here && self.allowed.is_subset(&consent.scopes) => {
-                Ok(Stored::Given(consent))
+                // Which key the other answer made: there is one at most.
+                let key = match &self.key {
+                    None => None,
+                    Some(_) => partner_keys::find_of(tx, self.user_id, self.app_id).await?,
+                };
+                Ok(Stored::Given { consent, public_key: key.map(|key| key.public) })
             }
             _ => Ok(Stored::Over),
         }

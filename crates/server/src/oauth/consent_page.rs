@@ -7,13 +7,18 @@ use axum::response::Response;
 use domain::app::{App, AppStatus, Approval};
 use domain::authorization::Question;
 use domain::consent::Consent;
+use domain::key_terms::{KeyTerms, Offered};
+use domain::partner_key::{Permission, UNUSED_MAX};
 use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
 use domain::time::Timestamp;
+use http::StatusCode;
 use protocol::redirect_uri as wire;
 use protocol::scope::ScopeSet;
 
 use crate::actor::SignedInUser;
 use crate::error::{PageError, duration_words};
+use crate::oauth::authorize::find_consent;
+use crate::oauth::key_consent::{self, KeyForm};
 use crate::oauth::pending::{Pending, Stage};
 use crate::pages::views;
 use crate::provider::Provider;
@@ -26,13 +31,54 @@ pub(crate) fn show(
     (question, destination): (&Question<'_>, views::Destination),
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
+    let page = page(provider, user, pending.clone(), (question, destination), remembered)?;
+    view::page_with_form_action(provider, &page, pending.form_target.as_deref())
+}
+
+/// What was ticked on a page that has to be answered again.
+pub(super) struct Typed {
+    pub allowed: ScopeSet,
+    pub form: KeyForm,
+}
+
+/// The page once more: a key may move money, and the second yes is missing.
+pub(super) async fn show_again(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    (question, destination): (&Question<'_>, views::Destination),
+    Typed { allowed, form }: Typed,
+) -> Result<Response, PageError> {
+    let remembered = find_consent(provider, Some(&user.session), question.app).await?;
+    let target = pending.form_target.clone();
+    let asked = (question, destination);
+    let mut page = page(provider, user, pending, asked, remembered.as_ref())?;
+    for scope in &mut page.scopes {
+        scope.ticked = allowed.contains(&scope.id);
+    }
+    let policy = provider.policy();
+    page.key = key_consent::terms_for(&policy, question.scopes)
+        .map(|terms| key_part(terms, question.app, user, &form, true));
+    let mut response = view::page_with_form_action(provider, &page, target.as_deref())?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+fn page(
+    provider: &Provider,
+    user: &SignedInUser,
+    pending: Pending,
+    (question, destination): (&Question<'_>, views::Destination),
+    remembered: Option<&Consent>,
+) -> Result<views::Consent, PageError> {
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
     let (app, session) = (question.app, user.session.id);
-    let lifetimes = policy.lifetimes_for(app, question.dialect);
-    let target = pending.form_target.clone();
+    let lifetimes = policy.lifetimes_of_grant(app, question.dialect, question.scopes);
+    let key = key_consent::terms_for(&policy, question.scopes)
+        .map(|terms| key_part(terms, app, user, &KeyForm::default(), false));
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
-    let page = views::Consent {
+    Ok(views::Consent {
         layout: user.layout(),
         action: "/oauth/consent".to_owned(),
         request: pending.at(Stage::Consent { session }).seal(provider)?,
@@ -44,8 +90,39 @@ pub(crate) fn show(
         lasts: lasts(&lifetimes),
         works_while_away: works_while_away(&lifetimes),
         changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
+        key,
+    })
+}
+
+/// The permissions among which the user picks. Nothing is ticked for them.
+fn key_part(
+    terms: &KeyTerms,
+    app: &App,
+    user: &SignedInUser,
+    form: &KeyForm,
+    lacks_confirmation: bool,
+) -> views::ConsentKey {
+    let locale = user.user.locale.as_deref().unwrap_or_default();
+    let permission = |one: Permission| views::KeyPermission {
+        field: key_consent::field_of(&one),
+        ticked: form.has(&one),
+        url: one.url,
     };
-    view::page_with_form_action(provider, &page, target.as_deref())
+    let group = |offered: &Offered<'_>| views::KeyGroup {
+        name: offered.group.name.clone(),
+        title: offered.group.title.in_locale(locale).to_owned(),
+        moves_money: offered.group.moves_money,
+        ticked: form.has_group(&offered.group.name),
+        permissions: offered.permissions().map(permission).collect(),
+    };
+    let offered = terms.offered_to(app);
+    views::ConsentKey {
+        moves_money: offered.iter().any(|offered| offered.group.moves_money),
+        groups: offered.iter().map(group).collect(),
+        is_confirmed: form.is_confirmed(),
+        lacks_confirmation,
+        unused_days: UNUSED_MAX.as_secs() / (24 * 3600),
+    }
 }
 
 pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {

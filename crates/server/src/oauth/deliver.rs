@@ -19,7 +19,7 @@ pub(super) fn deliver(
     match answer.encode() {
         EncodedResponse::Redirect(location) => Ok(Redirect::to(&location).into_response()),
         EncodedResponse::FormPost(form) => {
-            let field = |(name, value): (&str, String)| FormField { name: name.to_owned(), value };
+            let field = |(name, value)| FormField { name, value };
             let page = FormPost {
                 layout: Layout::signed_out(""),
                 action: form.action,

@@ -114,7 +114,11 @@ async fn redeem(
     let audience = pick_audience(resources, &code.resources)?;
     let redemption = Redemption {
         attempt: AttemptId::random(&*provider.entropy),
-        lifetimes: provider.policy().lifetimes_for(&client.app, code.dialect.as_deref()),
+        lifetimes: provider.policy().lifetimes_of_grant(
+            &client.app,
+            code.dialect.as_deref(),
+            &code.scopes,
+        ),
         address: client.address,
         now: provider.now(),
         code,
@@ -221,10 +225,10 @@ impl Redemption {
     /// are redeemed in the same moment can go over the limit until the next one.
     async fn find_excess(&self, provider: &Provider) -> Result<Vec<GrantId>, DbError> {
         let (user, app, now) = (self.code.user_id, self.code.app_id, self.now);
-        let read = async move |tx: &mut Tx<'_>| grants::list_live_of(tx, user, app, now).await;
+        let read = async move |tx: &mut Tx<'_>| grants::list_last_uses_of(tx, user, app, now).await;
         let mut live = provider.store.db.read(read).await?;
-        live.retain(|grant| grant.id != self.code.grant_id);
-        Ok(evictions(&live))
+        live.retain(|(_, id)| *id != self.code.grant_id);
+        Ok(evictions(live))
     }
 
     async fn evict(&self, tx: &mut Tx<'_>, excess: &[GrantId]) -> Result<(), DbError> {

@@ -65,7 +65,13 @@ pub(super) fn tokens(
 ) -> Result<IssuedTokens, TokenError> {
     let now = provider.now();
     let policy = provider.policy();
-    let wish = policy.lifetimes_for(app, grant.dialect.as_deref()).access_token;
+    let dialect = grant.dialect.as_deref();
+    let lifetimes = match grant.user_id() {
+        Some(_) => policy.lifetimes_of_grant(app, dialect, &grant.scopes),
+        // Nobody gave the app a key for itself.
+        None => policy.lifetimes_for(app, dialect),
+    };
+    let wish = lifetimes.access_token;
     // A token that outlives its grant would promise what it cannot keep.
     // Up to the second: a grant that was made just now has its whole life before it.
     let left = grant.expires_at.since(now).as_millis().div_ceil(1000);

@@ -19,6 +19,7 @@ use protocol::scope::ScopeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PageError, form_query};
+use crate::oauth::key_consent::Picked;
 use crate::provider::Provider;
 
 /// A user has this long from the app's redirect to the decision.
@@ -47,6 +48,9 @@ pub struct Pending {
     /// `deliver::form_target`. Known once the redirect URI is.
     pub form_target: Option<String>,
     pub stage: Stage,
+    /// The answer to a request for a key, at [`Stage::SecondFactor`].
+    #[serde(default)]
+    pub picked: Option<Picked>,
 }
 
 /// Which way the answer goes.
@@ -77,6 +81,8 @@ pub enum Stage {
     Device { session: SessionId },
     /// The user of this session looks at the consent page.
     Consent { session: SessionId },
+    /// This user has picked what a key may do, and proves once more who they are.
+    SecondFactor { user: UserId, answered_at: Timestamp },
 }
 
 /// What the sign-in page says about the app that asks.
@@ -86,6 +92,11 @@ pub struct AskingApp {
     pub login_hint: Option<String>,
     /// Being signed in is not enough: the password is asked again.
     pub needs_reauthentication: bool,
+    /// `prompt=login`: whoever signs the user in must ask again, after `started_at`.
+    pub wants_login: bool,
+    /// How long ago the user may have proven who they are, in seconds.
+    pub max_age: Option<u32>,
+    pub started_at: Timestamp,
     /// What the page's `form-action` must allow besides ourselves: a remembered consent leads
     /// from the sign-in form straight back to the app, and browsers look at the whole chain.
     pub form_target: Option<String>,
@@ -96,8 +107,12 @@ pub struct AskingApp {
 pub fn describe(provider: &Provider, continue_to: &str) -> Option<AskingApp> {
     let pending = pending_of(provider, continue_to)?;
     let Stage::SignIn { refused_session } = pending.stage else { return None };
+    let prompts = pending.raw.prompt.unwrap_or_default();
     Some(AskingApp {
         needs_reauthentication: refused_session.is_some(),
+        wants_login: prompts.split_ascii_whitespace().any(|prompt| prompt == "login"),
+        max_age: pending.raw.max_age.and_then(|seconds| seconds.parse().ok()),
+        started_at: pending.started_at,
         form_target: pending.form_target,
         login_hint: pending.raw.login_hint,
         name: pending.app_name,
@@ -143,6 +158,7 @@ impl Pending {
             started_at: now,
             form_target: None,
             stage: Stage::Start,
+            picked: None,
         }
     }
 
@@ -152,6 +168,7 @@ impl Pending {
             Stage::Start => Some(SignInAsked::NotYet),
             Stage::SignIn { refused_session } => Some(SignInAsked::Asked { refused_session }),
             Stage::StepUp { .. }
+            | Stage::SecondFactor { .. }
             | Stage::Declined
             | Stage::Device { .. }
             | Stage::Consent { .. } => None,
@@ -163,7 +180,11 @@ impl Pending {
     pub fn asked_scopes(&self, app: &App, policy: &Policy) -> Result<ScopeSet, PageError> {
         let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
         let asked = asked.unwrap_or_default();
-        let left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        let mut left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        // A key is for the app that asks, and that one hears of it on the redirect.
+        if let Some(terms) = &policy.partner_keys {
+            left.remove(terms.create.as_str());
+        }
         if left.is_empty() { Err(PageError::RequestOver) } else { Ok(left) }
     }
 
@@ -207,9 +228,10 @@ impl Pending {
         Ok(pending)
     }
 
-    /// Where this request goes on once the user has signed in.
+    /// Where this request goes on once the user has signed in. What is sealed is long, and has no
+    /// sign that a query would have to escape.
     pub fn continue_path(&self, provider: &Provider) -> Result<String, PageError> {
-        Ok(format!("{CONTINUE_PATH}?{}", form_query(&[("request", &self.seal(provider)?)])))
+        Ok(format!("{CONTINUE_PATH}?request={}", self.seal(provider)?))
     }
 
     /// The page that asks for a second factor, which sends the user on to this request.
@@ -220,7 +242,8 @@ impl Pending {
 
     /// The sign-in page, which sends the user on to this request.
     pub fn sign_in_path(&self, provider: &Provider) -> Result<String, PageError> {
-        let continue_to = self.continue_path(provider)?;
-        Ok(format!("/sign-in?{}", form_query(&[("continue", &continue_to)])))
+        let sealed = self.seal(provider)?;
+        let continue_to = form_query(&[("continue", &format!("{CONTINUE_PATH}?request="))]);
+        Ok(format!("/sign-in?{continue_to}{sealed}"))
     }
 }

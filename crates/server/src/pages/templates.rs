@@ -15,9 +15,9 @@ macro_rules! built_in {
 }
 
 built_in!(
+    "account.html",
     "add_app.html",
     "add_passkey.html",
-    "account.html",
     "app_detail.html",
     "brand_mark.html",
     "change_password.html",

@@ -267,7 +267,7 @@ fn an_operators_template_takes_the_place_of_ours_and_may_start_from_it() {
                   {% block footer %}Harbor, since {{ '<1850>' }}{% endblock %}";
     std::fs::write(folder.path().join("signed_out.html"), source).unwrap();
     let pages = Pages::new(Brand::named("Harbor"), Some(folder.path().to_owned())).unwrap();
-    let view = views::SignedOut { layout: views::Layout::signed_out("t") };
+    let view = views::SignedOut { layout: views::Layout::signed_out("t"), elsewhere: None };
     let html = pages.render(&view).unwrap();
     assert!(html.contains("You are signed out") && html.contains("since &lt;1850&gt;"), "{html}");
 }

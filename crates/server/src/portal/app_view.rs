@@ -6,31 +6,36 @@ use std::time::Duration;
 use domain::app::{App, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest};
 use domain::audit::{AuditEvent, AuditKind};
 use domain::id::AppId;
+use domain::partner_key::{PartnerKey, SecretState, uuid_of};
 use domain::policy::Policy;
 use domain::revision::RevisionField;
 use domain::time::Timestamp;
 use ipnet::IpNet;
 use protocol::scope::ScopeName;
-use store::{DbError, Tx, audit, client_secrets, consents, usage};
+use store::{DbError, Tx, audit, client_secrets, consents, partner_keys, usage};
 
 use super::form;
 use super::registration::Standing;
 use crate::display;
 use crate::error::form_query;
 use crate::pages::views::{
-    AppDetail, AppForm, AppFormErrors, AppScope, AppSecret, Endpoint, Layout, Lifetimes,
+    AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, Endpoint, Layout, Lifetimes,
     MessageForm, STANDARD, ScopeState, Section, ThreadMessage,
 };
 use crate::thread;
 
 /// Audit entries in which the last decision of staff is looked for.
 const DECISIONS_MAX: u32 = 20;
+/// Keys that the page lists.
+const KEYS_MAX: i64 = 100;
 
 /// An app with what its developer sees of it.
 pub struct OwnApp {
     pub app: App,
     pub secrets: Vec<ClientSecret>,
     pub user_count: u64,
+    /// Newest first.
+    pub keys: Vec<PartnerKey>,
     pub last_call_at: Option<Timestamp>,
     pub decision: Decision,
     pub thread: Vec<ThreadMessage>,
@@ -61,6 +66,7 @@ impl OwnApp {
         Ok(Self {
             secrets: client_secrets::list_of_app(tx, id).await?,
             user_count: consents::count_given_to(tx, id).await?,
+            keys: partner_keys::list_of_app(tx, id, KEYS_MAX).await?,
             last_call_at: usage::last_call_of_app(tx, id).await?,
             decision: Decision::load(tx, id).await?,
             thread: thread::load(tx, id, now).await?,
@@ -96,6 +102,8 @@ impl OwnApp {
             needs_addresses: needs_addresses(app, policy),
             lifetimes: typed.lifetimes.unwrap_or_else(|| lifetimes_of(app, policy)),
             user_count: self.user_count,
+            keys: self.keys(policy, now),
+            keys_max: KEYS_MAX.unsigned_abs(),
             last_call_at: self.last_call_at.map(|at| display::moment(now, at)),
             endpoints: endpoints(app, policy),
             thread: self.thread.clone(),
@@ -131,6 +139,22 @@ impl OwnApp {
             state: if is_approved { ScopeState::Approved } else { ScopeState::Pending },
             note: self.decision.conditions.get(&request.scope).cloned(),
         }
+    }
+
+    fn keys(&self, policy: &Policy, now: Timestamp) -> Option<Vec<AppKey>> {
+        let terms = policy.partner_keys.as_ref()?;
+        if self.keys.is_empty() && !terms.makes_key(&self.app.approved) {
+            return None;
+        }
+        let one = |key: &PartnerKey| AppKey {
+            external_id: uuid_of(key.id),
+            public: key.public.clone(),
+            created_at: display::moment(now, key.created_at),
+            last_used_at: key.last_used_at.map(|at| display::moment(now, at)),
+            is_active: key.is_active(),
+            is_read: matches!(key.secret_state, SecretState::Read { .. }),
+        };
+        Some(self.keys.iter().map(one).collect())
     }
 
     fn secrets(&self, now: Timestamp) -> Vec<AppSecret> {

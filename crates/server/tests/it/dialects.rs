@@ -54,6 +54,7 @@ fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
         },
         tokens,
         user_code: None,
+        partner_keys: None,
         pages: Vec::new(),
         envelope: None,
     }

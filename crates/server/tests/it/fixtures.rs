@@ -11,6 +11,7 @@ use domain::policy::{
     Resource, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::revision::RevisionField;
+use domain::sign_in::SignInPolicy;
 use domain::user::User;
 use protocol::dialect::{AuthorizeEndpoint, Dialect, DialectLifetimes, Relaxed};
 use protocol::envelope::ErrorEnvelope;
@@ -100,10 +101,12 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         ],
         lifetimes: Lifetimes::default(),
         registration: Registration::Review,
-        high_tier: HighTierRule::IfEnrolled,
+        sign_in: SignInPolicy::default(),
         accounts: AccountPolicy::default(),
+        high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
+        partner_keys: None,
     }
 }
 
@@ -127,6 +130,7 @@ fn dialect(name: &str) -> Dialect {
         },
         tokens: Vec::new(),
         user_code: None,
+        partner_keys: None,
         pages: Vec::new(),
         envelope: None,
     }

@@ -22,20 +22,23 @@ use domain::mail::Post;
 use domain::password::PasswordHash;
 use domain::policy::Policy;
 use domain::session::{SESSION_LIFETIME_MAX, Session, session_id_of};
+use domain::time::Clock as _;
 use domain::user::{Role, User, UserStatus};
-use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
+use futures_util::future::BoxFuture;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use server::known_passwords::KnownPasswords;
 use server::mail::Mails;
+use server::outbound::{Call, Outbound, OutboundError, Reply};
 use server::pages::{Brand, Pages};
 use server::provider::ProviderParts;
 use server::{ClientAddress, Provider, Shared};
 use store::mails::QueuedMail;
 use store::{DbError, Store, StoreConfig, Tx};
 use tempfile::TempDir;
-use testkit::{ManualClock, SeededEntropy};
+use testkit::{IdentityProvider, ManualClock, SeededEntropy};
 use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use url::form_urlencoded;
@@ -62,6 +65,8 @@ pub struct TestApp {
     pub provider: Shared,
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
+    /// Another system that may sign users in.
+    pub identity_provider: Arc<IdentityProvider>,
     router: Router,
     _folder: TempDir,
 }
@@ -84,6 +89,7 @@ impl TestApp {
         let store = Store::open(config, clock.clone(), entropy.clone()).await.unwrap();
         let mut policy = fixtures::policy(store.keyring().secret_mac(API_SECRET.as_bytes()));
         change(&mut policy);
+        let identity_provider = Arc::new(IdentityProvider::new("https://login.example"));
         let provider = Provider::new(ProviderParts {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
@@ -92,9 +98,13 @@ impl TestApp {
             known_passwords: KnownPasswords::default(),
             clock: clock.clone(),
             entropy: entropy.clone(),
+            outbound: Arc::new(Neighbours {
+                identity_provider: identity_provider.clone(),
+                clock: clock.clone(),
+            }),
         });
         let router = server::router(provider.clone());
-        Self { provider, clock, entropy, router, _folder: folder }
+        Self { provider, clock, entropy, identity_provider, router, _folder: folder }
     }
 
     /// Change the policy as reading the config again would.
@@ -276,6 +286,27 @@ impl TestApp {
     }
 }
 
+/// Who answers when the provider asks.
+#[derive(Debug)]
+struct Neighbours {
+    identity_provider: Arc<IdentityProvider>,
+    clock: Arc<ManualClock>,
+}
+
+impl Outbound for Neighbours {
+    fn send(&self, call: Call) -> BoxFuture<'_, Result<Reply, OutboundError>> {
+        let authorization = call.headers.get(AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        let body = String::from_utf8(call.body.to_vec()).unwrap();
+        let now = self.clock.now().as_seconds();
+        let answer = self.identity_provider.answer(call.url.as_str(), authorization, &body, now);
+        Box::pin(async move {
+            let (status, body) = answer.ok_or(OutboundError::Timeout)?;
+            Ok(Reply { status: StatusCode::from_u16(status).unwrap(), body: body.into() })
+        })
+    }
+}
+
 pub fn form_request(
     path: &str,
     headers: &[(HeaderName, &str)],
@@ -423,6 +454,14 @@ impl Browser<'_> {
             .await;
         self.set_cookie(&provider.cookies.session, &secret);
         *self.csrf.lock().unwrap() = server::csrf::token(&provider.keyring(), &secret);
+    }
+
+    /// The user shows a second factor.
+    pub async fn prove(&self, user: &User) {
+        let (user, now) = (user.id, self.app.provider.now());
+        let sql = "UPDATE sessions SET second_factor_at = $2 WHERE user_id = $1";
+        let set = async move |tx: &mut Tx<'_>| tx.execute(sql, store::bind![user, now]).await;
+        self.app.write(set).await;
     }
 
     /// Send the consent page's form: `allow` with the ticked scopes, or `deny`.

@@ -20,6 +20,8 @@ enum Stranger {
     SignIn,
     /// An error of the token endpoints.
     NoClient,
+    /// No access token was shown.
+    NoToken,
     /// A form of visitors that was not made for this browser.
     StaleForm,
 }
@@ -58,6 +60,9 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("POST", "/oauth/revoke", Stranger::NoClient, User::Same),
     ("OPTIONS", "/oauth/revoke", Stranger::Public(204), User::Same),
     ("POST", "/oauth/introspect", Stranger::NoClient, User::Same),
+    ("GET", "/oauth/partner-keys/info", Stranger::NoToken, User::Same),
+    ("GET", "/oauth/partner-keys/{id}/secret", Stranger::NoToken, User::Same),
+    ("DELETE", "/oauth/partner-keys/{id}", Stranger::NoToken, User::Same),
     ("GET", "/.well-known/oauth-authorization-server", Stranger::Public(200), User::Same),
     ("OPTIONS", "/.well-known/oauth-authorization-server", Stranger::Public(204), User::Same),
     ("GET", "/.well-known/jwks.json", Stranger::Public(200), User::Same),
@@ -68,6 +73,8 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("OPTIONS", "/.well-known/oauth-protected-resource/{*path}", Stranger::Public(204), User::Same),
     ("GET", "/sign-in", Stranger::Public(200), User::Own),
     ("POST", "/sign-in", Stranger::StaleForm, User::StaleForm),
+    ("GET", "/sign-in/with/{id}", Stranger::Public(404), User::Same),
+    ("GET", "/sign-in/return/{id}", Stranger::Public(404), User::Same),
     ("POST", "/sign-in/second-factor", Stranger::StaleForm, User::StaleForm),
     ("POST", "/sign-in/passkey", Stranger::StaleForm, User::StaleForm),
     ("GET", "/step-up", Stranger::SignIn, User::Own),
@@ -103,6 +110,7 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("POST", "/connected/{id}/revoke", Stranger::SignIn, User::StaleForm),
     ("POST", "/connected/{id}/scopes/remove", Stranger::SignIn, User::StaleForm),
     ("POST", "/connected/{id}/grants/end", Stranger::SignIn, User::StaleForm),
+    ("POST", "/connected/{id}/key/remove", Stranger::SignIn, User::StaleForm),
     ("GET", "/connected/{id}/report", Stranger::SignIn, User::NotFound),
     ("POST", "/connected/{id}/report", Stranger::SignIn, User::StaleForm),
     ("GET", "/apps", Stranger::SignIn, User::Forbidden),
@@ -194,6 +202,10 @@ async fn a_stranger_gets_nowhere() {
                     ["invalid_client", "invalid_request"].contains(&&*error),
                     "{name}: {error}"
                 );
+            }
+            Stranger::NoToken => {
+                let refusal = (answer.status.as_u16(), answer.error());
+                assert_eq!(refusal, (401, "invalid_token".to_owned()), "{name}");
             }
             Stranger::StaleForm => assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}"),
         }

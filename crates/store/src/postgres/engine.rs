@@ -8,6 +8,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
+use domain::change::Change;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::workers::Workers;
@@ -15,9 +16,9 @@ use super::{PgTx, map_error};
 use crate::db::Committed;
 use crate::stats::PoolStats;
 use crate::tx::TxKind;
-use crate::{DbError, Tx};
+use crate::{DbError, Tx, changes};
 
-/// Facts, limits: 16 connections commit more per second than 1 or 64.
+/// Facts, limits: 16 connections commit more per second than 1 or 64. Each thread has its share.
 const CONNECTIONS_MAX: usize = 16;
 /// Two cores are busy with encoding at most.
 const WORKERS: usize = 2;
@@ -28,7 +29,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const ATTEMPTS_MAX: u32 = 20;
 
 pub(crate) struct Engine {
-    pool: Pool,
+    /// One per thread: a connection whose reader runs on another one costs two more wake-ups for
+    /// each statement.
+    pools: Vec<Pool>,
     pub(crate) workers: Arc<Workers>,
     config: Config,
     commits: AtomicU64,
@@ -55,16 +58,16 @@ impl Engine {
             .tcp_user_timeout(Duration::from_secs(10));
         let workers = Arc::new(Workers::start(WORKERS)?);
         let first = config.clone();
-        workers.run(move || async move { prepare_database(&first).await }).await??;
-        let pool = make_pool(&config, CONNECTIONS_MAX)?;
-        Ok(Self { pool, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
+        workers.run(move |_| async move { prepare_database(&first).await }).await??;
+        let pools = make_pools(&config, CONNECTIONS_MAX)?;
+        Ok(Self { pools, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
     }
 
     /// The same database through connections of its own.
     pub(crate) fn with_own_connections(&self, connections_max: usize) -> Result<Self, DbError> {
-        let pool = make_pool(&self.config, connections_max)?;
+        let pools = make_pools(&self.config, connections_max)?;
         let (workers, config) = (Arc::clone(&self.workers), self.config.clone());
-        Ok(Self { pool, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
+        Ok(Self { pools, workers, config, commits: AtomicU64::new(0), retries: AtomicU64::new(0) })
     }
 
     /// How to connect, for whoever needs a bare connection.
@@ -77,13 +80,18 @@ impl Engine {
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {
-        let status = self.pool.status();
-        let in_use = status.size.saturating_sub(status.available);
-        PoolStats { max: status.max_size, in_use, waiting: status.waiting }
+        let mut stats = PoolStats { max: 0, in_use: 0, waiting: 0 };
+        for status in self.pools.iter().map(Pool::status) {
+            stats.max += status.max_size;
+            stats.in_use += status.size.saturating_sub(status.available);
+            stats.waiting += status.waiting;
+        }
+        stats
     }
 
-    async fn connection(&self) -> Result<Object, DbError> {
-        self.pool.get().await.map_err(|error| match error {
+    async fn connection(&self, worker: usize) -> Result<Object, DbError> {
+        let pool = self.pools.get(worker).ok_or_else(|| DbError::bug("no pool for a thread"))?;
+        pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => match map_error(error) {
                 DbError::Bug(text) => DbError::Unavailable(text),
                 other => other,
@@ -96,14 +104,20 @@ impl Engine {
     }
 
     /// Run `closure` until it commits, returns an error of its own, or the retries are used up.
-    pub(crate) async fn write<F, T, E>(&self, closure: &F, kind: TxKind) -> Result<Committed<T>, E>
+    /// `worker` is the thread that it runs on.
+    pub(crate) async fn write<F, T, E>(
+        &self,
+        worker: usize,
+        closure: &F,
+        kind: TxKind,
+    ) -> Result<Committed<T>, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
         let mut attempt = 1;
         loop {
-            let retry = match self.attempt(closure, kind).await {
+            let retry = match self.attempt(worker, closure, kind).await {
                 Attempt::Done(result) => return result,
                 Attempt::Failed(error, can_retry) => match can_retry && attempt < ATTEMPTS_MAX {
                     true => error,
@@ -118,23 +132,18 @@ impl Engine {
         }
     }
 
-    async fn attempt<F, T, E>(&self, closure: &F, kind: TxKind) -> Attempt<T, E>
+    async fn attempt<F, T, E>(&self, worker: usize, closure: &F, kind: TxKind) -> Attempt<T, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
-        let client = match self.connection().await {
+        let client = match self.connection(worker).await {
             Ok(client) => client,
             Err(error) => return Attempt::Failed(error, false),
         };
         let mut pg = PgTx::new(client, kind);
         let mut tx = Tx::postgres(&mut pg, kind);
         let result = closure(&mut tx).await;
-        let position = match &result {
-            // The failure is looked at below.
-            Ok(_) => tx.flush_changes().await.unwrap_or(None),
-            Err(_) => None,
-        };
         let (changes, failure) = (tx.take_changes(), tx.failure().cloned());
         drop(tx);
         if let Some(error) = failure {
@@ -156,8 +165,8 @@ impl Engine {
                 pg.roll_back().await;
                 Attempt::Done(Err(error))
             }
-            Ok(value) => match pg.commit().await {
-                Ok(()) => {
+            Ok(value) => match commit(&mut pg, &changes).await {
+                Ok(position) => {
                     self.commits.fetch_add(1, Ordering::Relaxed);
                     Attempt::Done(Ok(Committed { value, changes, position }))
                 }
@@ -170,14 +179,14 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn read<F, T, E>(&self, closure: &F) -> Result<T, E>
+    pub(crate) async fn read<F, T, E>(&self, worker: usize, closure: &F) -> Result<T, E>
     where
         F: AsyncFn(&mut Tx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
         // Every pooled connection may date from before the server was restarted.
         for attempt in 1..=ATTEMPTS_MAX {
-            let mut pg = PgTx::new(self.connection().await?, TxKind::Read);
+            let mut pg = PgTx::new(self.connection(worker).await?, TxKind::Read);
             let mut tx = Tx::postgres(&mut pg, TxKind::Read);
             let result = closure(&mut tx).await;
             let failure = tx.failure().cloned();
@@ -191,6 +200,25 @@ impl Engine {
         }
         Err(DbError::bug("unreachable end of a read").into())
     }
+}
+
+/// With its changes as the last thing, so that the lock on the feed is held as shortly as can be.
+async fn commit(pg: &mut PgTx, changes: &[Change]) -> Result<Option<i64>, DbError> {
+    let Some((last, others)) = changes.split_last() else {
+        return pg.commit().await.map(|()| None);
+    };
+    for (place, change) in others.iter().enumerate() {
+        let (sql, values) = changes::postgres_append(*change, place == 0);
+        pg.query(sql, &values).await?;
+    }
+    let (sql, values) = changes::postgres_append(*last, others.is_empty());
+    let mut rows = pg.query_and_commit(sql, &values).await?;
+    let row = rows.pop().ok_or_else(|| DbError::bug("a change has no position"))?;
+    changes::position_of(row).map(Some)
+}
+
+fn make_pools(config: &Config, connections_max: usize) -> Result<Vec<Pool>, DbError> {
+    (0..WORKERS).map(|_| make_pool(config, connections_max.div_ceil(WORKERS))).collect()
 }
 
 fn make_pool(config: &Config, connections_max: usize) -> Result<Pool, DbError> {

@@ -24,24 +24,26 @@ impl Workers {
         Ok(Self { threads, next: AtomicUsize::new(0) })
     }
 
-    /// Run the future that `make` makes to its end, whether or not anyone waits for it.
+    /// Run the future that `make` makes to its end, whether or not anyone waits for it. `make` is
+    /// told which thread it runs on.
     pub(crate) async fn run<T, F>(
         &self,
-        make: impl FnOnce() -> F + Send + 'static,
+        make: impl FnOnce(usize) -> F + Send + 'static,
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = turn.checked_rem(self.threads.len()).unwrap_or_default();
         let task: Task = Box::new(move || {
             Box::pin(async move {
                 // A caller that is gone does not listen.
-                let _ = answer.send(make().await);
+                let _ = answer.send(make(index).await);
             })
         });
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let thread = turn.checked_rem(self.threads.len()).and_then(|index| self.threads.get(index));
+        let thread = self.threads.get(index);
         let sent = thread.is_some_and(|thread| thread.send(task).is_ok());
         if !sent {
             return Err(DbError::Unavailable("the database threads have stopped".to_owned()));

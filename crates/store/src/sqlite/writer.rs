@@ -1,5 +1,6 @@
-//! The one thread that writes. Closures queue up, each runs in a savepoint of its own, one `COMMIT`
-//! makes all of them durable, and only then are they answered (architecture, invariants 2 and 3).
+//! The one thread that writes. Closures queue up and run one after the other, one `COMMIT` makes all
+//! of them durable, and only then are they answered (architecture, invariants 2 and 3). One that
+//! fails takes the batch back with it: it runs again alone, and its neighbours without it.
 
 use std::fs::File;
 use std::future::Future;
@@ -127,6 +128,8 @@ struct WriterThread {
 
 /// Why a batch did not commit.
 enum Failure {
+    /// The closure at this place does not want what it did to stand. Everything was rolled back.
+    Unwanted(usize),
     /// Everything was rolled back: the closures can run again, one by one.
     RolledBack(DbError),
     /// The commit itself failed in a way that leaves open what is on disk.
@@ -163,6 +166,21 @@ impl WriterThread {
                 }
                 jobs.into_iter().for_each(|job| job.answer(Ok(())));
             }
+            // Alone it has nothing to undo but its own, and its answer is its own error.
+            Err(Failure::Unwanted(_)) if jobs.len() == 1 => {
+                jobs.into_iter().for_each(|job| job.answer(Ok(())));
+            }
+            // Rare: `Err` is for infrastructure and bugs. In order, each at most once more for each
+            // that fails.
+            Err(Failure::Unwanted(place)) => {
+                let mut after = jobs.split_off(place);
+                let behind = after.split_off(after.len().min(1));
+                for part in [jobs, after, behind] {
+                    if !part.is_empty() {
+                        self.run(part);
+                    }
+                }
+            }
             // A full disk rolls back the whole batch, not only the closure that met it (attack K3).
             // Alone, each of its neighbours may still fit.
             Err(Failure::RolledBack(_)) if jobs.len() > 1 => {
@@ -178,10 +196,17 @@ impl WriterThread {
     fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Change>, Failure> {
         control(&self.connection, "BEGIN IMMEDIATE").map_err(Failure::RolledBack)?;
         let mut all_changes = Vec::new();
-        for job in jobs {
-            match self.savepoint(&mut **job) {
-                Ok(changes) => all_changes.extend(changes),
-                Err(error) => return Err(Failure::RolledBack(self.roll_back(error))),
+        for (place, job) in jobs.iter_mut().enumerate() {
+            match self.run_one(&mut **job) {
+                Ok(Some(changes)) => all_changes.extend(changes),
+                Ok(None) => {
+                    self.roll_back();
+                    return Err(Failure::Unwanted(place));
+                }
+                Err(error) => {
+                    self.roll_back();
+                    return Err(Failure::RolledBack(error));
+                }
             }
         }
         match control(&self.connection, "COMMIT") {
@@ -189,15 +214,18 @@ impl WriterThread {
             Err(error @ DbError::Unavailable(_)) => {
                 // A failed sync: the log may hold the commit or not, and will say so at the next
                 // start. Trying again could find the sync "done" while the pages are lost.
-                Err(Failure::Unknown(DbError::OutcomeUnknown(self.roll_back(error).to_string())))
+                self.roll_back();
+                Err(Failure::Unknown(DbError::OutcomeUnknown(error.to_string())))
             }
-            Err(error) => Err(Failure::RolledBack(self.roll_back(error))),
+            Err(error) => {
+                self.roll_back();
+                Err(Failure::RolledBack(error))
+            }
         }
     }
 
-    /// Run one closure so that its failure undoes only itself.
-    fn savepoint(&mut self, job: &mut dyn Job) -> Result<Vec<Change>, DbError> {
-        control(&self.connection, "SAVEPOINT closure")?;
+    /// Its changes; `None`: what it did must not stand.
+    fn run_one(&mut self, job: &mut dyn Job) -> Result<Option<Vec<Change>>, DbError> {
         let mut tx = Tx::sqlite(SqliteTx { connection: &mut self.connection }, job.kind());
         let keep = job.run(&mut tx);
         let (changes, failure) = (tx.take_changes(), tx.failure().cloned());
@@ -205,22 +233,15 @@ impl WriterThread {
             let ended = || DbError::bug("a closure ended the transaction");
             return Err(failure.unwrap_or_else(ended));
         }
-        if keep {
-            control(&self.connection, "RELEASE closure")?;
-            return Ok(changes);
-        }
-        control(&self.connection, "ROLLBACK TO closure")?;
-        control(&self.connection, "RELEASE closure")?;
-        Ok(Vec::new())
+        Ok(keep.then_some(changes))
     }
 
-    fn roll_back(&mut self, error: DbError) -> DbError {
+    fn roll_back(&mut self) {
         if !self.connection.is_autocommit()
-            && let Err(second) = control(&self.connection, "ROLLBACK")
+            && let Err(error) = control(&self.connection, "ROLLBACK")
         {
-            tracing::error!(error = %second, "a rollback failed");
+            tracing::error!(%error, "a rollback failed");
         }
-        error
     }
 }
 

@@ -128,6 +128,7 @@ on_both! {
                 grants::list_live_of_credential(tx, credential, NOW).await?,
                 grants::find_of_credential(tx, credential, Mode::Live).await?,
                 grants::find_of_credential(tx, credential, Mode::Test).await?,
+                grants::list_last_uses_of(tx, user, app, NOW).await?,
             )
         });
         let ids = |grants: &[Grant]| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();
@@ -136,6 +137,9 @@ on_both! {
         assert_eq!(ids(&listed.1), [used.id, case.grant.id]);
         assert_eq!(ids(&listed.2), [service]);
         assert_eq!((listed.3.map(|grant| grant.id), listed.4), (Some(service), None));
+        let uses = listed.0.iter().map(|grant| (grant.last_used_at, grant.id));
+        let as_set = |uses: Vec<_>| uses.into_iter().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(as_set(listed.5), as_set(uses.collect()));
     }
 
     async fn a_grant_can_be_narrowed_renewed_and_touched(database: TestDb) {

@@ -12,10 +12,12 @@
 mod audit;
 mod disk;
 mod grants;
+mod identities;
 mod keys;
 mod live;
 mod mails;
 mod opening;
+mod partner_keys;
 mod refusals;
 mod rows;
 mod schema;

@@ -6,5 +6,5 @@ mod bitport;
 mod cases;
 mod clients;
 mod leaks;
-mod seen;
+pub(crate) mod seen;
 mod whitebit;

@@ -12,24 +12,24 @@ const SHOWN: [&str; 6] =
     ["allow", "cache-control", "content-type", "location", "retry-after", "www-authenticate"];
 
 /// One answer.
-pub(super) struct Seen {
-    pub(super) status: StatusCode,
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
     /// Status, headers and body; tokens are replaced by their names.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// `null` where it is not JSON.
-    pub(super) body: Value,
+    pub(crate) body: Value,
 }
 
 impl Seen {
     /// A text of the body, by its JSON pointer.
     #[track_caller]
-    pub(super) fn at(&self, pointer: &str) -> String {
+    pub(crate) fn at(&self, pointer: &str) -> String {
         let found = self.body.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or_else(|| panic!("no {pointer} in:\n{}", self.text)).to_owned()
     }
 }
 
-pub(super) async fn seen(request: RequestBuilder) -> Seen {
+pub(crate) async fn seen(request: RequestBuilder) -> Seen {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.text().await.unwrap();
@@ -62,20 +62,20 @@ fn without_tokens(body: &str) -> String {
 }
 
 /// Where a dialect's app sends its user.
-pub(super) fn authorize_url(app: &TestApp, path: &str, query: &[(&str, &str)]) -> String {
+pub(crate) fn authorize_url(app: &TestApp, path: &str, query: &[(&str, &str)]) -> String {
     let mut url = url::Url::parse(&format!("{}{path}", app.issuer)).unwrap();
     url.query_pairs_mut().extend_pairs(query);
     url.into()
 }
 
 /// The address that a browser leaves to when its user allows everything; the code is replaced.
-pub(super) async fn callback_of(app: &TestApp, user: &Browser, url: &str) -> String {
+pub(crate) async fn callback_of(app: &TestApp, user: &Browser, url: &str) -> String {
     let page = user.open(url).await;
     readable(app, app.allow(user, page).await.callback().as_str())
 }
 
 /// The same when the user denies.
-pub(super) async fn denied_callback_of(app: &TestApp, user: &Browser, url: &str) -> String {
+pub(crate) async fn denied_callback_of(app: &TestApp, user: &Browser, url: &str) -> String {
     let page = user.open(url).await;
     let denied = user.submit(&page.form("consent").set("decision", "deny")).await;
     readable(app, denied.callback().as_str())
@@ -93,19 +93,19 @@ fn readable(app: &TestApp, callback: &str) -> String {
 }
 
 /// The code that the app is sent when its user allows everything.
-pub(super) async fn code_of(app: &TestApp, user: &Browser, url: &str) -> String {
+pub(crate) async fn code_of(app: &TestApp, user: &Browser, url: &str) -> String {
     let page = user.open(url).await;
     let page = app.allow(user, page).await;
     page.callback_parameter("code").unwrap_or_else(|| panic!("no code in {}", page.callback()))
 }
 
 /// A form to an endpoint, without any header of ours.
-pub(super) async fn post(app: &TestApp, path: &str, form: &[(&str, &str)]) -> Seen {
+pub(crate) async fn post(app: &TestApp, path: &str, form: &[(&str, &str)]) -> Seen {
     seen(app.client.post(format!("{}{path}", app.issuer)).form(form)).await
 }
 
 /// A call of the API with this `Authorization`.
-pub(super) async fn call(app: &TestApp, method: &str, path: &str, authorization: &str) -> Seen {
+pub(crate) async fn call(app: &TestApp, method: &str, path: &str, authorization: &str) -> Seen {
     let method = method.parse().unwrap();
     let request = app.client.request(method, format!("{}{path}", app.issuer));
     let request = match authorization {

@@ -116,7 +116,7 @@ impl OfCode {
         let status = user_codes::find(tx, self.id).await?.map(|code| code.status);
         Ok(match (status, consent) {
             (Some(UserCodeStatus::Allowed(allowed)), Some(consent)) if allowed.user_id == user => {
-                Stored::Given(consent)
+                Stored::Given { consent, public_key: None }
             }
             (Some(UserCodeStatus::Denied), _) => Stored::Denied,
             _ => Stored::Over,

@@ -57,6 +57,10 @@ pub struct AppDetail {
     pub needs_addresses: bool,
     pub lifetimes: Lifetimes,
     pub user_count: u64,
+    /// Keys that users let it have, newest first; `None`: it may not ask for any.
+    pub keys: Option<Vec<AppKey>>,
+    /// Older ones are not shown.
+    pub keys_max: u64,
     pub last_call_at: Option<Moment>,
     /// Where the app sends users and asks for tokens, ready to copy.
     pub endpoints: Vec<Endpoint>,
@@ -151,6 +155,19 @@ pub struct AppSecret {
     pub expires_at: Option<Moment>,
 }
 
+/// A key with which the app signs calls of one user.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppKey {
+    /// As the app knows it.
+    pub external_id: String,
+    pub public: String,
+    pub created_at: Moment,
+    pub last_used_at: Option<Moment>,
+    pub is_active: bool,
+    /// The app has got its secret.
+    pub is_read: bool,
+}
+
 /// Token lifetimes and how far the operator lets them go.
 #[derive(Clone, Debug, Serialize)]
 pub struct Lifetimes {
@@ -174,6 +191,7 @@ impl View for AppDetail {
             form: filled_form(),
             errors: errors(),
             scopes: Vec::new(),
+            keys: None,
             user_count: 0,
             last_call_at: None,
             endpoints: live.endpoints.iter().skip(1).cloned().collect(),
@@ -200,6 +218,7 @@ impl View for AppDetail {
             },
             secrets: Some(Vec::new()),
             secrets_max: 0,
+            keys: Some(Vec::new()),
             user_count: 1,
             form: AppForm { scopes: Vec::new(), ..live.form.clone() },
             ..live.clone()
@@ -251,6 +270,25 @@ fn live_app() -> AppDetail {
             refresh_days_max: 365,
             error: None,
         },
+        keys: Some(vec![
+            AppKey {
+                external_id: "550e8400-e29b-41d4-a716-446655440000".into(),
+                public: "4f3c2a1b0d9e8f7a6b5c4d3e2f1a0b9c".into(),
+                created_at: recently.clone(),
+                last_used_at: Some(recently.clone()),
+                is_active: true,
+                is_read: true,
+            },
+            AppKey {
+                external_id: "6fa459ea-ee8a-4ca4-894e-db77e160355e".into(),
+                public: "0b9c4f3c2a1b0d9e8f7a6b5c4d3e2f1a".into(),
+                created_at: Moment::sample("2026-03-12T09:00:00Z", "12 March 2026"),
+                last_used_at: None,
+                is_active: false,
+                is_read: false,
+            },
+        ]),
+        keys_max: 100,
         user_count: 1284,
         last_call_at: Some(recently),
         endpoints: [("authorize-url", "Authorization endpoint"), ("token-url", "Token endpoint")]

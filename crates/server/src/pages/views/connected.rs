@@ -31,6 +31,15 @@ pub struct ConnectedCard {
     pub moves_money: bool,
     /// Not used for 90 days: the page suggests to end it.
     pub unused: bool,
+    /// It has a key with which it signs calls.
+    pub key: Option<KeyState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    Active,
+    Disabled,
 }
 
 impl View for ConnectedApps {
@@ -48,6 +57,7 @@ impl View for ConnectedApps {
             scope_count: 4,
             moves_money: true,
             unused: false,
+            key: Some(KeyState::Active),
         };
         let tracker = ConnectedCard {
             id: "c2".into(),
@@ -58,6 +68,7 @@ impl View for ConnectedApps {
             scope_count: 1,
             moves_money: false,
             unused: true,
+            key: Some(KeyState::Disabled),
             ..bot.clone()
         };
         let fresh = ConnectedCard {
@@ -68,6 +79,7 @@ impl View for ConnectedApps {
             last_used_at: None,
             scope_count: 2,
             moves_money: false,
+            key: None,
             ..bot.clone()
         };
         let flash = Flash::done("Weather Widget is out. Its next call will be refused.");
@@ -86,6 +98,7 @@ impl View for ConnectedApps {
 /// | `revoke` (`revoke`) | POST `/connected/{id}/revoke` | |
 /// | `remove-scope` (`remove-scope-{scope}`) | POST `/connected/{id}/scopes/remove` | `scope` |
 /// | `end-grant` (`end-grant-{grant}`) | POST `/connected/{id}/grants/end` | hidden `grant` |
+/// | `remove-key` (`remove-key`) | POST `/connected/{id}/key/remove` | |
 ///
 /// *Report this app* links to `/connected/{id}/report` ([`ReportApp`]).
 #[derive(Clone, Debug, Serialize)]
@@ -104,12 +117,32 @@ pub struct ConnectedApp {
     pub scopes: Vec<ConnectedScope>,
     /// Live grants, newest first.
     pub grants: Vec<LiveGrant>,
+    pub key: Option<ConnectedKey>,
     /// What the app called, most called first.
     pub called: Vec<CalledFamily>,
     /// Completes "Calls counted …": "since 12 March 2026" or "in the last 30 days".
     pub called_span: String,
     /// Recent audit entries, newest first.
     pub history: Vec<HistoryEntry>,
+}
+
+/// The key that the app signs calls with.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectedKey {
+    pub public: String,
+    pub created_at: Moment,
+    pub last_used_at: Option<Moment>,
+    /// It was not used for too long, and does nothing any more.
+    pub disabled_at: Option<Moment>,
+    /// What the user gave it; empty: nothing.
+    pub permissions: Vec<KeyPermissions>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyPermissions {
+    pub title: String,
+    pub moves_money: bool,
+    pub urls: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -163,11 +196,21 @@ impl View for ConnectedApp {
             unused: true,
             scopes: Vec::new(),
             grants: Vec::new(),
+            key: None,
             called: Vec::new(),
             history: Vec::new(),
             ..busy.clone()
         };
-        vec![busy, idle]
+        let with_disabled_key = Self {
+            key: busy.key.clone().map(|key| ConnectedKey {
+                last_used_at: None,
+                disabled_at: Some(Moment::sample("2026-04-01T12:00:00Z", "yesterday")),
+                permissions: Vec::new(),
+                ..key
+            }),
+            ..idle.clone()
+        };
+        vec![busy, idle, with_disabled_key]
     }
 }
 
@@ -213,6 +256,24 @@ fn busy_app() -> ConnectedApp {
                 address: None,
             },
         ],
+        key: Some(ConnectedKey {
+            public: "4f3c2a1b0d9e8f7a6b5c4d3e2f1a0b9c".into(),
+            created_at: granted_at.clone(),
+            last_used_at: Some(recently.clone()),
+            disabled_at: None,
+            permissions: vec![
+                KeyPermissions {
+                    title: "Trading".into(),
+                    moves_money: false,
+                    urls: vec!["/api/v4/order/new".into(), "/api/v4/order/cancel".into()],
+                },
+                KeyPermissions {
+                    title: "Move money".into(),
+                    moves_money: true,
+                    urls: vec!["/api/v4/main-account/transfer".into()],
+                },
+            ],
+        }),
         called: vec![
             CalledFamily { family: "POST /api/v4/order/new".into(), count: 1204, refused: 0 },
             CalledFamily { family: "GET /api/v4/balance".into(), count: 318, refused: 0 },

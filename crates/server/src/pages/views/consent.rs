@@ -8,7 +8,8 @@ use super::{Account, Layout, Moment, ScopeKind, Tier, View};
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `consent` | POST `action` | hidden `request`, hidden `csrf`, `scope` (repeated), `decision` |
+/// | `consent` | POST `action` | hidden `request`, hidden `csrf`, `scope` (repeated), `decision`; \
+/// for a key `group` and `permission` (repeated), `confirm_money` |
 ///
 /// Each optional scope is a checkbox `name="scope"`, `value` = `id` after `scope-` = the scope.
 /// Required scopes are hidden inputs of the same name. The buttons are `name="decision"` with
@@ -34,6 +35,39 @@ pub struct Consent {
     pub works_while_away: bool,
     /// The user consented before and this request differs.
     pub changes: Option<ConsentChanges>,
+    /// The app asks for a key.
+    pub key: Option<ConsentKey>,
+}
+
+/// What a key may do, for the user to pick: whole groups (`group`, value `name`) or single
+/// permissions (`permission`, value `field`), all of them checkboxes.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentKey {
+    pub groups: Vec<KeyGroup>,
+    /// Some group does: the box `confirm_money`, value `yes`, is there.
+    pub moves_money: bool,
+    pub is_confirmed: bool,
+    /// What was sent moves money, without the box.
+    pub lacks_confirmation: bool,
+    /// A key that is not used for so long is disabled.
+    pub unused_days: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyGroup {
+    pub name: String,
+    /// In the user's language.
+    pub title: String,
+    pub moves_money: bool,
+    pub ticked: bool,
+    pub permissions: Vec<KeyPermission>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyPermission {
+    pub field: String,
+    pub url: String,
+    pub ticked: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -137,7 +171,9 @@ impl View for Consent {
         let device = to(DestinationKind::Device, "203.0.113.7");
         let code = to(DestinationKind::Code, "Trading Bot");
         let (local, declared) = (local_program(base.clone()), self_declared(base.clone()));
-        vec![base, again, local, declared, device, code]
+        let key = Self { key: Some(key_part(false)), works_while_away: false, ..base.clone() };
+        let unconfirmed = Self { key: Some(key_part(true)), ..key.clone() };
+        vec![base, again, local, declared, device, code, key, unconfirmed]
     }
 }
 
@@ -164,6 +200,32 @@ fn trading_bot() -> Consent {
         lasts: "until you take it back, and ends by itself after 90 days without use".into(),
         works_while_away: true,
         changes: None,
+        key: None,
+    }
+}
+
+fn key_part(lacks_confirmation: bool) -> ConsentKey {
+    let permission = |group: &str, url: &str| KeyPermission {
+        field: format!("{group} {url}"),
+        url: url.into(),
+        ticked: lacks_confirmation && group == "transfers",
+    };
+    let group = |name: &str, title: &str, urls: &[&str]| KeyGroup {
+        name: name.into(),
+        title: title.into(),
+        moves_money: name == "transfers",
+        ticked: lacks_confirmation && name == "trading",
+        permissions: urls.iter().map(|url| permission(name, url)).collect(),
+    };
+    ConsentKey {
+        groups: vec![
+            group("trading", "Trading", &["/api/v4/order/new", "/api/v4/order/cancel"]),
+            group("transfers", "Move money", &["/api/v4/main-account/transfer"]),
+        ],
+        moves_money: true,
+        is_confirmed: false,
+        lacks_confirmation,
+        unused_days: 14,
     }
 }
 

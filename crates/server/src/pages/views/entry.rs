@@ -48,12 +48,18 @@ impl View for Home {
 /// | `sign-in` | POST `action` | `email`, `password`, hidden `continue`, hidden `csrf` |
 /// | `passkey` | POST `/sign-in/passkey` | hidden `continue`, `csrf`, `passkey`, and the answer |
 ///
+/// The form is there only if `password` is; links to other systems have the class `choice-link`.
+///
 /// Input ids: `email`, `password`; the button is `submit`; an error is `#sign-in-error`, a
 /// waiting time `#sign-in-wait`. `error` must be the same text whichever of the two was wrong.
 #[derive(Clone, Debug, Serialize)]
 pub struct SignIn {
     pub layout: Layout,
     pub action: String,
+    /// Passwords are asked here.
+    pub password: bool,
+    /// Other systems that sign users in.
+    pub choices: Vec<SignInChoice>,
     /// Where to go on after signing in (the field `continue`).
     #[serde(rename = "continue")]
     pub continue_to: String,
@@ -78,6 +84,8 @@ impl View for SignIn {
         let plain = Self {
             layout: Layout::signed_out("csrf-sample"),
             action: "/sign-in".into(),
+            password: true,
+            choices: Vec::new(),
             continue_to: "/connected".into(),
             app_name: None,
             passkey: Some(PasskeyQuestion::sample(&[])),
@@ -96,14 +104,35 @@ impl View for SignIn {
         };
         let throttled =
             Self { passkey: None, error: None, wait: Some("2 minutes".into()), ..wrong.clone() };
-        vec![plain, wrong, throttled]
+        let choice = |title: &str, name: &str| SignInChoice {
+            title: title.into(),
+            link: format!("/sign-in/with/{name}?continue=%2Fconnected"),
+        };
+        let choices = vec![choice("Harbor account", "harbor"), choice("Company login", "company")];
+        let both = Self { app_name: Some("Trading Bot".into()), choices, ..plain.clone() };
+        let handed_off = Self {
+            password: false,
+            choices: vec![choice("Harbor account", "harbor")],
+            error: Some("Harbor account did not sign you in. You can try again.".into()),
+            ..plain.clone()
+        };
+        vec![plain, wrong, throttled, both, handed_off]
     }
+}
+
+/// Another system, and the address that leads to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SignInChoice {
+    pub title: String,
+    pub link: String,
 }
 
 /// The answer to signing out.
 #[derive(Clone, Debug, Serialize)]
 pub struct SignedOut {
     pub layout: Layout,
+    /// Where the user may still be signed in.
+    pub elsewhere: Option<SignInChoice>,
 }
 
 impl View for SignedOut {
@@ -113,6 +142,11 @@ impl View for SignedOut {
         let account = Account { name: "Bob".into(), email: "bob@example.com".into() };
         let still_in = Layout::signed_in(account, Roles::default(), "csrf-sample")
             .with_flash(Some(Flash::problem("Your other session is still open.")));
-        vec![Self { layout: Layout::signed_out("csrf-sample") }, Self { layout: still_in }]
+        let title = "Harbor account".into();
+        let elsewhere = SignInChoice { title, link: "https://login.example.com/out".into() };
+        vec![
+            Self { layout: Layout::signed_out("csrf-sample"), elsewhere: Some(elsewhere) },
+            Self { layout: still_in, elsewhere: None },
+        ]
     }
 }

@@ -26,7 +26,7 @@ pub use account::{
     LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
 };
 pub use app_detail::{
-    AppDetail, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
+    AppDetail, AppKey, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
     ThreadMessage,
 };
 pub use apps::{
@@ -35,13 +35,14 @@ pub use apps::{
 };
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
-    CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedScope, HistoryEntry,
-    LiveGrant, ReportApp,
+    CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedKey, ConnectedScope,
+    HistoryEntry, KeyPermissions, KeyState, LiveGrant, ReportApp,
 };
 pub use consent::{
-    Consent, ConsentApp, ConsentChanges, ConsentScope, Destination, DestinationKind, Verification,
+    Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
+    KeyGroup, KeyPermission, Verification,
 };
-pub use entry::{Home, SignIn, SignedOut};
+pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
 pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
@@ -67,9 +68,9 @@ pub trait View: Serialize {
 macro_rules! for_every_view {
     ($macro:ident) => {
         $macro!(
+            AccountSettings,
             AddApp,
             AddPasskey,
-            AccountSettings,
             AppDetail,
             ChangePassword,
             ConfirmDevice,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{FormField, Layout, Moment, View};
+use super::{FormField, Layout, Moment, SignInChoice, View};
 use crate::pages::qr::Qr;
 
 /// What a passkey is asked. A script hands it to the browser and fills in the form; without one,
@@ -53,6 +53,8 @@ pub struct SecondFactor {
     /// There is an authenticator app; else codes are recovery codes.
     pub has_app: bool,
     pub passkey: Option<PasskeyQuestion>,
+    /// The system that signs the user in, which asks itself.
+    pub elsewhere: Option<SignInChoice>,
     /// There is nothing that could be asked for: the query of the pages that set one up.
     pub set_up: Option<String>,
     /// This site can have passkeys.
@@ -98,6 +100,9 @@ impl View for SecondFactor {
             offers_passkeys: true,
             ..step_up.clone()
         };
+        let link = "/sign-in/with/harbor?continue=%2F&second_factor=yes".into();
+        let elsewhere = Some(SignInChoice { title: "Harbor account".into(), link });
+        let handed_off = Self { set_up: None, elsewhere, ..none.clone() };
         let only_passkey = Self { wants_passkey: true, ..none.clone() };
         let with_passkey = Self {
             set_up: None,
@@ -113,6 +118,7 @@ impl View for SecondFactor {
             waiting,
             paper,
             none,
+            handed_off,
             only_passkey,
             nowhere,
             with_passkey,
