@@ -14,8 +14,8 @@ use super::*;
 
 mod dialects;
 mod mail;
-mod sign_in;
 mod partner_keys;
+mod sign_in;
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
