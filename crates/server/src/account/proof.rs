@@ -2,7 +2,6 @@
 //! once: a step of an authenticator app, a recovery code, a challenge for a passkey. Guesses are
 //! counted before they are looked at (attack X2).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +11,14 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::authentication::Methods;
 use domain::entropy::random_bytes;
 use domain::id::UserId;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::second_factor::{Enrolled, Passkey, RecoveryCode};
 use domain::time::Timestamp;
 use protocol::params::Params;
 use protocol::totp;
 use protocol::webauthn::{Assertion, PasskeyError, RelyingParty, check_assertion};
 use serde_json::json;
-use store::{Tx, audit, second_factors, used_once};
+use store::{Tx, audit, mails, second_factors, used_once};
 
 use super::held::{Challenge, HELD_FOR};
 use super::limits::Limits;
@@ -144,7 +144,7 @@ pub(super) struct Check {
     /// `None`: a passkey tells who it is.
     pub(super) user: Option<UserId>,
     pub(super) limits: Limits,
-    pub(super) address: IpAddr,
+    pub(super) seen: Seen,
     pub(super) now: Timestamp,
 }
 
@@ -172,7 +172,8 @@ impl Check {
         let by = self.user.map_or(AuditActor::System, AuditActor::User);
         let kind = if is_code { "code" } else { "passkey" };
         let event = AuditEvent::new(self.now, AuditKind::SecondFactorFailed, by);
-        audit::record(tx, &event.address(self.address).detail(json!({ "kind": kind }))).await?;
+        audit::record(tx, &event.address(self.seen.address).detail(json!({ "kind": kind })))
+            .await?;
         Ok(Checked::Wrong)
     }
 
@@ -202,7 +203,10 @@ impl Check {
             return Ok(None);
         }
         let event = AuditEvent::new(self.now, AuditKind::RecoveryCodeUsed, AuditActor::User(user));
-        audit::record(tx, &event.address(self.address)).await?;
+        audit::record(tx, &event.address(self.seen.address)).await?;
+        let left = second_factors::find_enrolled(tx, user).await?.recovery_codes_left;
+        let kind = MailKind::RecoveryCodeUsed { left, seen: self.seen.clone() };
+        mails::queue(tx, &Mail::to_user(user, kind, self.now)).await?;
         Ok(right)
     }
 

@@ -15,6 +15,7 @@ use store::{Tx, second_factors, used_once, users};
 
 use super::held::{HELD_FOR, HalfWay};
 use super::limits::Limits;
+use super::links::seen;
 use super::opening::Opening;
 use super::proof::{self, Check, Checked, Presented};
 use super::sign_in::{Attempt, Form};
@@ -128,7 +129,7 @@ pub async fn submit(
         presented: Arc::new(Presented::read(&provider, &params, visitor.csrf())?),
         user: Some(half_way.user),
         limits: Limits::of_second_factor(half_way.user, address, device),
-        address,
+        seen: seen(address, &headers),
         now: provider.now(),
         provider: provider.clone(),
     };
@@ -202,7 +203,7 @@ pub async fn with_passkey(
         presented: Arc::new(presented),
         user: None,
         limits: Limits::of_passkeys(address),
-        address,
+        seen: seen(address, &headers),
         now: provider.now(),
         provider: provider.clone(),
     };

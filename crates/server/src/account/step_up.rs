@@ -17,6 +17,7 @@ use store::{Tx, audit, sessions};
 
 use super::hand_off;
 use super::limits::Limits;
+use super::links::seen;
 use super::proof::{self, Check, Checked, Presented};
 use super::second_step::{self, Outcome, answer, continue_of};
 use super::sign_in::Attempt;
@@ -106,7 +107,7 @@ pub async fn submit(
         presented: Arc::new(Presented::read(&provider, &params, &user.csrf)?),
         user: Some(user.user.id),
         limits: Limits::of_second_factor(user.user.id, address, device),
-        address,
+        seen: seen(address, &headers),
         now,
         provider: provider.clone(),
     };

@@ -7,6 +7,7 @@ use domain::audit::AuditKind;
 use domain::user::User;
 use http::StatusCode;
 use store::{Tx, second_factors};
+use testkit::Mailbox;
 
 use crate::harness::{Answer, PASSWORD, TestApp};
 use crate::proofs::{
@@ -241,4 +242,33 @@ async fn a_wrong_code_keeps_the_secret_and_the_name_of_a_new_app() {
     let secret =
         |page: &Answer| page.text().split("id=\"secret\"").nth(1).unwrap()[..80].to_owned();
     assert_eq!(secret(&again), secret(&form));
+}
+
+#[tokio::test]
+async fn users_are_told_of_new_and_removed_factors_and_of_recovery_codes_that_were_used() {
+    let (app, alice, codes) = alice_with_app().await;
+    let browser = app.browser();
+    let page = give_password(&browser, &alice, PASSWORD).await;
+    give_code(&browser, &page, &codes[0]).await;
+    let page = browser.get("/security").await;
+    let csrf = page.hidden("csrf");
+    browser.post("/security/recovery-codes", &[("csrf", &csrf)]).await;
+    let factor = page.text().split("id=\"remove-").nth(1).unwrap()[..32].to_owned();
+    browser.post("/security/remove", &[("factor", &factor), ("csrf", &csrf)]).await;
+    let mailbox = Mailbox::default();
+    app.deliver(&mailbox).await;
+    let letters: Vec<_> =
+        mailbox.letters().into_iter().map(|letter| (letter.subject, letter.text)).collect();
+    let expected = [
+        ("Your Test Exchange account has a new second factor", "“Phone”"),
+        ("A recovery code of your Test Exchange account was used", "9 are left"),
+        ("New sign-in to your Test Exchange account", "127.0.0.1"),
+        ("Your Test Exchange account has a new second factor", "New recovery codes"),
+        ("A second factor of your Test Exchange account was removed", "“Phone”"),
+    ];
+    assert_eq!(letters.len(), expected.len(), "{letters:?}");
+    for (subject, part) in expected {
+        let is_there = |(s, text): &(String, String)| s == subject && text.contains(part);
+        assert!(letters.iter().any(is_there), "{subject}, {part}: {letters:?}");
+    }
 }

@@ -1,8 +1,6 @@
 //! Setting up a second factor. It counts from the moment that it has been used once: a code of the
 //! app, a signature of the device. The first one brings the recovery codes.
 
-use std::net::IpAddr;
-
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -10,18 +8,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::AuditKind;
 use domain::authentication::Methods;
 use domain::id::FactorId;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::second_factor::{
     Enrolled, FACTORS_MAX, NAME_MAX, Passkey, Totp, new_secret, open_secret, seal_secret,
 };
 use domain::session::Session;
 use domain::time::Timestamp;
+use http::HeaderMap;
 use protocol::params::Params;
 use protocol::totp;
 use protocol::webauthn::{ALGORITHMS, NewPasskey, RelyingParty, check_registration};
 use serde_json::json;
-use store::{Tx, audit, second_factors, used_once};
+use store::{Tx, audit, mails, second_factors, used_once};
 
 use super::super::held::{Challenge, HELD_FOR, NewTotp};
+use super::super::links::seen;
 use super::super::proof::{self, decode, relying_party};
 use super::super::second_step::{continue_of, find_enrolled};
 use super::super::step_up::{self, need_fresh};
@@ -123,6 +124,7 @@ fn app_page(
 pub async fn add_app(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     SignedForm { user, params }: SignedForm,
 ) -> Result<Response, PageError> {
     let sealed = params.one("new")?.unwrap_or_default();
@@ -152,7 +154,14 @@ pub async fn add_app(
     };
     totp.last_step = step;
     let method = Methods { otp: true, ..Methods::default() };
-    let addition = Addition::new(&provider, &user, New::Totp(totp), method, address, &enrolled);
+    let addition = Addition::new(
+        &provider,
+        &user,
+        New::Totp(totp),
+        method,
+        seen(address, &headers),
+        &enrolled,
+    );
     addition.finish(&provider, &user, continue_to).await
 }
 
@@ -190,6 +199,7 @@ fn passkey_page(
 pub async fn add_passkey(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     SignedForm { user, params }: SignedForm,
 ) -> Result<Response, PageError> {
     let sealed = params.one("passkey")?.unwrap_or_default();
@@ -220,7 +230,8 @@ pub async fn add_passkey(
         last_used_at: None,
     };
     let new = New::Passkey(passkey, question);
-    let addition = Addition::new(&provider, &user, new, Methods::PASSKEY, address, &enrolled);
+    let addition =
+        Addition::new(&provider, &user, new, Methods::PASSKEY, seen(address, &headers), &enrolled);
     addition.finish(&provider, &user, continue_to).await
 }
 
@@ -257,7 +268,7 @@ struct Addition {
     codes: Option<Codes>,
     macs: Vec<[u8; 16]>,
     session: Session,
-    address: IpAddr,
+    seen: Seen,
     now: Timestamp,
 }
 
@@ -267,7 +278,7 @@ impl Addition {
         user: &SignedInUser,
         new: New,
         method: Methods,
-        address: IpAddr,
+        seen: Seen,
         enrolled: &Enrolled,
     ) -> Self {
         let codes = enrolled.is_empty().then(|| Codes::random(&*provider.entropy));
@@ -278,7 +289,7 @@ impl Addition {
             codes,
             macs: macs.unwrap_or_default(),
             session: user.session.clone(),
-            address,
+            seen,
             now: provider.now(),
         }
     }
@@ -314,7 +325,7 @@ impl Addition {
         let (id, kind) = match &self.new {
             New::Totp(totp) => {
                 second_factors::insert_totp(tx, totp).await?;
-                (totp.id, "app")
+                (totp.id, "totp")
             }
             New::Passkey(passkey, question) => {
                 let gone_at = question.at.after(HELD_FOR);
@@ -328,10 +339,13 @@ impl Addition {
             }
         };
         let detail = json!({ "factor": id, "kind": kind, "name": self.name() });
-        let event = event(AuditKind::SecondFactorAdded, user, self.address, self.now);
+        let event = event(AuditKind::SecondFactorAdded, user, self.seen.address, self.now);
         audit::record(tx, &event.detail(detail)).await?;
+        let (factor, label, seen) = (kind.to_owned(), self.name().to_owned(), self.seen.clone());
+        let told = MailKind::SecondFactorAdded { factor, label, seen };
+        mails::queue(tx, &Mail::to_user(user, told, self.now)).await?;
         if self.codes.is_some() {
-            write_codes(tx, user, &self.macs, self.address, self.now).await?;
+            write_codes(tx, user, &self.macs, self.seen.address, self.now).await?;
         }
         // It has just been used.
         step_up::record(tx, &self.session, self.method, self.now).await?;

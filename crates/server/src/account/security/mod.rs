@@ -9,11 +9,14 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::entropy::Entropy;
 use domain::id::{FactorId, UserId};
 use domain::keyring::Keyring;
+use domain::mail::{Mail, MailKind, Seen};
 use domain::second_factor::{RECOVERY_CODES, RecoveryCode};
 use domain::time::Timestamp;
+use http::HeaderMap;
 use serde_json::{Value, json};
-use store::{DbError, Tx, audit, second_factors};
+use store::{DbError, Tx, audit, mails, second_factors};
 
+use super::links::seen;
 use super::proof::relying_party;
 use super::second_step::find_enrolled;
 use super::step_up::need_fresh;
@@ -67,36 +70,46 @@ pub async fn show(
 pub async fn remove(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     SignedForm { user, params }: SignedForm,
 ) -> Result<Response, PageError> {
     let factor = params.one("factor")?.unwrap_or_default();
     let id: FactorId = factor.parse().map_err(|_| PageError::NotFound)?;
     let (enrolled, now) = (find_enrolled(&provider, user.user.id).await?, provider.now());
     need_fresh(&user, &enrolled, PATH, now)?;
-    let removal = Removal { user: user.user.id, id, address, now };
+    let kind = match enrolled.passkeys.iter().any(|passkey| passkey.id == id) {
+        true => "passkey",
+        false => "totp",
+    };
+    let removal = Removal { user: user.user.id, id, kind, seen: seen(address, &headers), now };
     provider.store.db.write(async move |tx: &mut Tx<'_>| removal.write(tx).await).await?;
     Ok(Done::FactorRemoved.redirect(PATH).into_response())
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Removal {
     user: UserId,
     id: FactorId,
-    address: IpAddr,
+    /// As messages and the trail call it.
+    kind: &'static str,
+    seen: Seen,
     now: Timestamp,
 }
 
 impl Removal {
-    async fn write(self, tx: &mut Tx<'_>) -> Result<(), PageError> {
+    async fn write(&self, tx: &mut Tx<'_>) -> Result<(), PageError> {
         let removed = second_factors::remove(tx, self.user, self.id).await?;
         let name = removed.ok_or(PageError::NotFound)?;
         if second_factors::find_enrolled(tx, self.user).await?.is_empty() {
             // They stand in for what is lost, and there is nothing left that could be.
             second_factors::replace_recovery_codes(tx, self.user, &[], self.now).await?;
         }
-        let detail = json!({ "factor": self.id, "name": name });
-        let event = event(AuditKind::SecondFactorRemoved, self.user, self.address, self.now);
+        let detail = json!({ "factor": self.id, "kind": self.kind, "name": name });
+        let event = event(AuditKind::SecondFactorRemoved, self.user, self.seen.address, self.now);
         audit::record(tx, &event.detail(detail)).await?;
+        let (factor, seen) = (self.kind.to_owned(), self.seen.clone());
+        let told = MailKind::SecondFactorRemoved { factor, label: name, seen };
+        mails::queue(tx, &Mail::to_user(self.user, told, self.now)).await?;
         Ok(())
     }
 }
@@ -109,6 +122,7 @@ fn event(kind: AuditKind, user: UserId, address: IpAddr, now: Timestamp) -> Audi
 pub async fn new_codes(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     SignedForm { user, .. }: SignedForm,
 ) -> Result<Response, PageError> {
     let (enrolled, now) = (find_enrolled(&provider, user.user.id).await?, provider.now());
@@ -120,7 +134,13 @@ pub async fn new_codes(
     need_fresh(&user, &enrolled, PATH, now)?;
     let codes = Codes::random(&*provider.entropy);
     let (macs, id) = (codes.macs(&provider.keyring(), user.user.id), user.user.id);
-    let write = async move |tx: &mut Tx<'_>| write_codes(tx, id, &macs, address, now).await;
+    let seen = seen(address, &headers);
+    let write = async move |tx: &mut Tx<'_>| {
+        write_codes(tx, id, &macs, address, now).await?;
+        let (factor, label) = ("recovery_codes".to_owned(), String::new());
+        let told = MailKind::SecondFactorAdded { factor, label, seen: seen.clone() };
+        Ok::<_, PageError>(mails::queue(tx, &Mail::to_user(id, told, now)).await?)
+    };
     provider.store.db.write(write).await?;
     codes.show(&provider, &user, None, PATH.to_owned())
 }
