@@ -81,7 +81,8 @@ pub async fn delete_others(
 /// Where a user is signed in, last used first.
 pub async fn list_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Session>, DbError> {
     let sql = "SELECT id, user_id, auth_time, created_at, last_seen_at, expires_at, address, \
-         user_agent FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id";
+         user_agent, amr, second_factor_at FROM sessions WHERE user_id = $1 \
+         ORDER BY last_seen_at DESC, id";
     tx.query_all(sql, bind![user]).await?.into_iter().map(read).collect()
 }
 
