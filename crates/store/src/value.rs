@@ -247,6 +247,5 @@ ids! {
     AppMessageId
     LinkId
     FactorId
-    PartnerKeyId
     AttemptId
 }
