@@ -147,7 +147,7 @@ impl SignInProvider {
             };
         }
         let Some(email) = &identity.email else { return Admission::Refuse(Refusal::NoEmail) };
-        // Whoever typed a stranger's address there must not get, or prepare, the stranger's account.
+        // Whoever typed a stranger's address there must not get or prepare the stranger's account.
         if !identity.email_verified && !self.verifies_emails {
             return Admission::Refuse(Refusal::EmailNotVerified);
         }

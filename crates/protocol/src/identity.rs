@@ -1,5 +1,6 @@
 //! What another system says about a user whom it has signed in: the claims that an ID token, a
-//! UserInfo answer and the signed return of a login page share (OpenID Connect Core §5.1, RFC 8176).
+//! UserInfo answer and the signed return of a login page share (OpenID Connect Core §5.1,
+//! RFC 8176).
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Our four cookies: the session, a random value that ties the sign-in form to a browser, what
-//! tells a browser that has signed in before, and what waits for a user who signs in elsewhere. Names
-//! carry a hash of the issuer, because ports do not separate cookies; on https they have the
+//! tells a browser that has signed in before, and what waits for a user who signs in elsewhere.
+//! Names carry a hash of the issuer, because ports do not separate cookies; on https they have the
 //! `__Host-` prefix (RFC 6265bis §4.1.3).
 
 use std::time::Duration;
