@@ -98,7 +98,10 @@ pub fn telemetry(beside: &Beside) -> Outcome<()> {
         ("nothing", backend("silent", tools, upstream, with(silent, "off"))?),
         ("metrics", backend("counted", tools, upstream, with("", "off"))?),
         ("metrics, log", backend("logged", tools, upstream, with("", "info"))?),
-        ("metrics, log, 1 trace in 100", backend("sampled", tools, upstream, with(&sampled, "info"))?),
+        (
+            "metrics, log, 1 trace in 100",
+            backend("sampled", tools, upstream, with(&sampled, "info"))?,
+        ),
         ("metrics, log, all traces", backend("traced", tools, upstream, with(&traces, "info"))?),
     ];
     for name in ["token-opaque", "gateway-opaque"] {

@@ -68,7 +68,10 @@ pub fn run(growth: &Growth) -> Outcome<()> {
         let pair = [empty.contender(case)?, full.contender(case)?];
         rows.push((case, compare(pair, growth.rounds, tools)?));
     }
-    println!("{:<15} {:>10} {:>10} {:>12} {:>12}  p99", "case", "empty", "full", "p99 ms", "p99 ms");
+    println!(
+        "{:<15} {:>10} {:>10} {:>12} {:>12}  p99",
+        "case", "empty", "full", "p99 ms", "p99 ms"
+    );
     for (case, [empty, full]) in &rows {
         print_row(case, empty, full);
     }
@@ -126,34 +129,43 @@ fn fill_tables(file: &Path, scale: f64) -> rusqlite::Result<String> {
     let app_of_grant = app(&format!("(n.i * 7919 % {apps})"));
     let user_of_grant = user(&format!("(n.i / {GRANTS_PER_USER})"));
     let consent = id("03", "n.i", grants);
-    copy(&db, "users", users, &[
-        ("id", &user("n.i")),
-        ("email", "'copy' || n.i || '@example.com'"),
-        ("email_normalized", "'copy' || n.i || '@example.com'"),
-    ])?;
-    copy(&db, "apps", apps, &[
-        ("id", &app("n.i")),
-        ("name", "'Copy ' || n.i"),
-        ("name_normalized", "'copy ' || n.i"),
-    ])?;
+    copy(
+        &db,
+        "users",
+        users,
+        &[
+            ("id", &user("n.i")),
+            ("email", "'copy' || n.i || '@example.com'"),
+            ("email_normalized", "'copy' || n.i || '@example.com'"),
+        ],
+    )?;
+    copy(
+        &db,
+        "apps",
+        apps,
+        &[("id", &app("n.i")), ("name", "'Copy ' || n.i"), ("name_normalized", "'copy ' || n.i")],
+    )?;
     copy(&db, "client_ids", apps, &[("wire_id", "'copy-' || n.i"), ("app_id", &app("n.i"))])?;
-    copy(&db, "client_secrets", apps, &[
-        ("id", &id("04", "n.i", apps)),
-        ("app_id", &app("n.i")),
-    ])?;
-    copy(&db, "consents", grants, &[
-        ("id", &consent),
-        ("user_id", &user_of_grant),
-        ("app_id", &app_of_grant),
-    ])?;
-    copy(&db, "grants", grants, &[
-        ("id", &id("05", "n.i", grants)),
-        ("user_id", &user_of_grant),
-        ("app_id", &app_of_grant),
-        ("consent_id", &consent),
-        ("code_id", &id("06", "n.i", grants)),
-        ("attempt_id", &id("07", "n.i", grants)),
-    ])?;
+    copy(&db, "client_secrets", apps, &[("id", &id("04", "n.i", apps)), ("app_id", &app("n.i"))])?;
+    copy(
+        &db,
+        "consents",
+        grants,
+        &[("id", &consent), ("user_id", &user_of_grant), ("app_id", &app_of_grant)],
+    )?;
+    copy(
+        &db,
+        "grants",
+        grants,
+        &[
+            ("id", &id("05", "n.i", grants)),
+            ("user_id", &user_of_grant),
+            ("app_id", &app_of_grant),
+            ("consent_id", &consent),
+            ("code_id", &id("06", "n.i", grants)),
+            ("attempt_id", &id("07", "n.i", grants)),
+        ],
+    )?;
     for sql in indexes {
         db.execute_batch(&sql)?;
     }
@@ -167,7 +179,8 @@ fn drop_indexes(db: &Connection) -> rusqlite::Result<Vec<String>> {
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND \
          tbl_name IN ('users', 'apps', 'client_ids', 'client_secrets', 'consents', 'grants')",
     )?;
-    let rows = list.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let rows =
+        list.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let found: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     for (name, _) in &found {
         db.execute_batch(&format!("DROP INDEX {name}"))?;

@@ -152,8 +152,7 @@ impl Peers {
             "token-es256" => Some(cycle(vec![self.client_credentials("es256")], 200)),
             "introspect" => {
                 let mint = std::iter::repeat_n(self.client_credentials("opaque"), 1_000);
-                let tokens =
-                    ask(self.oidc.1, mint.collect(), |a| a.json_token("access_token"))?;
+                let tokens = ask(self.oidc.1, mint.collect(), |a| a.json_token("access_token"))?;
                 let about = |token: &String| self.post("/token/introspection", &[("token", token)]);
                 Some(cycle(tokens.iter().map(about).collect(), 200))
             }

@@ -103,14 +103,8 @@ fn start_backends(plan: &Plan, upstream: SocketAddr) -> Outcome<Vec<Backend>> {
     let mut backends = Vec::new();
     for (name, database) in wanted {
         eprintln!("preparing users, apps and grants on {name}");
-        let mut site = Site::new(
-            name,
-            &plan.binary,
-            &plan.work,
-            &database,
-            upstream,
-            Settings::default(),
-        )?;
+        let mut site =
+            Site::new(name, &plan.binary, &plan.work, &database, upstream, Settings::default())?;
         site.start()?;
         backends.push(Backend::prepare(site, plan.supply, with_codes)?);
     }
