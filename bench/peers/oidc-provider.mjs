@@ -60,7 +60,7 @@ class Memory {
 
 // One table, as adapters for databases have it, each change on disk before it is answered.
 async function durable(file) {
-  const { default: Database } = await import("better-sqlite3");
+  const { default: Database } = await import("libsql");
   const db = new Database(file);
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");

@@ -2,9 +2,9 @@
 //! million users, a hundred thousand apps and five million live grants.
 //!
 //! Both are set up through the pages; then rows are copied inside the file of the second, while its
-//! server is stopped: users, apps with their names and secrets, consents and grants, five to a user,
-//! under ids that are spread evenly over all there are. What is measured are the grants that were
-//! made through the pages; they lie scattered among the copies.
+//! server is stopped: users, apps with their names and secrets, consents and grants, five to a
+//! user, under ids that are spread evenly over all there are. What is measured are the grants that
+//! were made through the pages; they lie scattered among the copies.
 
 use std::path::Path;
 

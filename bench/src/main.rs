@@ -47,7 +47,7 @@ struct Arguments {
 enum Task {
     /// p99, start and memory with a full database against an empty one
     Growth(growth::Growth),
-    /// Mixed load for half an hour: memory, database file, errors
+    /// Mixed load for half an hour: memory, rows that are swept, errors
     Soak(soak::Soak),
     /// Token requests while many people sign in
     Storm(beside::Beside),

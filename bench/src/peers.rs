@@ -133,7 +133,9 @@ impl Peers {
             Server::start_printing(node.args(more))
         };
         let (oidc, bare) = (start(OIDC_PROVIDER, None)?, start(OAUTH2_SERVER, None)?);
-        let _ = fs::remove_file(folder.join("oidc.db"));
+        for name in ["oidc.db", "oidc.db-wal", "oidc.db-shm"] {
+            let _ = fs::remove_file(folder.join(name));
+        }
         let durable = start(OIDC_PROVIDER, Some("oidc.db"));
         let durable = durable.inspect_err(|_| eprintln!("{OIDC_DURABLE} is left out")).ok();
         let nginx = start_nginx(&folder, upstream)?;

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use domain::policy::{Policy, Resource, Upstream};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri};
-use hyper_util::client::legacy::Client;
+use http::{HeaderValue, Request, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::path::NormalPath;
+use tokio::runtime::{self, Handle};
 use tokio::sync::Semaphore;
 
 use crate::cors::Cors;
@@ -19,9 +21,36 @@ use crate::phase::limit::Limits;
 use crate::target::without_port;
 use crate::upload::Upload;
 
-pub(crate) type HttpClient = Client<HttpConnector, Upload>;
+type HttpClient = Client<HttpConnector, Upload>;
 
-/// Idle connections kept per upstream.
+/// A connection pool for each runtime that forwards: an upstream's connection is read where it was
+/// made, and another thread's call would have to be woken for its answer.
+pub(crate) struct Clients {
+    connect_timeout: std::time::Duration,
+    pools: ArcSwap<Vec<(Option<runtime::Id>, HttpClient)>>,
+}
+
+impl Clients {
+    fn new(connect_timeout: std::time::Duration) -> Self {
+        Self { connect_timeout, pools: ArcSwap::default() }
+    }
+
+    pub(crate) fn request(&self, request: Request<Upload>) -> ResponseFuture {
+        let here = Handle::try_current().ok().map(|handle| handle.id());
+        if let Some((_, client)) = self.pools.load().iter().find(|(of, _)| *of == here) {
+            return client.request(request);
+        }
+        // The first call of this thread.
+        let made = new_client(self.connect_timeout);
+        self.pools.rcu(|pools| {
+            let others = pools.iter().filter(|(of, _)| *of != here).cloned();
+            others.chain([(here, made.clone())]).collect::<Vec<_>>()
+        });
+        made.request(request)
+    }
+}
+
+/// Idle connections kept per upstream and thread.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 /// Shorter than what most servers keep, so that a reused connection is rarely a dead one.
 const IDLE_CONNECTION_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
@@ -56,7 +85,7 @@ pub(crate) struct Target {
     /// Takes the place of the resource's prefix when it is not empty.
     base: String,
     pub(crate) host: HeaderValue,
-    pub(crate) client: HttpClient,
+    pub(crate) clients: Arc<Clients>,
     /// For the calls that wait for it.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -135,11 +164,11 @@ impl Target {
             return None;
         }
         let authority = url.authority().filter(|at| !at.as_str().contains('@'))?.clone();
-        let client = match old {
+        let clients = match old {
             Some(old) if old.declared.connect_timeout == declared.connect_timeout => {
-                old.client.clone()
+                Arc::clone(&old.clients)
             }
-            _ => new_client(declared),
+            _ => Arc::new(Clients::new(declared.connect_timeout)),
         };
         let places = match old {
             Some(old) if old.declared.in_service_max == declared.in_service_max => {
@@ -153,7 +182,7 @@ impl Target {
             base: url.path().trim_end_matches('/').to_owned(),
             declared: declared.clone(),
             authority,
-            client,
+            clients,
         })
     }
 
@@ -188,9 +217,9 @@ impl Target {
     }
 }
 
-fn new_client(declared: &Upstream) -> HttpClient {
+fn new_client(connect_timeout: std::time::Duration) -> HttpClient {
     let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(declared.connect_timeout));
+    connector.set_connect_timeout(Some(connect_timeout));
     connector.set_nodelay(true);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

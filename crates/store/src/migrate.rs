@@ -28,6 +28,8 @@ macro_rules! migrations {
     };
 }
 
+/// A number is written as its files begin.
+#[expect(clippy::zero_prefixed_literal, reason = "decimal, as in the names of the files")]
 const MIGRATIONS: &[Migration] = migrations! {
     0001 "initial"
     0002 "also_standard"

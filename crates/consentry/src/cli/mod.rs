@@ -112,9 +112,11 @@ pub fn report(done: Result<(), Failure>, environment: &Environment) -> ExitCode 
     }
 }
 
-/// Run a command's asynchronous part.
+/// Run a command's asynchronous part. One thread is enough for it: a server has threads of its own
+/// for connections (`serve::cores`), passwords and the database.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;

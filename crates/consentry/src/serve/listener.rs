@@ -10,11 +10,12 @@ use gateway::{ConnectionLimits, serve_connection};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connections::Connections;
+use super::cores::Cores;
 
 /// For whoever finds no place. Written without a look at what was asked.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
@@ -46,11 +47,13 @@ pub(super) struct Accepting {
     /// Cancelled: the patience is over, connections are cut.
     pub(super) cut: CancellationToken,
     pub(super) connections: TaskTracker,
+    cores: Arc<Cores>,
 }
 
 impl Accepting {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(cores: Cores) -> Self {
         Self {
+            cores: Arc::new(cores),
             limits: Arc::new(ConnectionLimits::default()),
             shutdown: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -94,11 +97,16 @@ async fn accept_all<H, F>(
             continue;
         };
         let _ = stream.set_nodelay(true);
+        let Ok(stream) = stream.into_std() else { continue };
         let (handle, limits) = (handle.clone(), Arc::clone(&accepting.limits));
         // Tokens of their own: whenever a connection does something it looks at them, which would
         // make all connections wait for one lock.
         let (shutdown, cut) = (accepting.shutdown.child_token(), accepting.cut.child_token());
-        accepting.connections.spawn(async move {
+        let connection = async move {
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+            };
             let service = service_fn(move |request| {
                 let answer = handle(request, peer);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
@@ -111,7 +119,8 @@ async fn accept_all<H, F>(
                 () = cut.cancelled() => tracing::info!(%peer, "connection cut"),
             }
             drop(place);
-        });
+        };
+        accepting.cores.spawn(accepting.connections.track_future(connection));
     }
 }
 
@@ -120,7 +129,6 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
     use tokio::sync::Notify;
 
     use super::*;
@@ -135,7 +143,8 @@ mod tests {
     async fn a_connection_too_many_is_told_so_and_closed() {
         let listener = TcpListener::bind(ANY).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (accepting, places) = (Accepting::new(), Connections::new(4, Vec::new()));
+        let (accepting, places) =
+            (Accepting::new(Cores::start().unwrap()), Connections::new(4, Vec::new()));
         accepting.spawn(listener, Arc::clone(&places), |_, _| async {
             Response::new(Body::from("done"))
         });
@@ -167,7 +176,7 @@ mod tests {
         let listener = TcpListener::bind(ANY).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let accepting = Accepting::new();
+        let accepting = Accepting::new(Cores::start().unwrap());
         let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
         accepting.spawn(listener, places(), move |_, _| {
             let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
@@ -197,7 +206,7 @@ mod tests {
         let listener = TcpListener::bind(ANY).await.unwrap();
         let address = listener.local_addr().unwrap();
         let begun = Arc::new(Notify::new());
-        let accepting = Accepting::new();
+        let accepting = Accepting::new(Cores::start().unwrap());
         let tell = Arc::clone(&begun);
         accepting.spawn(listener, places(), move |_, _| {
             tell.notify_one();

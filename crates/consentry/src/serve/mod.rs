@@ -6,6 +6,7 @@ use crate::config::{Config, Environment};
 
 mod connections;
 pub mod control_socket;
+mod cores;
 mod data_dir;
 mod gate;
 mod instance;

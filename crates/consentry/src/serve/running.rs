@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::Connections;
 use super::control_socket;
+use super::cores::Cores;
 use super::gate::Gate;
 use super::instance::Instance;
 use super::internal::Internal;
@@ -100,7 +101,7 @@ pub struct Running {
 impl Running {
     pub fn start(instance: Instance, sockets: Sockets, config: &Config) -> Result<Self, Failure> {
         let policy = instance.provider.policy();
-        let accepting = Accepting::new();
+        let accepting = Accepting::new(Cores::start()?);
         let started_at = instance.provider.now();
         let (observer, sending) = Observer::new(
             &config.telemetry,

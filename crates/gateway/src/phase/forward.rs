@@ -169,7 +169,7 @@ async fn attempt<A: Authority>(
     place: &mut Option<OwnedSemaphorePermit>,
 ) -> Result<Response<Incoming>, Failure> {
     let started = Instant::now();
-    let mut answer = pin!(target.client.request(request));
+    let mut answer = pin!(target.clients.request(request));
     let failed = |error| failure_of(&error, progress);
     // Nearly every call ends here.
     let first = WATCH_AFTER.min(target.declared.answer_timeout);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::app::AppKind;
 use domain::audit::{AuditActor, AuditKind};
 use domain::time::Clock as _;
-use domain::usage::Use;
+use domain::usage::{Use, UsedBy};
 use domain::user::{Role, User};
 use http::StatusCode;
 use protocol::scope::ScopeSet;
@@ -181,7 +181,7 @@ async fn the_page_says_what_the_app_did_from_where_and_when() {
     let grant = app.live_grants(&alice, &client.app).await[0].id;
     let (user_id, app_id, at) = (alice.id, client.app.id, app.clock.now());
     let call = move |family: &str, status| Use {
-        grant_id: grant,
+        by: UsedBy::Grant(grant),
         app_id,
         user_id: Some(user_id),
         family: family.to_owned(),

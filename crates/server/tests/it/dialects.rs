@@ -56,6 +56,7 @@ fn dialect(name: &str, lifetimes: DialectLifetimes) -> Dialect {
         user_code: None,
         partner_keys: None,
         pages: Vec::new(),
+        signed: None,
         envelope: None,
     }
 }

@@ -132,6 +132,7 @@ fn dialect(name: &str) -> Dialect {
         user_code: None,
         partner_keys: None,
         pages: Vec::new(),
+        signed: None,
         envelope: None,
     }
 }

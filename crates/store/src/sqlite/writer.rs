@@ -1,6 +1,6 @@
-//! The one thread that writes. Closures queue up and run one after the other, one `COMMIT` makes all
-//! of them durable, and only then are they answered (architecture, invariants 2 and 3). One that
-//! fails takes the batch back with it: it runs again alone, and its neighbours without it.
+//! The one thread that writes. Closures queue up and run one after the other, one `COMMIT` makes
+//! all of them durable, and only then are they answered (architecture, invariants 2 and 3). One
+//! that fails takes the batch back with it: it runs again alone, and its neighbours without it.
 
 use std::fs::File;
 use std::future::Future;
