@@ -134,7 +134,8 @@ fn signed_redirect(section: &Section<'_>, files: ReadFile<'_>) -> Option<Way> {
     let key = SharedKey::new(text.as_bytes());
     if key.is_none() {
         let to_do = format!(
-            "Use at least {SHARED_KEY_BYTES_MIN} characters; `openssl rand -hex 32` makes good ones."
+            "Use at least {SHARED_KEY_BYTES_MIN} characters; `openssl rand -hex 32` makes good \
+             ones."
         );
         section.document.problem(&spot, "the key is too short", to_do);
     }
