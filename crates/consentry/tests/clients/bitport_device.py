@@ -44,14 +44,40 @@ class Bitport:
         self.token = found["access_token"]
         return True
 
-    def data(self, path):
-        answer, body = self.send("GET", path)
+    def data(self, path, method="GET", form=None):
+        answer, body = self.send(method, path, form)
         if answer.status == 401:
             raise PermissionError(json.loads(body)["errors"][0]["message"])
         envelope = json.loads(body)
         if envelope["status"] != "success":
             raise RuntimeError(f"{path}: {envelope['errors']}")
         return envelope["data"]
+
+    def link(self, path):
+        """Where the content is, for other programs: no token is needed there."""
+        answer, _ = self.send("GET", path)
+        if answer.status != 302:
+            raise RuntimeError(f"{path}: HTTP {answer.status}")
+        location = urlsplit(answer.headers["Location"])
+        return f"{location.path}?{location.query}"
+
+    def transfer(self, torrent):
+        """Fetch something, see it in the list, and give it up."""
+        self.data("/v2/transfers", "POST", urlencode({"torrent": torrent}))
+        newest = self.data("/v2/transfers")[0]
+        self.data(f"/v2/transfers/{newest['token']}", "DELETE")
+        left = [each["token"] for each in self.data("/v2/transfers")]
+        return newest["token"] not in left
+
+    def has_files(self, folder):
+        return bool(self.data(f"/v2/cloud/{folder}")[0]["files"])
+
+    def delete_file(self, folder):
+        """A file of the folder goes, and only it."""
+        before = [file["code"] for file in self.data(f"/v2/cloud/{folder}")[0]["files"]]
+        self.data(f"/v2/files/{before[0]}", "DELETE")
+        after = [file["code"] for file in self.data(f"/v2/cloud/{folder}")[0]["files"]]
+        return after == before[1:]
 
     def list(self, code=None, depth=0):
         """Every file below a folder."""
@@ -76,16 +102,21 @@ def main():
     me = bitport.data("/v2/me")[0]
     files = bitport.list()
     root = bitport.data("/v2/cloud")[0]
-    answer, _ = bitport.send("GET", f"/v2/files/{root['files'][0]['code']}/download")
-    location = urlsplit(answer.headers["Location"])
     anybody = Bitport(config["base"])
-    link, content = anybody.send("GET", f"{location.path}?{location.query}")
+    link = bitport.link(f"/v2/files/{root['files'][0]['code']}/download")
+    downloaded, content = anybody.send("GET", link)
+    folder = next(each["code"] for each in root["folders"] if bitport.has_files(each["code"]))
+    zipped, archive = anybody.send("GET", bitport.link(f"/v2/cloud/{folder}/download-as-zip"))
+    magnet = "magnet:?xt=urn:btih:3333333333333333333333333333333333333333&dn=Field+guide"
     show(
         {
             "ok": True,
             "plan": me["plan_name"],
             "files": files,
-            "downloaded": [link.status, len(content)],
+            "downloaded": [downloaded.status, len(content)],
+            "zipped": [zipped.status, archive[:2].decode()],
+            "transferred_and_given_up": bitport.transfer(magnet),
+            "deleted": bitport.delete_file(folder),
         }
     )
     sys.stdin.readline()

@@ -172,6 +172,9 @@ async fn a_command_line_client_of_bitport_gets_in_with_a_code_and_out_when_it_is
     assert_eq!((&found["ok"], &found["plan"]), (&json!(true), &json!("Practice")), "{found}");
     assert!(found["files"].as_array().unwrap().len() > 1, "{found}");
     assert_eq!(found["downloaded"][0], 200, "{found}");
+    assert_eq!(found["zipped"], json!([200, "PK"]), "{found}");
+    let did = (&found["transferred_and_given_up"], &found["deleted"]);
+    assert_eq!(did, (&json!(true), &json!(true)), "{found}");
     revoke(&bob).await;
     input.write_all(b"revoked\n").await.unwrap();
     assert_eq!(says().await["refused"], "Unauthorized access");
