@@ -1,5 +1,6 @@
 //! The checklist of known attacks (`tests/attacks.txt`): every row is there, every test that a row
-//! names exists, a row without a test says why, and `docs/dev/attacks.md` says the same.
+//! names exists, a row without a test says why, and `docs/dev/attacks.md` says the same. So does
+//! every test exist that `docs/dev/dialect-endpoints.md` names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 const CHECKLIST: &str = include_str!("../attacks.txt");
 const PAGE: &str = include_str!("../../../../docs/dev/attacks.md");
+const ENDPOINTS: &str = include_str!("../../../../docs/dev/dialect-endpoints.md");
 
 /// Every row that there must be. An attack is never dropped, only answered.
 const ROWS: &str = "R1 R2 R3 R4 R5 R6 R7 R8 R9 C1 C2 C3 C4 P1 P2 P3 M1 M2 T1 T2 T3 T4 T5 T6 T7 T8 \
@@ -111,6 +113,22 @@ fn test_names() -> BTreeSet<String> {
 fn every_known_attack_has_a_test_or_a_reason() {
     let mistakes = mistakes(CHECKLIST, &test_names());
     assert!(mistakes.is_empty(), "tests/attacks.txt:\n{}", mistakes.join("\n"));
+}
+
+#[test]
+fn every_endpoint_of_a_dialect_has_a_test() {
+    let tests = test_names();
+    let rows = ENDPOINTS.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<_> = rows.filter(|row| *row != "endpoint | test").collect();
+    assert!(rows.len() > 25, "the page was not understood");
+    for row in rows {
+        let named: Vec<_> =
+            row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "{row}");
+        for name in named {
+            assert!(tests.contains(name), "there is no test `{name}`");
+        }
+    }
 }
 
 #[test]
