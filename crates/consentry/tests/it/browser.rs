@@ -119,7 +119,7 @@ impl Person {
     async fn signs_out(&self) {
         self.click("details.account summary").await;
         self.click("#sign-out button").await;
-        self.sees("a[href='/sign-in']").await;
+        self.sees("a[href^='/sign-in']").await;
     }
 
     async fn element(&self, css: &str) -> fantoccini::elements::Element {
@@ -345,7 +345,7 @@ async fn what_a_user_sees_fits_a_phone() {
         alice.click("details.account summary").await;
         alice.sees_on_the_phone("#sign-out button").await;
         alice.click("#sign-out button").await;
-        alice.sees_on_the_phone("a[href='/sign-in']").await;
+        alice.sees_on_the_phone("a[href^='/sign-in']").await;
         alice.go(&format!("{}/oauth/authorize?client_id=nobody", phone_app.app.issuer)).await;
         alice.sees_on_the_phone("main h1").await;
         // That the page is an error is all that the console has to say.
