@@ -127,11 +127,11 @@ impl Observer {
         if !trusted {
             trace::remove(headers);
         }
-        let trace = self.exporter.as_ref().map(|_| {
+        let trace = self.exporter.as_ref().and_then(|_| {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            let context = Context::of(headers, &*self.entropy, turn.is_multiple_of(self.one_in));
+            let context = Context::of(headers, &*self.entropy, turn.is_multiple_of(self.one_in))?;
             context.write(headers);
-            (context, self.clock.now())
+            Some((context, self.clock.now()))
         });
         let (method, began) = (method.clone(), Instant::now());
         Begun { observer: self, method, client, id, began, trace, is_answered: false }

@@ -1,8 +1,6 @@
 //! The context of a trace (W3C Trace Context, level 1): which requests belong together across
 //! systems. Believed from trusted proxies only: a stranger must not choose what is traced.
 
-use std::fmt::Write as _;
-
 use domain::entropy::{Entropy, random_bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,15 +21,19 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Go on with the trace of a trusted caller, or begin one. `sampled` holds where nobody has
-    /// decided before.
-    pub(super) fn of(headers: &HeaderMap, entropy: &dyn Entropy, sampled: bool) -> Self {
+    /// Go on with the trace of a trusted caller, or begin one if the request is `sampled`. One that
+    /// is not costs nothing.
+    pub(super) fn of(headers: &HeaderMap, entropy: &dyn Entropy, sampled: bool) -> Option<Self> {
+        let given = headers.get(TRACEPARENT).and_then(|value| parse(value.to_str().ok()?));
+        if given.is_none() && !sampled {
+            return None;
+        }
         let random = random_bytes::<32>(entropy);
         let part = |at: usize| -> [u8; 8] {
             random.get(at..at + 8).and_then(|part| part.try_into().ok()).unwrap_or([1; 8])
         };
         let (span, upstream_span) = (part(16), part(24));
-        match headers.get(TRACEPARENT).and_then(|value| parse(value.to_str().ok()?)) {
+        Some(match given {
             Some((trace_id, parent, sampled)) => {
                 Self { trace_id, parent: Some(parent), span, upstream_span, sampled }
             }
@@ -41,7 +43,7 @@ impl Context {
                 .to_be_bytes();
                 Self { trace_id, parent: None, span, upstream_span, sampled }
             }
-        }
+        })
     }
 
     /// What the upstream is told.
@@ -61,10 +63,8 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// `00-TRACE-PARENT-FLAGS` (§3.2); later versions may have more behind.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_under_the_callers_id_and_decision() {
-        let context = Context::of(&headers(GIVEN), &SystemEntropy, false);
+        let context = Context::of(&headers(GIVEN), &SystemEntropy, false).unwrap();
         assert_eq!(hex(&context.trace_id), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(context.parent.map(|span| hex(&span)).as_deref(), Some("b7ad6b7169203331"));
         assert!(context.sampled, "the caller traces it");
@@ -129,8 +129,9 @@ mod tests {
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
         ] {
-            let context = Context::of(&headers(wrong), &SystemEntropy, false);
-            assert_eq!((context.parent, context.sampled), (None, false), "{wrong}");
+            let context = Context::of(&headers(wrong), &SystemEntropy, true).unwrap();
+            assert_eq!((context.parent, context.sampled), (None, true), "{wrong}");
+            assert_eq!(Context::of(&headers(wrong), &SystemEntropy, false), None, "{wrong}");
         }
         assert!(parse("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more").is_some());
     }
