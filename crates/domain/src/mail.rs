@@ -126,6 +126,8 @@ pub enum MailKind {
         label: String,
         seen: Seen,
     },
+    /// All of them, by the operator.
+    SecondFactorsRemovedByStaff,
     /// So many are left.
     RecoveryCodeUsed {
         left: u64,
@@ -151,6 +153,7 @@ impl MailKind {
             Self::PartnerKeyEnded { .. } => "partner_key_ended",
             Self::SecondFactorAdded { .. } => "second_factor_added",
             Self::SecondFactorRemoved { .. } => "second_factor_removed",
+            Self::SecondFactorsRemovedByStaff => "second_factors_removed_by_staff",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::Test => "test",
         }

@@ -198,7 +198,7 @@ impl App {
         for field in stands.reviewed_changes(&to, reviewed) {
             at_once.take(field, &stands);
         }
-        let app = Self { changed_at: now, ..self };
+        let app = Self { turn: Turn::Staff, changed_at: now, ..self };
         if at_once == to {
             return Ok((Self { proposed: None, ..app.with_revision(to) }, Revised::AtOnce));
         }
@@ -206,7 +206,7 @@ impl App {
             return Err(AppError::Suspended);
         }
         let app = app.with_revision(at_once);
-        Ok((Self { proposed: Some(to), turn: Turn::Staff, ..app }, Revised::WhileLive))
+        Ok((Self { proposed: Some(to), ..app }, Revised::WhileLive))
     }
 
     /// The same where the operator lets everything go live unseen: if it is something that staff
@@ -228,7 +228,7 @@ impl App {
     /// The developer takes back what waits for review; the app stays as it was approved.
     #[must_use]
     pub fn withdraw_proposal(self, now: Timestamp) -> Self {
-        Self { proposed: None, changed_at: now, ..self }
+        Self { proposed: None, turn: Turn::Staff, changed_at: now, ..self }
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use protocol::redirect_uri::RedirectPolicy;
 
     use super::*;
-    use crate::app::tests::{NOW, STAFF, THEN, live, new, set};
+    use crate::app::tests::{NOW, STAFF, THEN, live, new, request, set};
     use crate::app::{AppKind, Approval};
 
     const REVIEWED: [RevisionField; 2] = [RevisionField::Name, RevisionField::RedirectUris];
@@ -298,6 +298,19 @@ mod tests {
         let (app, revised) = app.revise(back, &REVIEWED, NOW).unwrap();
         assert_eq!((app.proposed.clone(), revised), (None, Revised::AtOnce));
         assert!(!app.awaits_review());
+    }
+
+    #[test]
+    fn whatever_the_developer_changes_it_is_staffs_turn_again() {
+        let asked = || {
+            let (app, _) = live("read").revise(renamed(&live("read")), &REVIEWED, NOW).unwrap();
+            let more = app.request_scopes(vec![request("trade")], NOW).unwrap();
+            more.ask_for_changes("Why?".into(), NOW).unwrap()
+        };
+        let typo = Revision { description: "Less.".into(), ..asked().latest_revision() };
+        assert!(asked().revise(typo, &REVIEWED, NOW).unwrap().0.awaits_review());
+        let back = asked().withdraw_proposal(NOW);
+        assert!(back.awaits_review() && back.proposed.is_none());
     }
 
     #[test]

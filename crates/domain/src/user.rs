@@ -1,6 +1,7 @@
 //! A user account and its roles. Everyone can grant access; developing apps and reviewing them are
 //! roles.
 
+pub use protocol::identity::is_email_address;
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
@@ -67,20 +68,7 @@ impl User {
     }
 }
 
-const EMAIL_BYTES_MAX: usize = 254;
 const NAME_CHARACTERS_MAX: usize = 100;
-
-/// Just enough to be an address that people can read: what is at the other end, only a message
-/// tells.
-pub fn is_email_address(email: &str) -> bool {
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-    let parts = email.split_once('@');
-    email.len() <= EMAIL_BYTES_MAX
-        && email.chars().all(is_plain)
-        && parts.is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        })
-}
 
 /// What a person may be called here.
 pub fn is_name(name: &str) -> bool {

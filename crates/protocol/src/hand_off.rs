@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::identity::{Identity, seconds};
 use crate::jose::{JwtError, SharedKey, SignError};
+use crate::openid::known_error;
 
 /// The `typ` of what we send.
 pub const REQUEST_TYP: &str = "consentry-sign-in-request+jwt";
@@ -74,9 +75,9 @@ pub enum ReturnError {
     Expired,
     #[error("the return was made in the future, or for longer than five minutes")]
     TooLong,
-    /// The login page's own words, for logs.
+    /// The login page's word, for logs: see [`known_error`].
     #[error("the login page refused: {0}")]
-    Refused(String),
+    Refused(&'static str),
 }
 
 /// Whom the login page vouches for.
@@ -88,8 +89,7 @@ pub fn open_return(
     let claims = key.verify(RETURN_TYP, token)?;
     check(&claims, expected)?;
     if let Some(error) = claims.get("error") {
-        let word = error.as_str().unwrap_or_default().chars().take(64).collect();
-        return Err(ReturnError::Refused(word));
+        return Err(ReturnError::Refused(known_error(error.as_str().unwrap_or_default())));
     }
     Identity::read(&claims).ok_or(ReturnError::Malformed)
 }

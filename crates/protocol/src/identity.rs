@@ -42,7 +42,7 @@ impl Identity {
         let amr = amr.into_iter().flatten().filter_map(Value::as_str).take(METHODS_MAX);
         Some(Self {
             subject: subject.to_owned(),
-            email: text("email").filter(|email| is_email(email)).map(str::to_owned),
+            email: text("email").filter(|email| is_email_address(email)).map(str::to_owned),
             // Some providers write it as a text.
             email_verified: match claims.get("email_verified") {
                 Some(Value::Bool(verified)) => *verified,
@@ -85,11 +85,16 @@ pub(crate) fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().filter(in_bounds).map(whole))
 }
 
-fn is_email(text: &str) -> bool {
-    let halves = text.rsplit_once('@');
-    text.len() <= EMAIL_BYTES_MAX
-        && halves.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+/// Just enough to be an address that people can read: what is at the other end, only a message
+/// tells.
+pub fn is_email_address(email: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let parts = email.split_once('@');
+    email.len() <= EMAIL_BYTES_MAX
+        && email.chars().all(is_plain)
+        && parts.is_some_and(|(local, host)| {
+            !local.is_empty() && !host.is_empty() && !host.contains('@')
+        })
 }
 
 fn is_locale(text: &str) -> bool {
@@ -127,6 +132,15 @@ mod tests {
         for subject in [json!(""), json!(7), json!(null), json!("ü"), json!("a\n"), json!(long)] {
             assert_eq!(read(json!({ "sub": subject })), None);
         }
+    }
+
+    #[test]
+    fn an_address_has_two_halves_without_gaps() {
+        assert!(is_email_address("ada@x.example"));
+        for other in ["", "@", "ada", "@x", "ada@", "a@b@c", "a b@c", "a@b\n", "a@\u{0}b"] {
+            assert!(!is_email_address(other), "{other:?}");
+        }
+        assert!(!is_email_address(&format!("{}@x.example", "a".repeat(250))));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! our authorization request, its answers, and the rules of its ID token (OpenID Connect Core
 //! §3.1.3.7). We are its client.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -150,11 +152,54 @@ pub struct AskedSignIn<'a> {
 }
 
 /// What the browser brings back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum SignInAnswer {
     Code(String),
-    /// The provider's word, for logs.
-    Refused(String),
+    /// The provider's word, for logs: see [`known_error`].
+    Refused(&'static str),
+}
+
+/// Without the code.
+impl fmt::Debug for SignInAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(_) => f.write_str("Code(…)"),
+            Self::Refused(word) => f.debug_tuple("Refused").field(word).finish(),
+        }
+    }
+}
+
+/// The error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, OpenID Connect Core §3.1.2.6 and
+/// OpenID Connect Core Unmet Authentication Requirements.
+const KNOWN_ERRORS: [&str; 22] = [
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "insufficient_scope",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_request_object",
+    "invalid_request_uri",
+    "invalid_scope",
+    "invalid_token",
+    "login_required",
+    "registration_not_supported",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unmet_authentication_requirements",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+];
+
+/// The error that somebody tells us, in words that may be logged. Any other text could be
+/// anything: whoever holds the browser writes the query.
+pub fn known_error(word: &str) -> &'static str {
+    KNOWN_ERRORS.into_iter().find(|known| *known == word).unwrap_or("another error")
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -182,7 +227,7 @@ impl SignInAnswer {
         }
         match (params.one("code")?, params.one("error")?) {
             (Some(code), None) => Ok(Self::Code(code.to_owned())),
-            (None, Some(error)) => Ok(Self::Refused(error.chars().take(64).collect())),
+            (None, Some(error)) => Ok(Self::Refused(known_error(error))),
             _ => Err(AnswerError::Malformed),
         }
     }

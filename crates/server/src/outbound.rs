@@ -21,7 +21,6 @@ pub enum Reach {
     Configured,
 }
 
-#[derive(Debug)]
 pub struct Call {
     pub method: Method,
     pub url: Url,
@@ -32,6 +31,16 @@ pub struct Call {
     pub answer_bytes_max: usize,
     /// From the first look-up of the name to the last byte.
     pub timeout: Duration,
+}
+
+/// Neither the body nor the headers, which carry secrets and codes, nor all of the address.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("host", &self.url.host_str())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Call {
@@ -121,6 +130,15 @@ pub fn is_public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_prints_neither_its_secrets_nor_its_query() {
+        let url = Url::parse("https://login.example/token?key=hidden").unwrap();
+        let call = Call::post(url, Reach::Configured, "client_secret=hidden&code=hidden");
+        let shown = format!("{call:?}");
+        assert!(shown.contains("POST") && shown.contains("login.example"), "{shown}");
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
 
     #[test]
     fn f1_only_addresses_that_everybody_can_reach_are_public() {

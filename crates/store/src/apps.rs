@@ -132,7 +132,8 @@ pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, Db
     rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
 }
 
-/// What waits for staff, at most `limit` after `after` (when it changed, and its id); whoever waits
+/// What waits for staff (of rows that were written before the column was there, more than that), at
+/// most `limit` after `after` (when it changed, and its id); whoever waits
 /// longest first.
 pub async fn list_for_review(
     tx: &mut Tx<'_>,
@@ -148,9 +149,7 @@ pub async fn list_for_review(
             bind![after.0, after.1, limit],
         )
         .await?;
-    let apps: Vec<App> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-    // Of rows that were written before the column was there, it says too much.
-    Ok(apps.into_iter().filter(App::awaits_review).collect())
+    rows.into_iter().map(read).collect()
 }
 
 /// Since when its developer waits for an answer; `None`: they have one.

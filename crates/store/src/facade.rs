@@ -294,7 +294,11 @@ impl Store {
     /// Write the calls that were counted in memory. Call it every few seconds: a crash loses what
     /// came since.
     pub async fn flush_usage(&self) -> Result<(), DbError> {
-        self.shared.refusals.flush(&self.db, self.now(), false).await?;
+        let refusals = self.shared.refusals.flush(&self.db, self.now(), false).await;
+        refusals.and(self.flush_calls().await)
+    }
+
+    async fn flush_calls(&self) -> Result<(), DbError> {
         let batch = std::mem::take(&mut *lock(&self.shared.usage));
         if batch.is_empty() {
             return Ok(());
@@ -379,17 +383,19 @@ impl Store {
     pub async fn close(&self) -> Result<(), DbError> {
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         tasks.shutdown().await;
-        self.shared.nonces.give_back(&self.db).await?;
-        self.shared.refusals.flush(&self.db, self.now(), true).await?;
-        self.flush_usage().await?;
-        self.db.write_unchecked(async |tx| audit::seal(tx).await.map(drop)).await?;
-        match &self.shared.live.cluster {
+        // What fails keeps nothing else from being done.
+        let given_back = self.shared.nonces.give_back(&self.db).await;
+        let refusals = self.shared.refusals.flush(&self.db, self.now(), true).await;
+        let calls = self.flush_calls().await;
+        let sealed = self.db.write_unchecked(async |tx| audit::seal(tx).await.map(drop)).await;
+        let goodbye = match &self.shared.live.cluster {
             Some(cluster) => {
                 self.shared.live.lease.end();
                 cluster.say_goodbye().await
             }
             None => Ok(()),
-        }
+        };
+        given_back.and(refusals).and(calls).and(sealed).and(goodbye)
     }
 }
 

@@ -39,8 +39,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     0006 "second_factors"
     0007 "partner_keys"
     0008 "sign_in_hand_off"
-    0010 "nonces"
-    0011 "revisions"
+    0009 "nonces"
+    0010 "revisions"
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
@@ -94,4 +94,16 @@ pub(crate) async fn postgres(client: &mut Client) -> Result<(), DbError> {
         transaction.commit().await.map_err(pg::map_error)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is to be done is judged by the highest number, so that a gap would never be filled.
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert_eq!(versions, (1..).take(versions.len()).collect::<Vec<i64>>());
+    }
 }

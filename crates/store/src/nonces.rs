@@ -25,7 +25,8 @@ pub async fn find(tx: &mut Tx<'_>, key: PartnerKeyId) -> Result<Marks, DbError> 
     }
 }
 
-/// Reserve everything from `from` to `until`. `false`: somebody has got as far as `from`.
+/// Reserve everything from `from` to `until`. `false`: somebody has got as far as `from`, or the
+/// key has ended.
 pub async fn reserve(
     tx: &mut Tx<'_>,
     key: PartnerKeyId,
@@ -34,7 +35,8 @@ pub async fn reserve(
 ) -> Result<bool, DbError> {
     let changed = tx
         .execute(
-            "INSERT INTO nonces (key_id, mark, moments_mark) VALUES ($1, $2, $3) \
+            "INSERT INTO nonces (key_id, mark, moments_mark) \
+             SELECT id, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM partner_keys WHERE id = $1 \
              ON CONFLICT (key_id) DO UPDATE SET mark = EXCLUDED.mark WHERE nonces.mark < $4",
             bind![key, until, Marks::NONE.moments, from],
         )
@@ -42,20 +44,23 @@ pub async fn reserve(
     Ok(changed == 1)
 }
 
-/// Moments up to `until` may be used by the only node there is.
+/// Moments up to `until` may be used by the only node there is. `false`: the key has ended.
 pub async fn reserve_moments(
     tx: &mut Tx<'_>,
     key: PartnerKeyId,
     until: i64,
-) -> Result<(), DbError> {
-    tx.execute(
-        "INSERT INTO nonces (key_id, mark, moments_mark) VALUES ($1, $2, $3) \
-         ON CONFLICT (key_id) DO UPDATE SET moments_mark = EXCLUDED.moments_mark \
-         WHERE nonces.moments_mark < EXCLUDED.moments_mark",
-        bind![key, Marks::NONE.increasing, until],
-    )
-    .await?;
-    Ok(())
+) -> Result<bool, DbError> {
+    let changed = tx
+        .execute(
+            "INSERT INTO nonces (key_id, mark, moments_mark) \
+             SELECT id, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM partner_keys WHERE id = $1 \
+             ON CONFLICT (key_id) DO UPDATE SET moments_mark = \
+             CASE WHEN nonces.moments_mark < EXCLUDED.moments_mark \
+             THEN EXCLUDED.moments_mark ELSE nonces.moments_mark END",
+            bind![key, Marks::NONE.increasing, until],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Give back what of a reserve was not used, unless somebody has gone on from there.

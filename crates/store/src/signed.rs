@@ -156,7 +156,10 @@ async fn reserve_moments(
     until: i64,
 ) -> Taken {
     let reserve = async move |tx: &mut Tx<'_>| nonces::reserve_moments(tx, key, until).await;
-    db.write_one(reserve).await?;
+    if !db.write_one(reserve).await? {
+        // The key has ended meanwhile.
+        return Ok(Err(NonceRefusal::Used));
+    }
     let Some(ledger) = &mut *held else { return Err(DbError::bug("a ledger is gone")) };
     ledger.moments.reserved(&moment, until);
     Ok(Ok(()))
@@ -210,7 +213,7 @@ impl Refusals {
     }
 
     /// Write what is due: the first of a kind at once, then all of ten minutes as one row.
-    /// `is_last`: nothing waits any longer.
+    /// `is_last`: nothing waits any longer. What could not be written waits for the next time.
     pub(crate) async fn flush(
         &self,
         db: &Db,
@@ -218,17 +221,16 @@ impl Refusals {
         is_last: bool,
     ) -> Result<(), DbError> {
         let due = self.take_due(now, is_last);
+        let mut result = Ok(());
         for some in due.chunks(ROWS_MAX) {
-            let events: Vec<AuditEvent> = some.iter().map(Note::event).collect();
-            let record = async move |tx: &mut Tx<'_>| {
-                for event in &events {
-                    audit::record(tx, event).await?;
-                }
-                Ok::<_, DbError>(())
-            };
-            db.write(record).await?;
+            if result.is_ok() {
+                result = write(db, some).await;
+            }
+            if result.is_err() {
+                self.put_back(some);
+            }
         }
-        Ok(())
+        result
     }
 
     fn take_due(&self, now: Timestamp, is_last: bool) -> Vec<Note> {
@@ -250,6 +252,36 @@ impl Refusals {
         });
         due
     }
+
+    /// They count as never told, so that the next flush writes them at once.
+    fn put_back(&self, unwritten: &[Note]) {
+        let mut notes = lock(&self.0);
+        for note in unwritten {
+            match notes.entry((note.last.key_id, note.last.why)) {
+                Entry::Occupied(mut entry) => {
+                    // What came meanwhile came later.
+                    let kept = entry.get_mut();
+                    kept.first_address = note.first_address;
+                    kept.count += note.count;
+                    kept.told_at = None;
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(Note { told_at: None, ..note.clone() });
+                }
+            }
+        }
+    }
+}
+
+async fn write(db: &Db, notes: &[Note]) -> Result<(), DbError> {
+    let events: Vec<AuditEvent> = notes.iter().map(Note::event).collect();
+    let record = async move |tx: &mut Tx<'_>| {
+        for event in &events {
+            audit::record(tx, event).await?;
+        }
+        Ok::<_, DbError>(())
+    };
+    db.write(record).await
 }
 
 impl Note {

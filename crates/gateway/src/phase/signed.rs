@@ -163,6 +163,7 @@ impl<A: Authority> Request<'_, A> {
             }),
             false => Nonce::Increasing(nonce),
         };
+        let live = self.look_again(live).await?;
         self.use_nonce(&live, nonce).await?;
         Ok((live, body))
     }
@@ -199,8 +200,17 @@ impl<A: Authority> Request<'_, A> {
         id.iter_mut().zip(digest(&SHA256, nonce.as_bytes()).as_ref()).for_each(|(to, b)| *to = *b);
         let at = Timestamp::from_seconds(signature.created);
         let moment = Moment { at, id, window: MESSAGE_WINDOW };
+        let live = self.look_again(live).await?;
         self.use_nonce(&live, Nonce::Moment(moment)).await?;
         Ok((live, body))
+    }
+
+    /// A body takes as long as its sender likes; what was taken back meanwhile counts.
+    async fn look_again(&self, before: LiveKey) -> Result<LiveKey, GatewayError> {
+        let live = self.find_key(&before.key.public).await?;
+        self.secret(&live)?;
+        self.check(&live)?;
+        Ok(live)
     }
 
     /// Nothing is known of who it is.

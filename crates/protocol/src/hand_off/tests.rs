@@ -56,7 +56,9 @@ fn s9_a_return_for_another_request_server_or_time_is_refused() {
         ("iat", json!(i64::MIN), ReturnError::Malformed),
         ("iat", json!(null), ReturnError::Malformed),
         ("sub", json!(null), ReturnError::Malformed),
-        ("error", json!("access_denied"), ReturnError::Refused("access_denied".into())),
+        ("error", json!("access_denied"), ReturnError::Refused("access_denied")),
+        ("error", json!("ada@x.example said no"), ReturnError::Refused("another error")),
+        ("error", json!(7), ReturnError::Refused("another error")),
     ];
     for (name, value, error) in cases {
         let mut claims = claims();

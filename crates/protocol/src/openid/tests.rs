@@ -83,10 +83,22 @@ fn m1_an_answer_of_another_issuer_is_refused() {
         answer("code=c&iss=https%3A%2F%2Fevil.example", false),
         Err(AnswerError::WrongIssuer)
     );
-    let denied = Ok(SignInAnswer::Refused("access_denied".into()));
+    let denied = Ok(SignInAnswer::Refused("access_denied"));
     assert_eq!(answer("error=access_denied", false), denied);
     assert_eq!(answer("error=x&code=c", false), Err(AnswerError::Malformed));
     assert!(matches!(answer("code=c&code=d", false), Err(AnswerError::Duplicate(_))));
+}
+
+#[test]
+fn an_answer_puts_neither_its_code_nor_a_text_of_its_own_into_a_log() {
+    assert_eq!(format!("{:?}", answer("code=secret", false).unwrap()), "Code(…)");
+    for text in ["x", "access_denied%0A", "Access_Denied", "ada%40x.example"] {
+        let other = Ok(SignInAnswer::Refused("another error"));
+        assert_eq!(answer(&format!("error={text}"), false), other, "{text}");
+    }
+    for word in KNOWN_ERRORS {
+        assert_eq!(known_error(word), word);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::forgotten::{send, too_often};
 use super::links::{self, Asking};
 use super::password::{Checked, WRONG, check};
 use super::settings;
+use super::step_up::need_second_factor;
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::error::{PageError, duration_words};
@@ -34,6 +35,7 @@ pub async fn ask(
     if !provider.policy().accounts.sends_mail {
         return Err(PageError::NotFound);
     }
+    need_second_factor(&provider, &user, "/account").await?;
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let mut form = EmailForm { email: email.clone(), ..EmailForm::default() };
     if !is_email_address(&email) {
@@ -128,14 +130,21 @@ pub async fn confirm(
 ) -> Result<Response, PageError> {
     let (_, link) = links::open(&provider, &params)?;
     let email = address_for(&provider, &link, &user.user)?;
-    let (before, now) = (user.user, provider.now());
+    let (keyring, now) = (provider.keyring(), provider.now());
     let refused = links::refusal(&link, "used before", address, now);
     let (seen, wanted) = (links::seen(address, &headers), email.clone());
     let write = async move |tx: &mut Tx<'_>| {
-        if !links::use_up(tx, &link).await? {
+        let LinkUse::VerifyAddress { user: id, stamp, .. } = &link.purpose else {
+            return Ok(Given::Over);
+        };
+        let before = users::find(tx, *id).await?;
+        let before = before.filter(|u| u.is_active() && account_stamp(&keyring, u) == *stamp);
+        let unused = links::use_up(tx, &link).await?;
+        let Some(before) = before.filter(|_| unused) else {
+            // Committed with what it tells of (attack K2).
             audit::record(tx, &refused).await?;
             return Ok(Given::Over);
-        }
+        };
         let user = User { email: wanted.clone(), email_verified_at: Some(now), ..before.clone() };
         if !users::save_email(tx, &user).await? {
             return Ok(Given::Taken);

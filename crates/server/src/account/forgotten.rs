@@ -27,7 +27,13 @@ use crate::pages::views::{ConfirmReset, ForgottenPassword, Layout, MailSent, Res
 use crate::provider::{Provider, Shared};
 use crate::view;
 
+/// Where nobody signs in with a password, none is forgotten and there is no such page.
+fn if_open(provider: &Provider) -> Result<(), PageError> {
+    if provider.policy().sign_in.password { Ok(()) } else { Err(PageError::NotFound) }
+}
+
 pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
+    if_open(&provider)?;
     let page = form(&provider, &visitor, String::new());
     Ok(visitor.remember(&provider, view::page(&provider, &page)?))
 }
@@ -48,8 +54,8 @@ pub async fn ask(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
-    let policy = provider.policy();
-    if !policy.accounts.sends_mail || !policy.sign_in.password {
+    if_open(&provider)?;
+    if !provider.policy().accounts.sends_mail {
         return Err(PageError::NotFound);
     }
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
@@ -113,6 +119,7 @@ pub async fn open(
     visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
+    if_open(&provider)?;
     let (sealed, link) = links::open_query(&provider, query.as_deref())?;
     account_of(&provider, &link).await?;
     let page = match link.is_of(&visitor.mark()) {
@@ -172,6 +179,7 @@ pub async fn confirm(
     State(provider): State<Shared>,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Redirect, PageError> {
+    if_open(&provider)?;
     let (_, link) = links::open(&provider, &params)?;
     account_of(&provider, &link).await?;
     let link = link.confirmed_in(visitor.mark());
@@ -187,6 +195,7 @@ pub async fn reset(
     headers: HeaderMap,
     VisitorForm { visitor, params }: VisitorForm,
 ) -> Result<Response, PageError> {
+    if_open(&provider)?;
     let (sealed, link) = links::open(&provider, &params)?;
     let user = account_of(&provider, &link).await?;
     if !link.is_of(&visitor.mark()) {

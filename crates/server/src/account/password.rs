@@ -1,5 +1,5 @@
 //! Changing the password, and what follows from another one, however it came about: other browsers
-//! are signed out and the user is told. Apps that were let in keep their access.
+//! are signed out, partner keys end, and the user is told. Other access of apps stays.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,7 @@ use store::{DbError, Tx, audit, changes, mails, partner_keys, sessions, users};
 use super::forgotten::too_often;
 use super::limits::Limits;
 use super::links;
+use super::step_up::need_second_factor;
 use crate::actor::{SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::error::{PageError, duration_words};
@@ -55,6 +56,7 @@ pub async fn change(
     headers: HeaderMap,
     SignedForm { user, params }: SignedForm,
 ) -> Result<Response, PageError> {
+    need_second_factor(&provider, &user, "/account/password").await?;
     let mut page = form(&user);
     let current = params.one("current_password")?.unwrap_or_default();
     match check(&provider, &user.user, address, current).await? {

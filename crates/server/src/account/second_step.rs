@@ -13,6 +13,7 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use protocol::params::Params;
 use store::{Tx, second_factors, used_once, users};
 
+use super::forgotten::too_often;
 use super::held::{HELD_FOR, HalfWay};
 use super::limits::Limits;
 use super::links::seen;
@@ -218,7 +219,7 @@ pub async fn with_passkey(
         }
         Err(Checked::Wait(wait)) => {
             form.wait = Some(duration_words(wait));
-            form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS)
+            too_often(wait, form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS)?)
         }
         Err(_) => {
             form.error = Some(WRONG_PASSKEY.to_owned());

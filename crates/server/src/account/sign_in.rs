@@ -13,7 +13,7 @@ use domain::user::{User, normalize_email};
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 use protocol::params::Params;
-use store::{Tx, audit, users};
+use store::{Tx, audit, second_factors, users};
 
 use super::device::Device;
 use super::hand_off;
@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::opening::Opening;
 use super::proof;
 use super::second_step::{self, Outcome, SecondStep};
+use super::sign_up;
 use crate::actor::{Visitor, VisitorForm};
 use crate::address::ClientAddress;
 use crate::cookie;
@@ -109,9 +110,21 @@ pub async fn submit(
         return step.render(&provider, &visitor, Outcome::Asked);
     }
     let opening = Opening::new(&provider, &visitor, address, &headers).with(attempt.limits.clone());
-    let (begun, id) = (opening.clone(), user.id);
-    let write = async move |tx: &mut Tx<'_>| begun.write(tx, id, Methods::PASSWORD).await;
-    provider.store.db.write(write).await?;
+    let begun = opening.clone();
+    let write = async move |tx: &mut Tx<'_>| {
+        // The password was checked while others could write: a session of one that is no longer
+        // right, of a blocked account or past a new second factor would outlive the change.
+        let now = users::find(tx, user.id).await?.filter(User::is_active);
+        let is_so = now.is_some_and(|now| now.password == user.password);
+        if !is_so || !second_factors::find_enrolled(tx, user.id).await?.is_empty() {
+            return Ok(false);
+        }
+        begun.write(tx, user.id, Methods::PASSWORD).await?;
+        Ok::<_, PageError>(true)
+    };
+    if !provider.store.db.write(write).await? {
+        return Err(PageError::StaleForm);
+    }
     let device = attempt.device(&provider);
     Ok(opening.answer(&provider, &device, &form.continue_to))
 }
@@ -155,7 +168,6 @@ impl Form {
         visitor: &Visitor,
         status: StatusCode,
     ) -> Result<Response, PageError> {
-        let accounts = provider.policy().accounts;
         let page = SignIn {
             // Never the signed-in layout: the form's token is the visitor's.
             layout: Layout::signed_out(visitor.csrf()).with_flash(self.flash),
@@ -168,7 +180,7 @@ impl Form {
             email: self.email,
             error: self.error,
             wait: self.wait,
-            can_sign_up: accounts.sign_up && accounts.sends_mail,
+            can_sign_up: sign_up::is_open(provider),
         };
         let target = self.form_target.as_deref();
         let mut response = view::page_with_form_action(provider, &page, target)?;

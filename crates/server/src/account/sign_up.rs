@@ -34,11 +34,13 @@ use crate::provider::{Provider, Shared};
 use crate::view;
 
 /// Sign-up is for operators who switched it on; elsewhere there is no such page.
-fn if_open(provider: &Provider) -> Result<(), PageError> {
+pub(super) fn is_open(provider: &Provider) -> bool {
     let policy = provider.policy();
-    let accounts = policy.accounts;
-    let is_open = accounts.sign_up && accounts.sends_mail && policy.sign_in.password;
-    if is_open { Ok(()) } else { Err(PageError::NotFound) }
+    policy.accounts.sign_up && policy.accounts.sends_mail && policy.sign_in.password
+}
+
+fn if_open(provider: &Provider) -> Result<(), PageError> {
+    if is_open(provider) { Ok(()) } else { Err(PageError::NotFound) }
 }
 
 pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {

@@ -1,6 +1,7 @@
 //! `/step-up`: a signed-in user gives a second factor, because of what they are about to do
 //! (RFC 9470). Who has none is led to where one is set up, and back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -115,7 +116,7 @@ pub async fn submit(
     let write = async move |tx: &mut Tx<'_>| {
         let checked = check.run(tx).await?;
         if let Checked::Right { method, .. } = &checked {
-            record(tx, &session, *method, now).await?;
+            record(tx, &session, (*method, address), now).await?;
         }
         Ok::<_, PageError>(checked)
     };
@@ -128,17 +129,17 @@ pub async fn submit(
     render(&provider, &user, &continue_to, &enrolled, outcome).await
 }
 
-/// The session has seen a second factor.
+/// The session has seen a second factor, in a request from `address`.
 pub(super) async fn record(
     tx: &mut Tx<'_>,
     session: &Session,
-    method: Methods,
+    (method, address): (Methods, IpAddr),
     now: Timestamp,
 ) -> Result<(), PageError> {
     let session = session.clone().stepped_up(method, now);
     sessions::step_up(tx, &session).await?;
     let event = AuditEvent::new(now, AuditKind::SteppedUp, AuditActor::User(session.user_id));
-    let event = event.address(session.address).detail(json!({ "amr": method.amr() }));
+    let event = event.address(address).detail(json!({ "amr": method.amr() }));
     audit::record(tx, &event).await?;
     Ok(())
 }
@@ -159,4 +160,17 @@ pub(super) fn need_fresh(
     }
     let is_fresh = user.session.has_fresh_second_factor(now);
     if is_fresh { Ok(()) } else { Err(PageError::ProofNeeded { to: format!("/step-up?{query}") }) }
+}
+
+/// Where the password is asked anyway: whoever has a second factor has shown it a moment ago.
+pub(super) async fn need_second_factor(
+    provider: &Provider,
+    user: &SignedInUser,
+    path: &str,
+) -> Result<(), PageError> {
+    let enrolled = second_step::find_enrolled(provider, user.user.id).await?;
+    match enrolled.is_empty() {
+        true => Ok(()),
+        false => need_fresh(user, &enrolled, path, provider.now()),
+    }
 }

@@ -5,12 +5,13 @@ use axum::extract::{Path, State};
 use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::id::UserId;
+use domain::mail::{Mail, MailKind};
 use domain::partner_key::EndedWhy;
 use domain::user::{Role, User, UserStatus, is_email_address, is_name, normalize_email};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Tx, audit, changes, partner_keys, second_factors, sessions, users};
+use store::{Tx, audit, changes, mails, partner_keys, second_factors, sessions, users};
 
 use super::apps::{Reason, unknown_user};
 use super::error::{Body, ControlError};
@@ -194,6 +195,8 @@ pub async fn remove_second_factors(
         let detail = json!({ "reason": reason });
         let event = operator.event(now, AuditKind::SecondFactorRemoved, detail).user(user.id);
         audit::record(tx, &event).await?;
+        let told = MailKind::SecondFactorsRemovedByStaff;
+        mails::queue(tx, &Mail::to_user(user.id, told, now)).await?;
         Ok(user)
     };
     Ok(Json(record(provider.store.db.write(write).await?)))

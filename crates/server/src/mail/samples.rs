@@ -45,6 +45,7 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
         MailKind::TheftDetected { app: app() },
         MailKind::PartnerKeyIssued { app: app(), permissions: permissions(), seen: seen() },
         MailKind::PartnerKeyIssued { app: app(), permissions: Vec::new(), seen: seen() },
+        MailKind::SecondFactorsRemovedByStaff,
         MailKind::RecoveryCodeUsed { left: 4, seen: seen() },
         MailKind::Test,
     ];

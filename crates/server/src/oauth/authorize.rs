@@ -9,9 +9,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
 use domain::authorization::{Given, NextStep, Visit, Wire};
 use domain::consent::Consent;
+use domain::mail::Seen;
 use domain::policy::Policy;
 use domain::seal::Purpose;
 use domain::session::Session;
+use http::HeaderMap;
 use protocol::authorize::{
     AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, DirectError,
     RawAuthorizeRequest,
@@ -23,7 +25,7 @@ use store::{Tx, consents, grants};
 
 use crate::account::second_step::find_enrolled;
 use crate::actor::{SignedInUser, Visitor};
-use crate::address::ClientAddress;
+use crate::address::{ClientAddress, user_agent};
 use crate::error::PageError;
 use crate::form;
 use crate::noted::Noted;
@@ -80,6 +82,7 @@ pub async fn start_by_form(
 pub async fn proceed(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     visitor: Visitor,
     noted: Noted,
     RawQuery(query): RawQuery,
@@ -92,7 +95,8 @@ pub async fn proceed(
         return user_codes::proceed(&provider, &visitor, pending).await;
     }
     if let Stage::SecondFactor { .. } = pending.stage {
-        return key_consent::finish(&provider, &visitor, address, &pending).await;
+        let seen = Seen { address, user_agent: user_agent(&headers) };
+        return key_consent::finish(&provider, &visitor, seen, &pending).await;
     }
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     noted.set_app(app.id);
@@ -262,7 +266,7 @@ async fn ask_user(
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?
-async fn asks_second_factor(
+pub(super) async fn asks_second_factor(
     provider: &Provider,
     scopes: &ScopeSet,
     session: Option<&Session>,

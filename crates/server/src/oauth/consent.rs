@@ -2,6 +2,7 @@
 //! answer: nothing that was not asked can be allowed, nothing required left out, and the form
 //! counts once (attack S5).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::extract::State;
@@ -13,7 +14,7 @@ use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::mail::{Mail, MailKind, Seen};
-use domain::partner_key::{IssueRefusal, may_issue, uuid_of};
+use domain::partner_key::{EndedWhy, IssueRefusal, may_issue, uuid_of};
 use domain::time::Timestamp;
 use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
 use protocol::params::Params;
@@ -26,7 +27,7 @@ use crate::address::ClientAddress;
 use crate::display;
 use crate::error::PageError;
 use crate::noted::Noted;
-use crate::oauth::authorize::{find_app, send_code, understand};
+use crate::oauth::authorize::{asks_second_factor, find_app, send_code, understand};
 use crate::oauth::consent_page;
 use crate::oauth::deliver::deliver;
 use crate::oauth::key_consent::{self, KeyForm, NewKey, Picked};
@@ -92,6 +93,16 @@ pub async fn decide(
             return consent_page::show_again(&provider, &user, pending.clone(), asked, typed).await;
         }
         let picked = Picked { permissions: form.permissions(&offered), allowed };
+        return key_consent::ask_second_factor(&provider, &user, &pending, picked);
+    }
+    // A request for a key has met no second factor yet. Whoever leaves the key out and allows what
+    // takes one gives it now.
+    let asked_for_key = key_consent::terms_for(&policy, &scopes).is_some();
+    if asked_for_key
+        && !user.session.has_fresh_second_factor(provider.now())
+        && asks_second_factor(&provider, &allowed, Some(&user.session)).await?
+    {
+        let picked = Picked { permissions: BTreeSet::new(), allowed };
         return key_consent::ask_second_factor(&provider, &user, &pending, picked);
     }
     let answer = Answer::new(&provider, (&pending, &app, scopes.clone()), &user, address, allowed);
@@ -177,6 +188,8 @@ pub(super) struct Answer {
     code: Option<OfCode>,
     /// The key that is made with it.
     key: Option<NewKey>,
+    /// What a key takes. Taken back, the one that there is ends.
+    key_scope: Option<ScopeName>,
     grant_id: domain::id::GrantId,
     app_id: domain::id::AppId,
     user_id: domain::id::UserId,
@@ -219,6 +232,7 @@ impl Answer {
             told: Mail::to_user(user.user.id, told, now),
             code: OfCode::new(provider, pending, app, &asked, &user.session),
             key: None,
+            key_scope: policy.partner_keys.as_ref().map(|terms| terms.create.clone()),
             grant_id: pending.grant_id(&provider.keyring()),
             pending: pending.clone(),
             app_id: app.id,
@@ -269,7 +283,8 @@ impl Answer {
             .as_ref()
             .map(|before| before.live_scopes().intersection(&self.asked).difference(&self.allowed));
         let is_more = before.as_ref().is_none_or(|b| !self.allowed.is_subset(&b.live_scopes()));
-        if is_more {
+        // Of a key, the message says more.
+        if is_more && self.key.is_none() {
             mails::queue(tx, &self.told).await?;
         }
         let consent = match before {
@@ -281,8 +296,15 @@ impl Answer {
         };
         consents::save(tx, &consent).await?;
         changes::record(tx, Change::Consent(consent.id)).await?;
-        if lost.is_some_and(|lost| !lost.is_empty()) {
+        let lost = lost.unwrap_or_default();
+        if !lost.is_empty() {
             self.narrow_grants(tx, &consent).await?;
+        }
+        if self.key_scope.as_ref().is_some_and(|scope| lost.contains(scope.as_str()))
+            && let Some(key) = partner_keys::find_of(tx, self.user_id, self.app_id).await?
+        {
+            let actor = AuditActor::User(self.user_id);
+            partner_keys::end(tx, &key, EndedWhy::User, actor, self.now).await?;
         }
         let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
         let detail = json!({ "asked": self.asked, "allowed": self.allowed });

@@ -2,7 +2,6 @@
 //! influence, proves to be the user once more, and only then the key is made.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::App;
@@ -154,7 +153,7 @@ pub(super) fn ask_second_factor(
 pub(super) async fn finish(
     provider: &Provider,
     visitor: &Visitor,
-    address: IpAddr,
+    seen: Seen,
     pending: &Pending,
 ) -> Result<Response, PageError> {
     let (Stage::SecondFactor { user: answered_by, answered_at }, Some(picked)) =
@@ -174,15 +173,24 @@ pub(super) async fn finish(
     let policy = provider.policy();
     // It was good when the user answered; the app may have lost a scope or an address since.
     let request = understand(pending, &app, &policy).map_err(|_| PageError::RequestOver)?;
-    let terms = terms_for(&policy, &request.scopes).ok_or(PageError::RequestOver)?;
     let question =
         Question { app: &app, scopes: &request.scopes, dialect: pending.dialect.as_deref() };
     let allowed = question.allowed(&picked.allowed);
-    let offered = terms.offered_to(&app);
-    let key = NewKey::make(provider, user, pending, (&app, picked), &offered)?;
+    let address = seen.address;
+    // Whoever left the key out proves only what else they allow.
+    let key = match terms_for(&policy, &allowed) {
+        Some(terms) => {
+            let offered = terms.offered_to(&app);
+            Some(NewKey::make(provider, user, pending, (&app, picked), &offered, seen)?)
+        }
+        None => None,
+    };
     let answer =
         Answer::new(provider, (pending, &app, request.scopes.clone()), user, address, allowed);
-    let answer = answer.with_key(key);
+    let answer = match key {
+        Some(key) => answer.with_key(key),
+        None => answer,
+    };
     let stored = answer.store(provider).await?;
     go_back(provider, (pending, &app, &request), user, &answer, stored)
 }
@@ -209,6 +217,7 @@ impl NewKey {
         pending: &Pending,
         (app, picked): (&App, &Picked),
         offered: &[Offered<'_>],
+        seen: Seen,
     ) -> Result<Self, PageError> {
         let locale = user.user.locale.as_deref().unwrap_or_default();
         let mut titles = Vec::new();
@@ -230,8 +239,6 @@ impl NewKey {
         );
         let key =
             key.ok_or_else(|| PageError::Internal("a secret could not be sealed".to_owned()))?;
-        let Session { address, user_agent, .. } = &user.session;
-        let seen = Seen { address: *address, user_agent: user_agent.clone() };
         Ok(Self { key, app_name: app.name.clone(), titles, seen })
     }
 }

@@ -45,6 +45,8 @@ pub async fn list(
         let has_more = waiting.len() > SHOWN_MAX;
         waiting.truncate(SHOWN_MAX);
         let last = waiting.last().filter(|_| has_more).map(|app| Place(app.changed_at, app.id));
+        // Of rows that were written before the column was there, it says too much.
+        waiting.retain(App::awaits_review);
         let mut entries = Vec::new();
         for app in waiting {
             let candidate = Candidate::load_brief(tx, app).await?;

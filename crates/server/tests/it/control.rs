@@ -267,6 +267,9 @@ async fn a_user_who_has_lost_every_second_factor_is_let_in_by_the_operator() {
     let nobody = "/users/no@example.com/second-factors/remove";
     assert_eq!(post(&app, nobody, &json!({})).await.0, StatusCode::NOT_FOUND);
     assert!(app.audited().await.contains(&AuditKind::SecondFactorRemoved));
+    let told = app.queued().await.into_iter().filter(|mail| mail.user_id == Some(id));
+    let told: Vec<_> = told.map(|mail| mail.kind.name()).collect();
+    assert!(told.contains(&"second_factors_removed_by_staff"), "{told:?}");
 }
 
 #[tokio::test]

@@ -251,6 +251,9 @@ async fn where_there_is_one_provider_and_no_password_people_go_straight_there() 
     let stranger = app.browser();
     let csrf = stranger.get("/sign-in?after=form").await;
     assert_eq!(csrf.status, StatusCode::OK);
+    for path in ["/forgotten-password", "/reset-password?link=x", "/sign-up"] {
+        assert_eq!(stranger.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
     let refused = app.post("/sign-in", &[], &[("email", "a@b.example"), ("password", "x")]).await;
     assert_ne!(refused.status, StatusCode::SEE_OTHER);
 }

@@ -9,7 +9,7 @@ use domain::app::{App, AppKind, ScopeRequest};
 use domain::audit::AuditKind;
 use domain::key_terms::{Endpoint, KeyTerms, PermissionGroup, Translated};
 use domain::partner_key::{PARTNER_KEYS_MAX, PartnerKey, SECRET_LOCK, UNUSED_MAX, id_of_uuid};
-use domain::policy::{Policy, RouteAccess, ScopeDefinition, ScopeKind, ScopeTier};
+use domain::policy::{HighTierRule, Policy, RouteAccess, ScopeDefinition, ScopeKind, ScopeTier};
 use domain::user::User;
 use futures_util::future::join_all;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -351,11 +351,26 @@ async fn what_is_remembered_makes_no_key() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_the_key_out_still_proves_what_takes_a_second_factor() {
+    let world = world().await;
+    world.app.change_policy(|policy| policy.high_tier = HighTierRule::Always);
+    let browser = world.app.signed_in(&world.alice).await;
+    let page = world.ask(&browser).await;
+    let allowed = ["apikeys.read", "balances.read"];
+    let step_up = browser.decide(&page, "allow", &allowed).await;
+    let back = world.prove(&browser, &step_up).await;
+    let tokens = world.client.redeem(&world.app, &back.redirected("code").unwrap()).await;
+    let scope = tokens.json()["scope"].as_str().unwrap().to_owned();
+    assert_eq!(scope, "apikeys.read balances.read");
+    assert_eq!(world.stored().await, None, "no key was picked");
+}
+
+#[tokio::test]
 async fn a_user_who_leaves_the_key_out_gives_the_rest_as_always() {
     let world = world().await;
     let browser = world.app.signed_in(&world.alice).await;
     let page = world.ask(&browser).await;
-    let back = browser.decide(&page, "allow", &["apikeys.read", "balances.read"]).await;
+    let back = browser.decide(&page, "allow", &["balances.read"]).await;
     assert_eq!(back.redirected("partner_key"), None);
     let answer = world.client.redeem(&world.app, &back.redirected("code").unwrap()).await;
     assert!(answer.json()["refresh_token"].is_string(), "{answer:?}");

@@ -1,6 +1,7 @@
 //! Passkeys: as the only factor, as the second, and of somebody else.
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use testkit::passkey::VirtualPasskey;
 
 use crate::harness::{Answer, ISSUER, PASSWORD, TestApp};
@@ -117,4 +118,22 @@ async fn a_passkey_that_signs_less_often_than_before_was_copied() {
         let refused = sign_in_with(&browser, &page, &passkey).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{count}");
     }
+}
+
+#[tokio::test]
+async fn who_brings_wrong_passkeys_is_told_how_long_to_wait() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let mut passkey = enrol_passkey(&app.signed_in(&alice).await).await;
+    passkey.flags = 0b001;
+    let browser = app.browser();
+    for _ in 0..30 {
+        let page = browser.get("/sign-in").await;
+        let refused = sign_in_with(&browser, &page, &passkey).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+    let page = browser.get("/sign-in").await;
+    let waits = sign_in_with(&browser, &page, &passkey).await;
+    assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(waits.header(RETRY_AFTER).unwrap().parse::<u32>().unwrap() >= 1);
 }

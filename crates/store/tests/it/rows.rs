@@ -328,7 +328,12 @@ on_both! {
             sessions::touch(tx, rows[0].id, LATER).await?;
             sessions::step_up(tx, &stepped_up).await?;
             let found = sessions::find(tx, rows[0].id).await?;
+            let listed = sessions::list_of_user(tx, user).await?;
+            assert_eq!(listed.len(), 3);
+            same(&listed[0], found.as_ref().unwrap());
             let swept = sessions::sweep(tx, NOW, 10).await?;
+            assert_eq!(sessions::delete_others(tx, user, Some(rows[2].id)).await?, 1);
+            sessions::insert(tx, &rows[0]).await?;
             sessions::delete(tx, rows[2].id).await?;
             let gone = sessions::find(tx, rows[2].id).await?.is_none();
             (found, swept, gone, sessions::delete_of_user(tx, user).await?)

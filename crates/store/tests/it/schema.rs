@@ -19,8 +19,8 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0006_second_factors",
     "0007_partner_keys",
     "0008_sign_in_hand_off",
-    "0010_nonces",
-    "0011_revisions",
+    "0009_nonces",
+    "0010_revisions",
 ];
 
 /// The PostgreSQL schema in SQLite's words.

@@ -291,13 +291,13 @@ impl Return<'_> {
         let Some(own) = own else { return self.refuse(provider, Why::NotOurs).await.map(Err) };
         let (issuer, subject) = (self.upstream.issuer.clone(), identity.subject.clone());
         let (session, limits, now) = (own.session.clone(), self.limits.clone(), provider.now());
-        let refusal = self.refusal(now);
+        let (refusal, address) = (self.refusal(now), self.address);
         let write = async move |tx: &mut Tx<'_>| {
             if identities::find(tx, &issuer, &subject).await? != Some(session.user_id) {
                 audit::record(tx, &refusal(&Why::SomebodyElse)).await?;
                 return Ok::<_, PageError>(Err(Why::SomebodyElse));
             }
-            step_up::record(tx, &session, Methods::ELSEWHERE, now).await?;
+            step_up::record(tx, &session, (Methods::ELSEWHERE, address), now).await?;
             limits.give_back(tx).await?;
             Ok(Ok(Admitted::SteppedUp))
         };

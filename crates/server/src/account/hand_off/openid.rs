@@ -13,7 +13,8 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use protocol::identity::Identity;
 use protocol::jose::{ForeignKeys, JwtError};
 use protocol::openid::{
-    ExpectedIdToken, ProviderDocument, TokenAnswer, check_id_token, discovery_url, token_request,
+    ExpectedIdToken, ProviderDocument, TokenAnswer, check_id_token, discovery_url, known_error,
+    token_request,
 };
 use serde_json::{Map, Value};
 use tokio::sync::Mutex as AsyncMutex;
@@ -246,8 +247,8 @@ async fn send(
         status if status.is_client_error() => {
             let told: Option<Value> = serde_json::from_slice(&reply.body).ok();
             let error = told.as_ref().and_then(|told| told.get("error")).and_then(Value::as_str);
-            let word: String = error.unwrap_or_default().chars().take(64).collect();
-            Err(Why::NotGood(format!("{place} answered {status} {word}")))
+            let word = error.map_or("no error code", known_error);
+            Err(Why::NotGood(format!("{place} answered {status}, {word}")))
         }
         status => Err(Why::Unreachable(format!("{place} answered {status}"))),
     }

@@ -17,9 +17,9 @@ pub(super) enum Why {
     NotOurs,
     #[error("the answer was used before")]
     Used,
-    /// The provider's own words.
+    /// One of the words of [`protocol::openid::known_error`].
     #[error("the provider refused: {0}")]
-    Denied(String),
+    Denied(&'static str),
     #[error("the answer is not good: {0}")]
     NotGood(String),
     #[error("the provider cannot be asked: {0}")]

@@ -17,7 +17,8 @@ use crate::error::PageError;
 use crate::oauth::pending::{self, AskingApp};
 use crate::provider::Provider;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// No `Debug`: whoever has the verifier and the nonce could finish somebody else's sign-in.
+#[derive(Clone, Serialize, Deserialize)]
 pub(in crate::account) struct Travel {
     /// The name of the one who signs the user in.
     pub(super) to: String,

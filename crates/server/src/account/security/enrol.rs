@@ -1,6 +1,7 @@
 //! Setting up a second factor. It counts from the moment that it has been used once: a code of the
 //! app, a signature of the device. The first one brings the recovery codes.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -19,7 +20,7 @@ use protocol::params::Params;
 use protocol::totp;
 use protocol::webauthn::{ALGORITHMS, NewPasskey, RelyingParty, check_registration};
 use serde_json::json;
-use store::{Tx, audit, mails, second_factors, used_once};
+use store::{Tx, audit, mails, second_factors, sessions, used_once};
 
 use super::super::held::{Challenge, HELD_FOR, NewTotp};
 use super::super::links::seen;
@@ -324,6 +325,12 @@ impl Addition {
         let user = self.session.user_id;
         let (id, kind) = match &self.new {
             New::Totp(totp) => {
+                // The secret was made for one form; sent twice, it is one factor.
+                let made_once = digest(&SHA256, totp.secret.as_bytes());
+                let gone_at = self.now.after(HELD_FOR);
+                if !used_once::take(tx, "totp", made_once.as_ref(), gone_at).await? {
+                    return Ok(false);
+                }
                 second_factors::insert_totp(tx, totp).await?;
                 (totp.id, "totp")
             }
@@ -338,6 +345,10 @@ impl Addition {
                 (passkey.id, "passkey")
             }
         };
+        if self.codes.is_some() {
+            // The first factor: whoever came with the password alone has not shown it.
+            sessions::delete_others(tx, user, Some(self.session.id)).await?;
+        }
         let detail = json!({ "factor": id, "kind": kind, "name": self.name() });
         let event = event(AuditKind::SecondFactorAdded, user, self.seen.address, self.now);
         audit::record(tx, &event.detail(detail)).await?;
@@ -348,7 +359,8 @@ impl Addition {
             write_codes(tx, user, &self.macs, self.seen.address, self.now).await?;
         }
         // It has just been used.
-        step_up::record(tx, &self.session, self.method, self.now).await?;
+        let proof = (self.method, self.seen.address);
+        step_up::record(tx, &self.session, proof, self.now).await?;
         Ok(true)
     }
 }
