@@ -425,3 +425,39 @@ async fn g11_a_signed_body_is_bounded_and_only_read_when_it_is_proven() {
     assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 400"));
     assert_eq!(echo.calls(), 0);
 }
+
+#[tokio::test]
+async fn n3_a_key_that_ends_while_the_body_is_on_its_way_is_refused() {
+    let echo = Echo::start().await;
+    let world = world(echo.address).await;
+    for (nonce, taken_back) in [(1, true), (2, false)] {
+        let (parts, _) = signed(PATH, &body(nonce)).into_parts();
+        let lines = parts.headers.iter();
+        let head: String =
+            lines.map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+        let text = body(nonce);
+        let (begun, rest) = text.split_at(5);
+        let mut raw = world.connect().await;
+        let length = begun.len() + rest.len();
+        raw.send(&format!(
+            "POST {PATH} HTTP/1.1\r\n{head}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        ))
+        .await;
+        // The gateway has judged the head and waits for the body.
+        assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 100"));
+        raw.send(begun).await;
+        if taken_back {
+            set(&world, |live| {
+                let app = (*live.app).clone();
+                live.app =
+                    Arc::new(app.suspend("spam".into(), Timestamp::from_millis(START)).unwrap());
+            });
+        }
+        raw.send(rest).await;
+        let answer = raw.until("\r\n\r\n").await;
+        let expected = if taken_back { "HTTP/1.1 400" } else { "HTTP/1.1 200" };
+        assert!(answer.starts_with(expected), "{answer}");
+        set(&world, |_| {});
+    }
+    assert_eq!((echo.calls(), refused(&world)), (1, vec![R::NotActive]));
+}

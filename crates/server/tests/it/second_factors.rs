@@ -6,13 +6,14 @@ use std::time::Duration;
 use domain::audit::AuditKind;
 use domain::user::User;
 use http::StatusCode;
+use protocol::totp;
 use store::{Tx, second_factors};
 use testkit::Mailbox;
 
 use crate::harness::{Answer, PASSWORD, TestApp};
 use crate::proofs::{
-    QUARTER, alice_with_app, code, codes_on, enrol_app, enrol_passkey, give_code, give_password,
-    is_signed_in,
+    QUARTER, alice_with_app, code, codes_on, enrol_app, enrol_passkey, from_base32, give_code,
+    give_password, is_signed_in,
 };
 
 #[tokio::test]
@@ -271,4 +272,32 @@ async fn users_are_told_of_new_and_removed_factors_and_of_recovery_codes_that_we
         let is_there = |(s, text): &(String, String)| s == subject && text.contains(part);
         assert!(letters.iter().any(is_there), "{subject}, {part}: {letters:?}");
     }
+}
+
+#[tokio::test]
+async fn the_first_factor_ends_sessions_that_have_not_shown_it() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let (thief, owner) = (app.signed_in(&alice).await, app.signed_in(&alice).await);
+    assert!(is_signed_in(&thief, &alice).await);
+    enrol_app(&app, &owner).await;
+    assert!(!is_signed_in(&thief, &alice).await, "the password alone is not enough any more");
+    assert!(is_signed_in(&owner, &alice).await);
+}
+
+#[tokio::test]
+async fn a_form_that_adds_an_app_makes_one_factor_however_often_it_is_sent() {
+    let app = TestApp::start().await;
+    let alice = app.add_user("alice", &[]).await;
+    let browser = app.signed_in(&alice).await;
+    let form = browser.get("/security/app").await;
+    let (new, csrf) = (form.hidden("new"), form.hidden("csrf"));
+    let secret = form.text().split("id=\"secret\"").nth(1).unwrap().to_owned();
+    let secret = secret.split(['>', '<']).nth(1).unwrap().replace(' ', "");
+    let code = totp::code(&from_base32(&secret), app.provider.now().as_seconds() / 30);
+    let fields = [("new", &*new), ("csrf", &*csrf), ("name", "Phone"), ("code", &*code)];
+    assert_eq!(browser.post("/security/app", &fields).await.status, StatusCode::OK);
+    assert_ne!(browser.post("/security/app", &fields).await.status, StatusCode::OK);
+    let find = async move |tx: &mut Tx<'_>| second_factors::find_enrolled(tx, alice.id).await;
+    assert_eq!(app.write(find).await.totps.len(), 1);
 }
