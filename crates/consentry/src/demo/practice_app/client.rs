@@ -104,7 +104,11 @@ pub(super) fn code_of<'a>(
     answer: &'a HashMap<String, String>,
 ) -> Result<(&'a str, &'a str), String> {
     let value = |name: &str| answer.get(name).map(String::as_str);
-    let pending = pending.ok_or("This app had asked for nothing.")?;
+    // Somebody tries the provider by hand, as the README's tour does: the code is theirs.
+    let pending = pending.ok_or_else(|| match value("code") {
+        Some(code) => format!("This app had asked for nothing. The code is yours to trade: {code}"),
+        None => "This app had asked for nothing.".to_owned(),
+    })?;
     if value("state") != Some(&pending.state) {
         return Err("The state is not the one that was sent.".to_owned());
     }
