@@ -1,5 +1,5 @@
 //! Messages to people. [`words`] makes a letter out of what is to be told, in the reader's
-//! language; [`office`] takes what waits in the database and hands it on. Who carries letters is a
+//! language; `office` takes what waits in the database and hands it on. Who carries letters is a
 //! parameter (`domain::mail::Post`).
 
 mod office;
