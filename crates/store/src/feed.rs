@@ -127,7 +127,8 @@ impl Cluster {
 
     /// Read the feed for as long as the process runs.
     pub(crate) async fn follow(self: Arc<Self>, live: Arc<Live>) {
-        let mut follower = Follower { registered: false, round: 0, seen: HashMap::new() };
+        let mut follower =
+            Follower { registered: false, round: 0, seen: HashMap::new(), saw_nobody: false };
         loop {
             if let Err(error) = self.round(&live, &mut follower).await {
                 tracing::warn!(%error, "the change feed cannot be read");
@@ -234,7 +235,10 @@ impl Cluster {
     async fn look_for_silent(&self, follower: &mut Follower) -> Result<(), DbError> {
         let now = Instant::now();
         let others = self.list_behind(i64::MAX).await?;
-        self.alone.store(others.is_empty(), Ordering::Relaxed);
+        // Twice in a row: one look may be older than a node that has just come.
+        let is_alone = others.is_empty() && follower.saw_nobody;
+        follower.saw_nobody = others.is_empty();
+        self.alone.store(is_alone, Ordering::Relaxed);
         let mut seen = HashMap::new();
         let mut silent = Vec::new();
         for node in others {
@@ -306,6 +310,7 @@ struct Follower {
     round: i64,
     /// The others' renewals, and since when they stand.
     seen: HashMap<String, (i64, Instant)>,
+    saw_nobody: bool,
 }
 
 /// Cut open calls when the lease runs out, even while the database does not answer at all.
