@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::response::Response;
 use domain::id::UserId;
 use domain::second_factor::Enrolled;
 use domain::user::User;
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::HeaderMap;
 use protocol::params::Params;
 use store::{Tx, second_factors, used_once, users};
 
@@ -105,11 +105,7 @@ pub(super) fn answer(
     match outcome {
         Outcome::Asked => {}
         Outcome::Wrong => *response.status_mut() = StatusCode::UNAUTHORIZED,
-        Outcome::Wait(wait) => {
-            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
-            return Ok((AppendHeaders([(RETRY_AFTER, seconds)]), response).into_response());
-        }
+        Outcome::Wait(wait) => return too_often(wait, response),
     }
     Ok(response)
 }
@@ -138,7 +134,7 @@ pub async fn submit(
     let finish = Finish { half_way: half_way.clone(), check, opening: opening.clone() };
     let outcome = match provider.store.db.write(async move |tx| finish.write(tx).await).await? {
         Finished::Done => {
-            let device = attempt.device(&provider);
+            let device = opening.device(&provider, &half_way.email);
             return Ok(opening.answer(&provider, &device, &form.continue_to));
         }
         Finished::Over => return Err(PageError::StaleForm),
@@ -213,8 +209,7 @@ pub async fn with_passkey(
     let write = async move |tx: &mut Tx<'_>| open_with_passkey(tx, &check, &begun).await;
     match provider.store.db.write(write).await? {
         Ok(user) => {
-            let attempt = Attempt::new(&provider, &user.email, address, &headers);
-            let device = attempt.device(&provider);
+            let device = opening.device(&provider, &user.email);
             Ok(opening.answer(&provider, &device, &form.continue_to))
         }
         Err(Checked::Wait(wait)) => {

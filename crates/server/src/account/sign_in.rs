@@ -5,17 +5,18 @@
 use std::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
-use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::authentication::Methods;
 use domain::time::Timestamp;
 use domain::user::{User, normalize_email};
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::HeaderMap;
 use protocol::params::Params;
 use store::{Tx, audit, second_factors, users};
 
 use super::device::Device;
+use super::forgotten::too_often;
 use super::hand_off;
 use super::held::HalfWay;
 use super::limits::Limits;
@@ -90,8 +91,7 @@ pub async fn submit(
         Begun::Wait(wait) => {
             form.wait = Some(duration_words(wait));
             let page = form.render(&provider, &visitor, StatusCode::TOO_MANY_REQUESTS)?;
-            let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
-            return Ok((AppendHeaders([(RETRY_AFTER, seconds)]), page).into_response());
+            return too_often(wait, page);
         }
     };
     let stored = user.as_ref().and_then(|user| user.password.as_ref());
@@ -125,7 +125,7 @@ pub async fn submit(
     if !provider.store.db.write(write).await? {
         return Err(PageError::StaleForm);
     }
-    let device = attempt.device(&provider);
+    let device = opening.device(&provider, &attempt.email);
     Ok(opening.answer(&provider, &device, &form.continue_to))
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn safe_path(path: &str) -> &str {
 
 pub(super) struct Attempt {
     /// Normalized.
-    email: String,
+    pub(super) email: String,
     address: IpAddr,
     /// What this browser says to be, proven for the account or not.
     claimed: Option<Device>,
@@ -242,12 +242,6 @@ impl Attempt {
         let claimed = self.claimed.as_ref();
         let known = claimed.filter(|own| own.knows(&provider.keyring(), &self.email, self.now));
         known.map(Device::name)
-    }
-
-    /// This browser, as one that has signed in to the account.
-    pub(super) fn device(&self, provider: &Provider) -> Device {
-        let device = self.claimed.clone().unwrap_or_else(|| Device::random(&*provider.entropy));
-        device.remember(&provider.keyring(), &self.email, self.now)
     }
 
     async fn fail(&self, provider: &Provider) -> Result<(), PageError> {
