@@ -41,6 +41,12 @@ const MIGRATIONS: &[Migration] = migrations! {
     0008 "sign_in_hand_off"
     0009 "nonces"
     0010 "revisions"
+    0011 "teams"
+    0012 "credentials"
+    0013 "requests_and_plans"
+    0014 "webhooks"
+    0015 "review_policy"
+    0016 "admin_api"
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

@@ -19,6 +19,7 @@ built_in!(
     "add_app.html",
     "add_passkey.html",
     "app_detail.html",
+    "app_frame.html",
     "brand_mark.html",
     "change_password.html",
     "confirm_device.html",

@@ -14,13 +14,13 @@ use ipnet::IpNet;
 use protocol::scope::ScopeName;
 use store::{DbError, Tx, audit, client_secrets, consents, partner_keys, usage};
 
-use super::form;
 use super::registration::Standing;
+use super::{form, frame};
 use crate::display;
 use crate::error::form_query;
 use crate::pages::views::{
-    AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, Endpoint, Layout, Lifetimes,
-    MessageForm, STANDARD, ScopeState, Section, ThreadMessage,
+    AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, AppTab, Endpoint, Layout,
+    Lifetimes, MessageForm, STANDARD, ScopeState, Section, ThreadMessage,
 };
 use crate::thread;
 
@@ -85,6 +85,7 @@ impl OwnApp {
         let app = &self.app;
         AppDetail {
             layout: layout.in_section(Section::Apps),
+            frame: frame::frame(app, AppTab::Overview),
             id: app.id.to_string(),
             status: display::app_status(app),
             status_note: display::status_note(app),

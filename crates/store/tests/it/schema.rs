@@ -21,6 +21,12 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0008_sign_in_hand_off",
     "0009_nonces",
     "0010_revisions",
+    "0011_teams",
+    "0012_credentials",
+    "0013_requests_and_plans",
+    "0014_webhooks",
+    "0015_review_policy",
+    "0016_admin_api",
 ];
 
 /// The PostgreSQL schema in SQLite's words.

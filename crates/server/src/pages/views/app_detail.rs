@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::apps::{errors, filled_form, scope_choices};
 use super::{
-    AppForm, AppFormErrors, AppKind, AppStatus, FieldChange, Layout, Moment, ScopeKind, Section,
-    Tier, View,
+    AppForm, AppFormErrors, AppFrame, AppKind, AppStatus, AppTab, FieldChange, Layout, Moment,
+    ScopeKind, Section, Tier, View,
 };
 
 /// `GET /apps/{id}`.
@@ -29,6 +29,7 @@ use super::{
 #[derive(Clone, Debug, Serialize)]
 pub struct AppDetail {
     pub layout: Layout,
+    pub frame: AppFrame,
     pub id: String,
     pub status: AppStatus,
     /// Why it was rejected or suspended, or what the reviewer asks.
@@ -231,6 +232,7 @@ fn live_app() -> AppDetail {
     let recently = Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago");
     AppDetail {
         layout: Layout::sample().in_section(Section::Apps),
+        frame: AppFrame::sample(AppTab::Overview),
         id: "a1".into(),
         status: AppStatus::Live,
         status_note: None,

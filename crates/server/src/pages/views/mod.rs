@@ -11,6 +11,7 @@ use serde::Serialize;
 
 mod account;
 mod app_detail;
+mod app_frame;
 mod apps;
 mod codes;
 mod connected;
@@ -29,6 +30,7 @@ pub use app_detail::{
     AppDetail, AppKey, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
     ThreadMessage,
 };
+pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
