@@ -1,6 +1,7 @@
 //! The one thread that writes. Closures queue up and run one after the other, one `COMMIT` makes
 //! all of them durable, and only then are they answered (architecture, invariants 2 and 3). One
-//! that fails takes the batch back with it: it runs again alone, and its neighbours without it.
+//! that fails after it wrote takes the batch back with it: it runs again alone, and its neighbours
+//! without it.
 
 use std::fs::File;
 use std::future::Future;
@@ -170,8 +171,8 @@ impl WriterThread {
             Err(Failure::Unwanted(_)) if jobs.len() == 1 => {
                 jobs.into_iter().for_each(|job| job.answer(Ok(())));
             }
-            // Rare: `Err` is for infrastructure and bugs. In order, each at most once more for each
-            // that fails.
+            // Rare: what refuses a request does so before it writes, or commits. In order, each at
+            // most once more for each that fails.
             Err(Failure::Unwanted(place)) => {
                 let mut after = jobs.split_off(place);
                 let behind = after.split_off(after.len().min(1));
@@ -224,14 +225,18 @@ impl WriterThread {
         }
     }
 
-    /// Its changes; `None`: what it did must not stand.
+    /// Its changes; `None`: what it did must not stand. If it did nothing, there is nothing to undo.
     fn run_one(&mut self, job: &mut dyn Job) -> Result<Option<Vec<Change>>, DbError> {
+        let rows_changed = self.connection.total_changes();
         let mut tx = Tx::sqlite(SqliteTx { connection: &mut self.connection }, job.kind());
         let keep = job.run(&mut tx);
         let (changes, failure) = (tx.take_changes(), tx.failure().cloned());
         if self.connection.is_autocommit() {
             let ended = || DbError::bug("a closure ended the transaction");
             return Err(failure.unwrap_or_else(ended));
+        }
+        if !keep && failure.is_none() && self.connection.total_changes() == rows_changed {
+            return Ok(Some(Vec::new()));
         }
         Ok(keep.then_some(changes))
     }

@@ -342,6 +342,30 @@ async fn a_closure_that_fails_in_a_batch_undoes_only_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_wrote_nothing_makes_no_neighbour_run_again() {
+    let database = TestDb::sqlite();
+    let db = database.open().await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut writes = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (db, runs) = (db.clone(), Arc::clone(&runs));
+        writes.spawn(async move {
+            let write = async move |tx: &mut Tx<'_>| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                if number % 4 == 0 {
+                    return Err(OwnError::No);
+                }
+                Ok(count_up(tx, "a").await?)
+            };
+            db.write(write).await.is_ok()
+        });
+    }
+    let kept = writes.join_all().await.into_iter().filter(|kept| *kept).count();
+    assert_eq!((kept, counted(&db, "a").await), (30, 30));
+    assert_eq!(runs.load(Ordering::Relaxed), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closure_that_awaits_something_else_is_undone_on_sqlite() {
     let database = TestDb::sqlite();
     let db = database.open().await;
