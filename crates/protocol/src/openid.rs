@@ -137,7 +137,7 @@ pub fn is_plain_loopback(url: &Url) -> bool {
 }
 
 /// An authorization request of ours (OpenID Connect Core §3.1.2.1).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct AskedSignIn<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
@@ -277,7 +277,7 @@ pub struct TokenAnswer {
 }
 
 /// What an ID token must be for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ExpectedIdToken<'a> {
     pub issuer: &'a str,
     pub client_id: &'a str,

@@ -40,7 +40,22 @@ pub(super) struct HalfWay {
     browser: String,
     /// What was found right so far.
     pub(super) methods: Methods,
+    /// Another system vouches; `None`: it was the password.
+    pub(super) elsewhere: Option<Elsewhere>,
     pub(super) at: Timestamp,
+}
+
+/// Another system says who the user is.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Elsewhere {
+    /// Its name in the config.
+    pub(super) provider: String,
+    pub(super) issuer: String,
+    pub(super) subject: String,
+    /// When they proved it there.
+    pub(super) auth_time: Timestamp,
+    /// This is the first time; they become one user with the account when they are in.
+    pub(super) is_new: bool,
 }
 
 /// A question for a passkey.
@@ -78,8 +93,14 @@ impl HalfWay {
             password: password_tag(&provider.keyring(), user.password.as_ref()),
             browser: browser.to_owned(),
             methods,
+            elsewhere: None,
             at: provider.now(),
         }
+    }
+
+    #[must_use]
+    pub(super) fn vouched_for(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere: Some(elsewhere), ..self }
     }
 
     pub(super) fn seal(&self, provider: &Provider) -> Result<String, PageError> {

@@ -14,6 +14,7 @@ use protocol::params::Params;
 use store::{Tx, second_factors, used_once, users};
 
 use super::forgotten::too_often;
+use super::hand_off;
 use super::held::{HELD_FOR, HalfWay};
 use super::limits::Limits;
 use super::links::seen;
@@ -131,6 +132,10 @@ pub async fn submit(
         provider: provider.clone(),
     };
     let opening = Opening::new(&provider, &visitor, address, &headers).with(attempt.limits.clone());
+    let opening = match &half_way.elsewhere {
+        Some(elsewhere) => opening.elsewhere(&elsewhere.provider, elsewhere.auth_time),
+        None => opening,
+    };
     let finish = Finish { half_way: half_way.clone(), check, opening: opening.clone() };
     let outcome = match provider.store.db.write(async move |tx| finish.write(tx).await).await? {
         Finished::Done => {
@@ -175,6 +180,11 @@ impl Finish {
         };
         let gone_at = half_way.at.after(HELD_FOR);
         if !used_once::take(tx, "half-way", half_way.id.as_bytes(), gone_at).await? {
+            return Ok(Finished::Over);
+        }
+        if let Some(elsewhere) = &half_way.elsewhere
+            && !hand_off::link(tx, elsewhere, half_way.user, self.check.now).await?
+        {
             return Ok(Finished::Over);
         }
         let methods = half_way.methods.union(method);

@@ -24,7 +24,7 @@ use store::{Tx, audit, identities, second_factors, used_once, users};
 use super::openid::redeem;
 use super::refused::{self, Why};
 use super::travel::Travel;
-use crate::account::held::HalfWay;
+use crate::account::held::{Elsewhere, HalfWay};
 use crate::account::limits::Limits;
 use crate::account::opening::Opening;
 use crate::account::second_step::{Outcome, SecondStep};
@@ -90,7 +90,7 @@ struct Vouched<'t> {
 enum Admitted {
     In(User),
     /// They have a second factor here, which the provider has not seen.
-    HalfWay(User, Enrolled),
+    HalfWay(User, Enrolled, Elsewhere),
     SteppedUp,
 }
 
@@ -147,7 +147,7 @@ impl Return<'_> {
             .with(self.limits.clone())
             .elsewhere(&self.upstream.name, vouched.auth_time);
         let admitted = match vouched.travel.demand.second_factor {
-            None => self.admit(provider, vouched.identity, opening.clone()).await?,
+            None => self.admit(provider, &vouched, opening.clone()).await?,
             Some(session) => {
                 let signed_in = visitor.signed_in.as_ref();
                 let own = signed_in.filter(|user| user.session.id == session);
@@ -159,10 +159,11 @@ impl Return<'_> {
                 let device = opening.device(provider, &user.email);
                 Ok(opening.answer(provider, &device, continue_to))
             }
-            Ok(Admitted::HalfWay(user, enrolled)) => {
+            Ok(Admitted::HalfWay(user, enrolled, elsewhere)) => {
                 let form = Form::of(provider, continue_to);
                 let email = normalize_email(&user.email);
-                let half_way = HalfWay::new(provider, &user, &email, visitor.csrf(), Methods::NONE);
+                let half_way = HalfWay::new(provider, &user, &email, visitor.csrf(), Methods::NONE)
+                    .vouched_for(elsewhere);
                 let step = SecondStep { form: &form, half_way: &half_way, enrolled: &enrolled };
                 Ok(step.render(provider, visitor, Outcome::Asked)?)
             }
@@ -251,24 +252,35 @@ impl Return<'_> {
     async fn admit(
         &self,
         provider: &Provider,
-        identity: Identity,
+        vouched: &Vouched<'_>,
         opening: Opening,
     ) -> Result<Result<Admitted, Why>, PageError> {
         let (upstream, limits, now) = (self.upstream.clone(), self.limits.clone(), provider.now());
         let (new_id, refusal) = (UserId::random(&*provider.entropy), self.refusal(now));
+        let (identity, auth_time) = (vouched.identity.clone(), vouched.auth_time);
         let saw_one = self.saw_second_factor(&identity);
         let write = async move |tx: &mut Tx<'_>| {
-            let user = match find_or_make(tx, &upstream, &identity, new_id, now).await? {
-                Ok(user) => user,
+            let (user, is_new) = match find_or_make(tx, &upstream, &identity, new_id, now).await? {
+                Ok(found) => found,
                 Err(why) => {
                     audit::record(tx, &refusal(&why.into())).await?;
                     return Ok::<_, PageError>(Err(why.into()));
                 }
             };
             let enrolled = second_factors::find_enrolled(tx, user.id).await?;
+            let elsewhere = Elsewhere {
+                provider: upstream.name.clone(),
+                issuer: upstream.issuer.clone(),
+                subject: identity.subject.clone(),
+                auth_time,
+                is_new,
+            };
             if !saw_one && !enrolled.is_empty() {
                 limits.give_back(tx).await?;
-                return Ok(Ok(Admitted::HalfWay(user, enrolled)));
+                return Ok(Ok(Admitted::HalfWay(user, enrolled, elsewhere)));
+            }
+            if !link(tx, &elsewhere, user.id, now).await? {
+                return Ok(Err(Why::SomebodyElse));
             }
             let methods = if saw_one { Methods::ELSEWHERE } else { Methods::NONE };
             if user.id == new_id {
@@ -326,16 +338,36 @@ impl Return<'_> {
     }
 }
 
-/// The user whom `identity` is here, linked or made if that may be.
+/// From now on the two are one. `false`: that person has become another user meanwhile.
+pub(in crate::account) async fn link(
+    tx: &mut Tx<'_>,
+    elsewhere: &Elsewhere,
+    user: UserId,
+    now: Timestamp,
+) -> Result<bool, PageError> {
+    let Elsewhere { provider, issuer, subject, is_new, .. } = elsewhere;
+    if !is_new {
+        identities::touch(tx, issuer, subject, now).await?;
+        return Ok(true);
+    }
+    if !identities::insert(tx, issuer, subject, user, now).await? {
+        return Ok(identities::find(tx, issuer, subject).await? == Some(user));
+    }
+    let event = AuditEvent::new(now, AuditKind::IdentityLinked, AuditActor::User(user))
+        .detail(json!({ "provider": provider, "subject": subject }));
+    audit::record(tx, &event).await?;
+    Ok(true)
+}
+
+/// The user whom `identity` is here, made if that may be, and whether it is new to them.
 async fn find_or_make(
     tx: &mut Tx<'_>,
     upstream: &SignInProvider,
     identity: &Identity,
     new_id: UserId,
     now: Timestamp,
-) -> Result<Result<User, Refusal>, PageError> {
-    let (issuer, subject) = (&upstream.issuer, &identity.subject);
-    let known = match identities::find(tx, issuer, subject).await? {
+) -> Result<Result<(User, bool), Refusal>, PageError> {
+    let known = match identities::find(tx, &upstream.issuer, &identity.subject).await? {
         Some(id) => users::find(tx, id).await?,
         None => None,
     };
@@ -345,10 +377,7 @@ async fn find_or_make(
     };
     let user = match (upstream.admit(identity, known.as_ref(), same_email.as_ref()), known) {
         (Admission::Refuse(why), _) => return Ok(Err(why)),
-        (Admission::Known, Some(user)) => {
-            identities::touch(tx, issuer, subject, now).await?;
-            return Ok(Ok(user));
-        }
+        (Admission::Known, Some(user)) => return Ok(Ok((user, false))),
         (Admission::Create { email }, _) => {
             let user = newcomer(identity, email, new_id, now);
             if !users::insert(tx, &user).await? {
@@ -362,12 +391,7 @@ async fn find_or_make(
         }
         _ => same_email,
     };
-    let Some(user) = user else { return Ok(Err(Refusal::NoNewAccounts)) };
-    identities::insert(tx, issuer, subject, user.id, now).await?;
-    let event = AuditEvent::new(now, AuditKind::IdentityLinked, AuditActor::User(user.id))
-        .detail(json!({ "provider": upstream.name, "subject": subject }));
-    audit::record(tx, &event).await?;
-    Ok(Ok(user))
+    Ok(user.map(|user| (user, true)).ok_or(Refusal::NoNewAccounts))
 }
 
 /// Without a password and without a role: those are given here.

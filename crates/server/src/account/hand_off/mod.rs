@@ -18,6 +18,7 @@ use crate::pages::views::SignInChoice;
 use crate::provider::Provider;
 
 pub use finish::finish;
+pub(super) use finish::link;
 pub use openid::OpenIdProviders;
 pub(super) use start::leave;
 pub use start::start;

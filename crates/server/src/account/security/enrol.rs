@@ -68,10 +68,14 @@ async fn go_on(
 ) -> Result<Enrolled, PageError> {
     let enrolled = find_enrolled(provider, user.user.id).await?;
     need_fresh(user, &enrolled, path, provider.now())?;
-    if enrolled.totps.len().max(enrolled.passkeys.len()) >= FACTORS_MAX {
+    if is_full(&enrolled) {
         return Err(PageError::Conflict("There are ten already. Remove one first.".into()));
     }
     Ok(enrolled)
+}
+
+fn is_full(enrolled: &Enrolled) -> bool {
+    enrolled.totps.len().max(enrolled.passkeys.len()) >= FACTORS_MAX
 }
 
 /// The name as typed, if it is one.
@@ -320,9 +324,14 @@ impl Addition {
         }
     }
 
-    /// `false`: the form was sent before, or the device is somebody's already.
+    /// `false`: the form was sent before, the device is somebody's already, or another browser
+    /// was faster: two first factors at once would make two sets of codes, of which one is void.
     async fn write(&self, tx: &mut Tx<'_>) -> Result<bool, PageError> {
         let user = self.session.user_id;
+        let enrolled = second_factors::find_enrolled(tx, user).await?;
+        if enrolled.is_empty() != self.codes.is_some() || is_full(&enrolled) {
+            return Ok(false);
+        }
         let (id, kind) = match &self.new {
             New::Totp(totp) => {
                 // The secret was made for one form; sent twice, it is one factor.

@@ -1,5 +1,7 @@
 //! Second factors of people who sign in elsewhere.
 
+use store::identities;
+
 use super::*;
 
 /// Whether the session of the browser has seen a second factor.
@@ -104,4 +106,27 @@ async fn s2_a_second_factor_that_is_kept_here_is_asked_whoever_vouches() {
     app.identity_provider.state().user["amr"] = json!(["mfa"]);
     assert_eq!(by_company(&app, &browser).await.status, StatusCode::SEE_OTHER);
     assert!(is_signed_in(&browser).await);
+}
+
+#[tokio::test]
+async fn s8_an_account_with_a_second_factor_is_linked_only_after_it() {
+    let app = start_with(|company| company.links_accounts = true).await;
+    let ada = app.add_user("ada", &[]).await;
+    let ada = with_verified_email(&app, ada).await;
+    enrol_app(&app, &app.signed_in(&ada).await).await;
+    let linked = async || {
+        let list = async move |tx: &mut Tx<'_>| identities::list_issuers_of(tx, ada.id).await;
+        app.write(list).await
+    };
+    let browser = app.browser();
+    let asked = by_company(&app, &browser).await;
+    assert!(asked.text().contains("One step is left"), "{}", asked.text());
+    assert!(linked().await.is_empty(), "whoever stops here is nobody");
+    let answer = give_code(&browser, &asked, &code(&app, ada.id).await).await;
+    assert_eq!(answer.location(), "/connected");
+    assert_eq!(linked().await, [LOGIN]);
+    // The session tells who vouched.
+    let rows = app.write(async |tx: &mut Tx<'_>| store::audit::list(tx, 0, 1000).await).await;
+    let last = rows.iter().rfind(|row| row.event.kind == AuditKind::SignedIn).unwrap();
+    assert_eq!(last.event.detail["provider"], "company");
 }
