@@ -41,14 +41,14 @@ pub struct Growth {
 pub fn run(growth: &Growth) -> Outcome<()> {
     let tools = &growth.tools;
     let (_upstream, upstream) = Server::bare(&Bare::Upstream)?;
-    let supply = Supply { rounds: 0, codes_per_round: 0, grants: USED };
+    let supply = Supply { rounds: 0, codes_per_round: 0, grants: USED, keys: 0 };
     let prepare = |name| {
         eprintln!("preparing {name}");
         let database = "sqlite:data/bench.db";
         let (binary, work) = (tools.binary()?, tools.work()?);
         let mut site = Site::new(name, &binary, &work, database, upstream, Settings::default())?;
         site.start()?;
-        Backend::prepare(site, supply, false)
+        Backend::prepare(site, supply)
     };
     let empty = prepare("empty")?;
     let mut full = prepare("grown")?;

@@ -5,14 +5,17 @@
 
 mod bare;
 mod beside;
+mod browser;
 mod cases;
 mod growth;
+mod keys;
 mod load;
 mod peers;
 mod people;
 mod process;
 mod report;
 mod rounds;
+mod signed;
 mod site;
 mod soak;
 mod sources;
@@ -147,6 +150,7 @@ fn plan(arguments: &BenchArguments) -> Outcome<Plan> {
             rounds: rounds + 1,
             codes_per_round: if quick { 5_000 } else { 20_000 },
             grants: 1_000,
+            keys: arguments.connections,
         },
         binary: absolute(&arguments.binary)?,
         work: absolute(&arguments.work)?,
