@@ -91,10 +91,8 @@ impl Page {
         parameter(self.left_to.as_ref()?, name)
     }
 
-    /// Where the link with this id leads.
     pub fn link(&self, id: &str) -> Option<String> {
-        let (_, rest) = self.html.split_once(&format!("id=\"{id}\""))?;
-        attribute(rest.split_once('>')?.0, "href")
+        link(&self.html, id)
     }
 
     /// The text of the element with this id, up to the next tag.
@@ -102,6 +100,12 @@ impl Page {
         let (_, rest) = self.html.split_once(&format!("id=\"{id}\""))?;
         rest.split_once('>')?.1.split('<').next().map(decode)
     }
+}
+
+/// Where the link with this id leads.
+pub fn link(html: &str, id: &str) -> Option<String> {
+    let (_, rest) = html.split_once(&format!("id=\"{id}\""))?;
+    attribute(rest.split_once('>')?.0, "href")
 }
 
 /// The form of a consent page that allows everything.

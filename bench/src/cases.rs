@@ -154,7 +154,7 @@ impl Backend {
     }
 
     fn user_tokens(&self) -> Vec<String> {
-        self.grants.iter().filter_map(|(_, text)| json_text(text, "access_token")).collect()
+        self.grants.iter().filter_map(|(_, text)| wire::json_text(text, "access_token")).collect()
     }
 
     /// Tokens of the app itself.
@@ -212,7 +212,7 @@ impl Backend {
         let people = self.people.borrow();
         let token = |(app, text): &(usize, String)| {
             let basic = Arc::clone(&people.apps.get(*app)?.basic);
-            Some((basic, json_text(text, "refresh_token")?))
+            Some((basic, wire::json_text(text, "refresh_token")?))
         };
         let tokens = self.grants.iter().filter_map(token).collect();
         let site = Rc::clone(&self.site);
@@ -250,12 +250,6 @@ impl Backend {
 
 pub fn cycle(requests: Vec<Vec<u8>>, status: u16) -> Box<dyn Source> {
     Box::new(Cycle::new(Arc::new(requests), status))
-}
-
-/// Of a JSON text whose values hold nothing escaped.
-fn json_text(text: &str, field: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(value.get(field)?.as_str()?.to_owned())
 }
 
 /// One request and its answer: what the limit server has to look like.

@@ -7,9 +7,12 @@ mod bare;
 mod beside;
 mod browser;
 mod cases;
+mod crowd;
+mod filling;
 mod growth;
 mod keys;
 mod load;
+mod pages;
 mod peers;
 mod people;
 mod process;
@@ -52,6 +55,8 @@ enum Task {
     Growth(growth::Growth),
     /// Mixed load for half an hour: memory, rows that are swept, errors
     Soak(soak::Soak),
+    /// Server time of pages and lists with 10,000 apps and 1,000,000 rows of the audit trail
+    Pages(pages::Pages),
     /// Token requests while many people sign in
     Storm(beside::Beside),
     /// What metrics, log and traces cost
@@ -102,6 +107,7 @@ fn main() -> ExitCode {
     let done = match task {
         Some(Task::Growth(growth)) => growth::run(&growth),
         Some(Task::Soak(soak)) => soak::run(&soak),
+        Some(Task::Pages(pages)) => pages::run(&pages),
         Some(Task::Storm(beside)) => beside::storm(&beside),
         Some(Task::Telemetry(beside)) => beside::telemetry(&beside),
         Some(Task::Bare(bare)) => bare::serve(&bare),

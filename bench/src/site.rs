@@ -181,6 +181,10 @@ impl Site {
         self.folder.join("data/bench.db")
     }
 
+    pub fn control_socket(&self) -> PathBuf {
+        self.folder.join("data/control.sock")
+    }
+
     pub fn resource(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
