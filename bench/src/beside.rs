@@ -41,7 +41,7 @@ fn backend(
     let (binary, work) = (tools.binary()?, tools.work()?);
     let mut site = Site::new(name, &binary, &work, SQLITE, upstream, settings)?;
     site.start()?;
-    Backend::prepare(site, Supply { rounds: 0, codes_per_round: 0, grants: 500 }, false)
+    Backend::prepare(site, Supply { rounds: 0, codes_per_round: 0, grants: 500, keys: 0 })
 }
 
 fn case(name: &str) -> Outcome<&'static Case> {

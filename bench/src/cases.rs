@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::Outcome;
+use crate::keys::{self, Form, Key};
 use crate::load::Source;
 use crate::people::{People, authorize, collect_all};
 use crate::rounds::{Contender, Drive, Refill};
+use crate::signed::Signed;
 use crate::site::{App, EDDSA, ES256, OPAQUE, Site};
 use crate::sources::{Collect, Cycle, Once, Refresh};
 use crate::wire::{self, Answer};
@@ -27,6 +29,12 @@ pub const CASES: &[Case] = &[
     Case::new("authorize", "authorization request and consent page", 0.25),
     Case::new("gateway-opaque", "call through the gateway, opaque token", 0.80),
     Case::new("gateway-jwt", "call through the gateway, JWT seen before", 0.80),
+    Case::new("gateway-signed", "call through the gateway, signed by RFC 9421", 0.60),
+    Case::new(
+        "gateway-signed-v4",
+        "call through the gateway, signed as WhiteBIT's clients do",
+        0.60,
+    ),
     Case::new("forward-auth", "question of another proxy, opaque token", 0.0),
 ];
 
@@ -51,6 +59,11 @@ impl Case {
         ["refresh", "code", "revoke"].contains(&self.name)
     }
 
+    /// It takes partner keys.
+    pub fn is_signed(&self) -> bool {
+        self.name.starts_with("gateway-signed")
+    }
+
     pub fn is_gateway(&self) -> bool {
         self.name.starts_with("gateway")
     }
@@ -64,6 +77,8 @@ pub struct Backend {
     /// Token answers of users' grants.
     grants: Vec<(usize, String)>,
     codes_per_round: usize,
+    /// For message signatures and for WhiteBIT's form.
+    keys: [Vec<Key>; 2],
 }
 
 /// How much is prepared.
@@ -72,13 +87,16 @@ pub struct Supply {
     pub rounds: usize,
     pub codes_per_round: usize,
     pub grants: usize,
+    /// Partner keys: as many as calls are signed at once.
+    pub keys: usize,
 }
 
 impl Backend {
-    pub fn prepare(site: Site, supply: Supply, with_codes: bool) -> Outcome<Self> {
-        let codes = if with_codes { supply.rounds * supply.codes_per_round } else { 0 };
+    pub fn prepare(site: Site, supply: Supply) -> Outcome<Self> {
+        let codes = supply.rounds * supply.codes_per_round;
         let mut people = People::gather(&site, codes + supply.grants)?;
         let grants = people.grants(&site, supply.grants)?;
+        let keys = keys::make(&site, &mut people.cookies, [supply.keys; 2])?;
         let app = people.apps.first().cloned().ok_or("there is no app")?;
         Ok(Self {
             site: Rc::new(site),
@@ -86,6 +104,7 @@ impl Backend {
             app,
             grants,
             codes_per_round: supply.codes_per_round,
+            keys,
         })
     }
 
@@ -107,6 +126,8 @@ impl Backend {
             "authorize" => cycle(self.authorizations(), 200),
             "gateway-opaque" => cycle(self.calls(OPAQUE, &self.user_tokens()), 200),
             "gateway-jwt" => cycle(self.calls(EDDSA, &self.service_tokens(EDDSA, 64)?), 200),
+            "gateway-signed" => self.signed(Form::Message),
+            "gateway-signed-v4" => self.signed(Form::V4),
             "forward-auth" => {
                 address = site.internal;
                 cycle(self.forward_auth(), 204)
@@ -133,7 +154,7 @@ impl Backend {
     }
 
     fn user_tokens(&self) -> Vec<String> {
-        self.grants.iter().filter_map(|(_, text)| json_text(text, "access_token")).collect()
+        self.grants.iter().filter_map(|(_, text)| wire::json_text(text, "access_token")).collect()
     }
 
     /// Tokens of the app itself.
@@ -168,6 +189,12 @@ impl Backend {
         tokens.iter().map(call).collect()
     }
 
+    fn signed(&self, form: Form) -> Box<dyn Source> {
+        let [message, v4] = &self.keys;
+        let keys = if form == Form::V4 { v4 } else { message };
+        Box::new(Signed::new(form, &self.site.host, keys))
+    }
+
     fn forward_auth(&self) -> Vec<Vec<u8>> {
         let ask = |token: &String| {
             let bearer = format!("Bearer {token}");
@@ -185,7 +212,7 @@ impl Backend {
         let people = self.people.borrow();
         let token = |(app, text): &(usize, String)| {
             let basic = Arc::clone(&people.apps.get(*app)?.basic);
-            Some((basic, json_text(text, "refresh_token")?))
+            Some((basic, wire::json_text(text, "refresh_token")?))
         };
         let tokens = self.grants.iter().filter_map(token).collect();
         let site = Rc::clone(&self.site);
@@ -223,12 +250,6 @@ impl Backend {
 
 pub fn cycle(requests: Vec<Vec<u8>>, status: u16) -> Box<dyn Source> {
     Box::new(Cycle::new(Arc::new(requests), status))
-}
-
-/// Of a JSON text whose values hold nothing escaped.
-fn json_text(text: &str, field: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(value.get(field)?.as_str()?.to_owned())
 }
 
 /// One request and its answer: what the limit server has to look like.

@@ -8,11 +8,10 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
-
 use crate::Outcome;
 use crate::bare::Bare;
 use crate::cases::{Backend, CASES, Case, Supply};
+use crate::filling::Database;
 use crate::process::{Server, Used};
 use crate::report::median_round;
 use crate::rounds::{Contender, Round, median};
@@ -25,6 +24,7 @@ const APPS: f64 = 100_000.0;
 const GRANTS_PER_USER: u64 = 5;
 /// Live grants that are used.
 const USED: usize = 5_000;
+const TABLES: [&str; 6] = ["users", "apps", "client_ids", "client_secrets", "consents", "grants"];
 const MEASURED: [&str; 3] = ["token-opaque", "refresh", "gateway-opaque"];
 
 #[derive(Clone, Debug, clap::Args)]
@@ -41,14 +41,14 @@ pub struct Growth {
 pub fn run(growth: &Growth) -> Outcome<()> {
     let tools = &growth.tools;
     let (_upstream, upstream) = Server::bare(&Bare::Upstream)?;
-    let supply = Supply { rounds: 0, codes_per_round: 0, grants: USED };
+    let supply = Supply { rounds: 0, codes_per_round: 0, grants: USED, keys: 0 };
     let prepare = |name| {
         eprintln!("preparing {name}");
         let database = "sqlite:data/bench.db";
         let (binary, work) = (tools.binary()?, tools.work()?);
         let mut site = Site::new(name, &binary, &work, database, upstream, Settings::default())?;
         site.start()?;
-        Backend::prepare(site, supply, false)
+        Backend::prepare(site, supply)
     };
     let empty = prepare("empty")?;
     let mut full = prepare("grown")?;
@@ -104,114 +104,48 @@ fn print_row(case: &Case, empty: &[Round], full: &[Round]) {
 
 /// Copies rows. How many there are then, in words.
 fn fill(file: &Path, scale: f64) -> Outcome<String> {
-    fill_tables(file, scale).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn fill_tables(file: &Path, scale: f64) -> rusqlite::Result<String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     let count = |full: f64| (full * scale).max(10.0) as u64;
     let (users, apps) = (count(USERS), count(APPS));
     let grants = users * GRANTS_PER_USER;
-    let db = Connection::open(file)?;
-    // Nothing here has to survive anything; the server's own settings come back with the last line.
-    db.execute_batch(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; \
-         PRAGMA foreign_keys = OFF;",
-    )?;
-    let indexes = drop_indexes(&db)?;
-    let id = |kind: &str, n: &str, of: u64| {
-        // Ascending, so that rows are appended, and spread over all ids.
-        format!("printf('%08x{kind}%022x', {n} * 4294967295 / {of}, {n})")
-    };
-    let user = |n: &str| id("01", n, users);
-    let app = |n: &str| id("02", n, apps);
+    let db = Database::sqlite(file)?;
+    let indexes = db.drop_indexes(&TABLES)?;
+    let user = db.id("01", "n.i", users);
+    let app = db.id("02", "n.i", apps);
     // Another app for each grant of a user.
-    let app_of_grant = app(&format!("(n.i * 7919 % {apps})"));
-    let user_of_grant = user(&format!("(n.i / {GRANTS_PER_USER})"));
-    let consent = id("03", "n.i", grants);
-    copy(
-        &db,
-        "users",
-        users,
-        &[
-            ("id", &user("n.i")),
-            ("email", "'copy' || n.i || '@example.com'"),
-            ("email_normalized", "'copy' || n.i || '@example.com'"),
-        ],
-    )?;
-    copy(
-        &db,
+    let app_of_grant = db.id("02", &format!("n.i * 7919 % {apps}"), apps);
+    let user_of_grant = db.id("01", &format!("n.i / {GRANTS_PER_USER}"), users);
+    let consent = db.id("03", "n.i", grants);
+    let email = "'copy' || n.i || '@example.com'";
+    let one = "LIMIT 1";
+    db.copy("users", one, users, &[("id", &user), ("email", email), ("email_normalized", email)])?;
+    db.copy(
         "apps",
+        one,
         apps,
-        &[("id", &app("n.i")), ("name", "'Copy ' || n.i"), ("name_normalized", "'copy ' || n.i")],
+        &[("id", &app), ("name", "'Copy ' || n.i"), ("name_normalized", "'copy ' || n.i")],
     )?;
-    copy(&db, "client_ids", apps, &[("wire_id", "'copy-' || n.i"), ("app_id", &app("n.i"))])?;
-    copy(&db, "client_secrets", apps, &[("id", &id("04", "n.i", apps)), ("app_id", &app("n.i"))])?;
-    copy(
-        &db,
-        "consents",
-        grants,
-        &[("id", &consent), ("user_id", &user_of_grant), ("app_id", &app_of_grant)],
-    )?;
-    copy(
-        &db,
+    db.copy("client_ids", one, apps, &[("wire_id", "'copy-' || n.i"), ("app_id", &app)])?;
+    let secret = db.id("04", "n.i", apps);
+    db.copy("client_secrets", one, apps, &[("id", &secret), ("app_id", &app)])?;
+    let given = [("id", &*consent), ("user_id", &user_of_grant), ("app_id", &app_of_grant)];
+    db.copy("consents", one, grants, &given)?;
+    let [id, code, attempt] = ["05", "06", "07"].map(|kind| db.id(kind, "n.i", grants));
+    db.copy(
         "grants",
+        one,
         grants,
         &[
-            ("id", &id("05", "n.i", grants)),
+            ("id", &id),
             ("user_id", &user_of_grant),
             ("app_id", &app_of_grant),
             ("consent_id", &consent),
-            ("code_id", &id("06", "n.i", grants)),
-            ("attempt_id", &id("07", "n.i", grants)),
+            ("code_id", &code),
+            ("attempt_id", &attempt),
         ],
     )?;
-    for sql in indexes {
-        db.execute_batch(&sql)?;
-    }
-    db.execute_batch("PRAGMA journal_mode = WAL;")?;
+    db.close(indexes)?;
     Ok(format!("{users} users, {apps} apps, {grants} live grants more"))
-}
-
-/// Built at the end, they are sorted once.
-fn drop_indexes(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut list = db.prepare(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND \
-         tbl_name IN ('users', 'apps', 'client_ids', 'client_secrets', 'consents', 'grants')",
-    )?;
-    let rows =
-        list.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let found: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
-    for (name, _) in &found {
-        db.execute_batch(&format!("DROP INDEX {name}"))?;
-    }
-    Ok(found.into_iter().map(|(_, sql)| sql).collect())
-}
-
-/// `count` copies of a row of `table`, `n.i` counting them, with other values in some columns: all
-/// others are what the product wrote, whatever columns there are.
-fn copy(
-    db: &Connection,
-    table: &str,
-    count: u64,
-    different: &[(&str, &str)],
-) -> rusqlite::Result<()> {
-    let mut columns = db.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
-    let columns: Vec<String> =
-        columns.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let value = |column: &String| {
-        let other = different.iter().find(|(name, _)| name == column);
-        other.map_or_else(|| format!("t.{column}"), |(_, value)| (*value).to_owned())
-    };
-    let values: Vec<String> = columns.iter().map(value).collect();
-    let sql = format!(
-        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count}) \
-         INSERT INTO {table} ({}) SELECT {} FROM (SELECT * FROM {table} LIMIT 1) AS t, n",
-        columns.join(", "),
-        values.join(", "),
-    );
-    eprintln!("{count} rows of {table}");
-    db.execute_batch(&sql)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]

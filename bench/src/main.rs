@@ -5,14 +5,20 @@
 
 mod bare;
 mod beside;
+mod browser;
 mod cases;
+mod crowd;
+mod filling;
 mod growth;
+mod keys;
 mod load;
+mod pages;
 mod peers;
 mod people;
 mod process;
 mod report;
 mod rounds;
+mod signed;
 mod site;
 mod soak;
 mod sources;
@@ -49,6 +55,8 @@ enum Task {
     Growth(growth::Growth),
     /// Mixed load for half an hour: memory, rows that are swept, errors
     Soak(soak::Soak),
+    /// Server time of pages and lists with 10,000 apps and 1,000,000 rows of the audit trail
+    Pages(pages::Pages),
     /// Token requests while many people sign in
     Storm(beside::Beside),
     /// What metrics, log and traces cost
@@ -99,6 +107,7 @@ fn main() -> ExitCode {
     let done = match task {
         Some(Task::Growth(growth)) => growth::run(&growth),
         Some(Task::Soak(soak)) => soak::run(&soak),
+        Some(Task::Pages(pages)) => pages::run(&pages),
         Some(Task::Storm(beside)) => beside::storm(&beside),
         Some(Task::Telemetry(beside)) => beside::telemetry(&beside),
         Some(Task::Bare(bare)) => bare::serve(&bare),
@@ -147,6 +156,7 @@ fn plan(arguments: &BenchArguments) -> Outcome<Plan> {
             rounds: rounds + 1,
             codes_per_round: if quick { 5_000 } else { 20_000 },
             grants: 1_000,
+            keys: arguments.connections,
         },
         binary: absolute(&arguments.binary)?,
         work: absolute(&arguments.work)?,

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::Outcome;
+use crate::browser::{Browser, consent_form, encode, fields_of, parameter};
 use crate::load::{self, Pace};
 use crate::site::{App, CALLBACK, PASSWORD, Site};
 use crate::sources::Collect;
@@ -45,7 +46,7 @@ impl People {
         for number in 0..users {
             let email = format!("user{number}@example.com");
             site.add_user(&email, None)?;
-            people.cookies.push(sign_in(site, &email)?);
+            people.cookies.push(sign_in(site, &email)?.cookies());
         }
         people.consent(site)?;
         for _ in 0..GRANTS_PER_PAIR {
@@ -153,25 +154,23 @@ pub fn authorize(site: &Site, app: &App, cookie: &str, state: &str, more: &str) 
     wire::request("GET", &path, &site.host, &[("cookie", cookie)], None)
 }
 
-fn sign_in(site: &Site, email: &str) -> Outcome<String> {
-    let page = wire::request("GET", "/sign-in", &site.host, &[], None);
-    let (cookie, html) = wire::ask(site.address, &page, |a| (cookies(a), a.text()))?;
-    let mut fields = fields_of(&html, "sign-in").ok_or("there is no sign-in form")?;
-    fields.retain(|(name, _)| name != "email" && name != "password");
-    fields.push(("email".into(), email.to_owned()));
-    fields.push(("password".into(), PASSWORD.to_owned()));
-    let request = form_post(site, "/sign-in", &cookie, &encode(&fields));
-    wire::ask(site.address, &request, |answer| match answer.status {
-        303 => Ok([cookie, cookies(answer)].join("; ")),
-        _ => Err(format!("{email} is not let in:\n{}", answer.describe())),
-    })?
+/// A browser in which `email` is signed in.
+pub fn sign_in<'s>(site: &'s Site, email: &str) -> Outcome<Browser<'s>> {
+    let mut browser = Browser::new(site);
+    let page = browser.open("/sign-in")?;
+    let page = browser.submit(&page, "sign-in", &[("email", email), ("password", PASSWORD)])?;
+    match page.status {
+        200 => Ok(browser),
+        _ => Err(format!("{email} is not let in:\n{}", page.html)),
+    }
 }
 
 /// The sign-in form, sent `count` times by the users in turn, each time from another address.
 pub fn sign_in_forms(site: &Site, count: usize) -> Outcome<Vec<Vec<u8>>> {
-    let page = wire::request("GET", "/sign-in", &site.host, &[], None);
-    let (cookie, html) = wire::ask(site.address, &page, |a| (cookies(a), a.text()))?;
-    let mut fields = fields_of(&html, "sign-in").ok_or("there is no sign-in form")?;
+    let mut browser = Browser::new(site);
+    let page = browser.open("/sign-in")?;
+    let cookies = browser.cookies();
+    let mut fields = fields_of(&page.html, "sign-in").ok_or("there is no sign-in form")?;
     fields.retain(|(name, _)| name != "email" && name != "password");
     let form = |number: usize| {
         let mut fields = fields.clone();
@@ -179,7 +178,7 @@ pub fn sign_in_forms(site: &Site, count: usize) -> Outcome<Vec<Vec<u8>>> {
         fields.push(("password".into(), PASSWORD.to_owned()));
         let address = format!("198.18.{}.{}", number / 250, number % 250 + 1);
         let headers = [
-            ("cookie", cookie.as_str()),
+            ("cookie", cookies.as_str()),
             ("origin", site.issuer.as_str()),
             ("x-forwarded-for", &address),
         ];
@@ -193,78 +192,6 @@ fn form_post(site: &Site, path: &str, cookie: &str, body: &str) -> Vec<u8> {
     wire::request("POST", path, &site.host, &headers, Some(body))
 }
 
-/// What a browser would send back of the cookies that an answer sets.
-fn cookies(answer: &Answer<'_>) -> String {
-    let set = answer.headers("set-cookie");
-    let pairs = set.iter().map(|line| line.split(';').next().unwrap_or_default());
-    pairs.collect::<Vec<_>>().join("; ")
-}
-
-/// The form of a consent page that allows everything.
-fn consent_form(answer: &Answer<'_>) -> Option<String> {
-    let mut fields = fields_of(&answer.text(), "consent")?;
-    fields.push(("decision".into(), "allow".into()));
-    Some(encode(&fields))
-}
-
 fn code_of(answer: &Answer<'_>) -> Option<String> {
     parameter(&answer.headers("location").pop()?, "code")
-}
-
-fn parameter(url: &str, name: &str) -> Option<String> {
-    let (_, query) = url.split_once('?')?;
-    let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
-    found.map(|(_, value)| value.into_owned())
-}
-
-fn encode(fields: &[(String, String)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
-}
-
-/// The inputs of the form with this id, as they stand.
-fn fields_of(html: &str, id: &str) -> Option<Vec<(String, String)>> {
-    let (_, form) = html.split_once(&format!("id=\"{id}\""))?;
-    let (form, _) = form.split_once("</form>")?;
-    let inputs = form.split("<input ").skip(1).filter_map(|rest| rest.split_once('>'));
-    let fields = inputs.filter_map(|(tag, _)| {
-        let attribute = |name: &str| {
-            let (_, rest) = tag.split_once(&format!("{name}=\""))?;
-            rest.split_once('"').map(|(value, _)| decode(value))
-        };
-        let is_unticked = tag.contains("checkbox") && !tag.contains(" checked");
-        let field = (attribute(" name").or_else(|| attribute("name"))?, attribute(" value"));
-        (!is_unticked).then(|| (field.0, field.1.unwrap_or_default()))
-    });
-    Some(fields.collect())
-}
-
-/// The character references that the template engine writes.
-fn decode(text: &str) -> String {
-    let named = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#34;", "\""),
-        ("&#x27;", "'"),
-        ("&#39;", "'"),
-        ("&#x2f;", "/"),
-        ("&#47;", "/"),
-        ("&amp;", "&"),
-    ];
-    named.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_is_sent_back_as_it_stands() {
-        let html = r#"<form id="consent"><input type="hidden" name="csrf" value="a&#x2f;b">
-            <input type="checkbox" id="scope-r" name="scope" value="r" checked>
-            <input type="checkbox" name="scope" value="w"></form><input name="x" value="1">"#;
-        let fields = fields_of(html, "consent").unwrap();
-        let wanted = [("csrf", "a/b"), ("scope", "r")];
-        assert_eq!(fields, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
 }

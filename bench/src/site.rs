@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONFIG: &str = r#"issuer = "ISSUER"
 data_dir = "data"
 database_url = "DATABASE"
+dialects = ["whitebit"]
 
 [lifetimes]
 access_token = "LIFETIME"
@@ -48,6 +49,27 @@ text = "see your items"
 name = "items.write"
 text = "change your items"
 kind = "change"
+
+[[scope]]
+name = "apikeys.create"
+text = "get a key for your account"
+kind = "change"
+
+[[scope]]
+name = "apikeys.read"
+text = "see the key that it has"
+
+[[scope]]
+name = "apikeys.delete"
+text = "delete the key that it has"
+kind = "change"
+
+[partner_keys]
+
+[[partner_keys.group]]
+name = "items"
+title = "Items"
+endpoints = ["/api/{*rest}"]
 "#;
 
 /// What one site has different from the others.
@@ -111,6 +133,7 @@ pub struct Site {
 #[derive(Clone, Debug)]
 pub struct App {
     pub client_id: String,
+    pub secret: String,
     pub basic: Arc<str>,
 }
 
@@ -156,6 +179,10 @@ impl Site {
     /// The database file of SQLite.
     pub fn database(&self) -> PathBuf {
         self.folder.join("data/bench.db")
+    }
+
+    pub fn control_socket(&self) -> PathBuf {
+        self.folder.join("data/control.sock")
     }
 
     pub fn resource(&self, path: &str) -> String {
@@ -218,27 +245,30 @@ impl Site {
 
     /// A web app that may also act for itself.
     pub fn add_app(&self, name: &str, owner: &str) -> Outcome<App> {
-        let app = self.command(&[
-            "app",
-            "create",
-            "--kind",
-            "web",
-            "--owner",
-            owner,
-            "--name",
-            name,
-            "--scope",
-            "items.read=To show your items",
-            "--scope",
-            "items.write=To change your items",
-            "--service-scope",
-            "items.read",
-            "--redirect-uri",
-            CALLBACK,
-        ])?;
+        self.create_app(&["--name", name, "--owner", owner, "--service-scope", "items.read"])
+    }
+
+    /// A web app that may ask users for keys. Other systems name the addresses of theirs.
+    pub fn add_key_app(&self, name: &str, dialect: Option<&str>) -> Outcome<App> {
+        let mut words = vec!["--name", name, "--owner", "dev@example.com"];
+        words.extend(["--scope", "apikeys.create=To sign calls for you"]);
+        words.extend(["--scope", "apikeys.read=To see what the key may do"]);
+        words.extend(["--address", "127.0.0.0/8"]);
+        words.extend(dialect.iter().flat_map(|dialect| ["--dialect", dialect]));
+        self.create_app(&words)
+    }
+
+    fn create_app(&self, more: &[&str]) -> Outcome<App> {
+        let mut words = vec!["app", "create", "--kind", "web", "--redirect-uri", CALLBACK];
+        words.extend(["--scope", "items.read=To show your items"]);
+        words.extend(["--scope", "items.write=To change your items"]);
+        words.extend(more);
+        let app = self.command(&words)?;
         let field = |name: &str| app.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (client_id, secret) = (field("client_id"), field("client_secret"));
-        Ok(App { client_id: client_id.to_owned(), basic: basic(client_id, secret) })
+        let (client_id, secret) =
+            (field("client_id").to_owned(), field("client_secret").to_owned());
+        let basic = basic(&client_id, &secret);
+        Ok(App { client_id, secret, basic })
     }
 
     /// `POST` of a form to an OAuth endpoint.

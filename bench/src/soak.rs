@@ -43,8 +43,8 @@ pub fn run(soak: &Soak) -> Outcome<()> {
     let (binary, work) = (tools.binary()?, tools.work()?);
     let mut site = Site::new("soak", &binary, &work, "sqlite:data/bench.db", upstream, settings)?;
     site.start()?;
-    let supply = Supply { rounds: 1, codes_per_round: 500, grants: 1_000 };
-    let backend = Backend::prepare(site, supply, false)?;
+    let supply = Supply { rounds: 0, codes_per_round: 500, grants: 1_000, keys: 0 };
+    let backend = Backend::prepare(site, supply)?;
     let mut refresh = None;
     let (began, time) = (Instant::now(), Duration::from_secs_f64(soak.minutes * 60.0));
     let (mut stands, mut answers, mut wrong) = (Vec::new(), 0_u64, 0_u64);

@@ -18,7 +18,7 @@ pub struct Tools {
     binary: PathBuf,
     #[arg(long, value_name = "DIR", default_value = "target/bench", hide = true)]
     work: PathBuf,
-    /// Not used: SQLite is measured
+    /// For `pages`: a database of PostgreSQL that may be filled. All else is measured on SQLite
     #[arg(long, value_name = "URL", hide = true)]
     postgres: Option<String>,
     #[arg(long, value_name = "FILE", hide = true)]
@@ -32,6 +32,11 @@ impl Tools {
 
     pub fn work(&self) -> Outcome<PathBuf> {
         absolute(&self.work)
+    }
+
+    /// A database on PostgreSQL, and where its programs are.
+    pub fn postgres(&self) -> Option<(&str, Option<&PathBuf>)> {
+        Some((self.postgres.as_deref()?, self.pgbench.as_ref()))
     }
 
     pub fn load(&self) -> Load {

@@ -180,6 +180,12 @@ pub fn form(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
+/// A text field of a JSON object.
+pub fn json_text(text: &str, field: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(value.get(field)?.as_str()?.to_owned())
+}
+
 /// One request on a connection of its own, for what is done once.
 pub fn ask<T>(
     address: SocketAddr,

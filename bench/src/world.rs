@@ -47,7 +47,7 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
     let backends = start_backends(plan, upstream_address)?;
     let mut groups = Vec::new();
     for case in &plan.cases {
-        let needed = backends.iter().filter(|backend| takes_part(case, backend));
+        let needed = backends.iter().filter(|backend| takes_part(case, backend.site.name));
         let contenders = needed.map(|backend| backend.contender(case)).collect::<Outcome<_>>()?;
         groups.push(Group { case: *case, contenders });
     }
@@ -89,8 +89,8 @@ pub fn run(plan: &Plan) -> Outcome<Report> {
 }
 
 /// PostgreSQL is measured where the database is; elsewhere it would only cost time.
-fn takes_part(case: &Case, backend: &Backend) -> bool {
-    backend.site.name == "sqlite" || case.writes() || case.name == "token-opaque"
+fn takes_part(case: &Case, backend: &str) -> bool {
+    backend == "sqlite" || case.writes() || case.name == "token-opaque"
 }
 
 fn start_backends(plan: &Plan, upstream: SocketAddr) -> Outcome<Vec<Backend>> {
@@ -99,14 +99,21 @@ fn start_backends(plan: &Plan, upstream: SocketAddr) -> Outcome<Vec<Backend>> {
     wanted.extend(
         plan.postgres.iter().filter(|_| needs_postgres).map(|p| ("postgres", p.url.clone())),
     );
-    let with_codes = plan.cases.iter().any(|case| case.name == "code");
+    let mut supply = plan.supply;
+    if !plan.cases.iter().any(|case| case.name == "code") {
+        supply.rounds = 0;
+    }
     let mut backends = Vec::new();
     for (name, database) in wanted {
         eprintln!("preparing users, apps and grants on {name}");
         let mut site =
             Site::new(name, &plan.binary, &plan.work, &database, upstream, Settings::default())?;
         site.start()?;
-        backends.push(Backend::prepare(site, plan.supply, with_codes)?);
+        let is_signed = |case: &Case| case.is_signed() && takes_part(case, name);
+        if !plan.cases.iter().any(is_signed) {
+            supply.keys = 0;
+        }
+        backends.push(Backend::prepare(site, supply)?);
     }
     Ok(backends)
 }

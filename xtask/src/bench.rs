@@ -33,5 +33,9 @@ pub fn run(root: &Path, words: &[&str]) -> Outcome<()> {
         bench.arg("--pgbench").arg(pgbench);
     }
     progress("measure");
-    if run_visibly(&mut bench)? { Ok(()) } else { Err("the bench broke off".into()) }
+    if run_visibly(&mut bench)? {
+        Ok(())
+    } else {
+        Err("the bench broke off, or a target was missed".into())
+    }
 }
