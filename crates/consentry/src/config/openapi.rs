@@ -58,7 +58,7 @@ pub(super) fn read(
         Some(0) => {}
         Some(count) => section.document.warn(
             inside(&path.value, ""),
-            format!("{count} references lead out of it, and are left out of the documentation"),
+            format!("the documentation leaves out what it refers to elsewhere (`$ref`): {count}"),
             "Bundle the document: let every `$ref` begin with `#/`.",
         ),
     }
