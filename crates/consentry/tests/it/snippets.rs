@@ -46,7 +46,8 @@ fn program(html: &str) -> String {
 
 /// Start a program with nothing but the secret in its environment that it could know.
 fn start(folder: &Path, language: &str, text: &str, app: &TestApp) -> Child {
-    let file = folder.join(format!("program.{}", if language == "typescript" { "ts" } else { "x" }));
+    let file =
+        folder.join(format!("program.{}", if language == "typescript" { "ts" } else { "x" }));
     std::fs::write(&file, text).unwrap();
     let mut command = match language {
         "curl" => {
@@ -96,9 +97,9 @@ async fn run(
     told
 }
 
-/// Let `user` allow everything that the app asks for.
-async fn connects(provider: &DemoProvider, app: &TestApp, guide: &str, user: &Browser) {
-    for language in RUN {
+/// Let each of three users allow everything that the app asks for, in a language each.
+async fn connects(provider: &DemoProvider, app: &TestApp, guide: &str, users: &[Browser; 3]) {
+    for (language, user) in RUN.into_iter().zip(users) {
         let told = run((provider, app), (guide, language), async |line| {
             let page = user.open(&line).await;
             app.allow(user, page).await.callback().to_string()
@@ -108,16 +109,24 @@ async fn connects(provider: &DemoProvider, app: &TestApp, guide: &str, user: &Br
     }
 }
 
+async fn users_of(provider: &DemoProvider) -> [Browser; 3] {
+    let users = ["alice", "bob", "review"].map(|name| provider.signed_in(name));
+    let [one, another, third] = users;
+    [one.await, another.await, third.await]
+}
+
 #[tokio::test]
 async fn the_programs_of_the_guides_connect_call_refresh_and_give_back() {
     let demo = Demo::start(BINARY).await;
     let exchange = &demo.exchange;
-    let sam = exchange.signed_in("alice").await;
-    for (guide, app) in
-        [("portfolio-tracker", "portfolio-tracker"), ("mobile-app", "mobile"), ("trading-bot", "trading-bot")]
-    {
+    let users = users_of(exchange).await;
+    for (guide, app) in [
+        ("portfolio-tracker", "portfolio-tracker"),
+        ("mobile-app", "mobile"),
+        ("trading-bot", "trading-bot"),
+    ] {
         let app = exchange.app(app);
-        connects(exchange, &app, guide, &sam).await;
+        connects(exchange, &app, guide, &users).await;
         let kinds = ["grant.created", "grant.revoked"];
         assert_audited(&demo, "exchange", &app, &kinds);
     }
@@ -126,9 +135,9 @@ async fn the_programs_of_the_guides_connect_call_refresh_and_give_back() {
 #[tokio::test]
 async fn the_programs_of_a_dialect_speak_the_dialect() {
     let demo = Demo::start(BINARY).await;
-    let alice = demo.exchange.signed_in("alice").await;
+    let users = users_of(&demo.exchange).await;
     let partner = demo.exchange.app("whitebit-partner");
-    connects(&demo.exchange, &partner, "web-app", &alice).await;
+    connects(&demo.exchange, &partner, "web-app", &users).await;
 }
 
 #[tokio::test]
@@ -163,9 +172,8 @@ async fn the_programs_of_the_device_guide_wait_for_the_user() {
 
 /// Eight letters with a hyphen between, wherever they are in the line.
 fn user_code(line: &str) -> String {
-    let is_code = |word: &&str| {
-        word.len() == 9 && word.chars().all(|c| c.is_ascii_uppercase() || c == '-')
-    };
+    let is_code =
+        |word: &&str| word.len() == 9 && word.chars().all(|c| c.is_ascii_uppercase() || c == '-');
     let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     words.find(is_code).unwrap_or_else(|| panic!("no code in {line}")).to_owned()
 }
@@ -187,7 +195,9 @@ async fn go_java_and_rust_can_read_their_programs() {
             let text = program(&guide(provider, app, name, language).await);
             let (file, text, tool, arguments): (_, _, _, &[&str]) = match language {
                 "go" => ("connect.go", text, "go", &["vet", "connect.go"]),
-                "java" => ("Connect.java", java_class(&text), "javac", &["-proc:none", "Connect.java"]),
+                "java" => {
+                    ("Connect.java", java_class(&text), "javac", &["-proc:none", "Connect.java"])
+                }
                 _ => ("connect.rs", text, "rustfmt", &["--edition", "2024", "connect.rs"]),
             };
             std::fs::write(folder.path().join(file), &text).unwrap();

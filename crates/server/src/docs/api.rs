@@ -263,7 +263,8 @@ impl<'a> Reader<'a> {
                 field.text = prose::blocks(prose::cut(description, 4 << 10));
             }
             let example = schemas.example(given).or_else(|| schema.get("default"));
-            let example = example.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+            let example =
+                example.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
             let parameter = Parameter { field, example, place: place.clone() };
             found.insert((place, name), (order, parameter));
         }
@@ -274,9 +275,8 @@ impl<'a> Reader<'a> {
 
     /// The address of a call, with examples for what it must have.
     fn url(&self, path: &str, parameters: &[Parameter]) -> String {
-        let encode = |text: &str| {
-            url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
-        };
+        let encode =
+            |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let mut url = format!("{}{path}", self.origin);
         let mut query = Vec::new();
         for Parameter { field, example, place } in parameters {

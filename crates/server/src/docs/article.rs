@@ -26,7 +26,8 @@ pub(super) fn write(
     reader: &DocsReader,
 ) -> Result<Article, PageError> {
     let environment = texts()?;
-    let text = environment.get_template(name).and_then(|text| text.render(facts)).map_err(broken)?;
+    let text =
+        environment.get_template(name).and_then(|text| text.render(facts)).map_err(broken)?;
     let programs = match values {
         Some(values) => Some(Programs { environment: snippets(reader.language)?, values, reader }),
         None => None,

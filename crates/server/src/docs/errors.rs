@@ -37,10 +37,9 @@ fn authorization(code: AuthorizeErrorCode) -> ErrorRow {
             "A service, which has no users, sent one.",
             "Ask for tokens with client credentials, or register a web app.",
         ),
-        Code::AccessDenied => (
-            "The user said no, or left every box empty.",
-            "Respect it, and offer to try again.",
-        ),
+        Code::AccessDenied => {
+            ("The user said no, or left every box empty.", "Respect it, and offer to try again.")
+        }
         Code::UnsupportedResponseType => ("`response_type` is not `code`.", "Send `code`."),
         Code::InvalidScope => (
             "A scope does not exist, or is not approved for your app.",
@@ -225,9 +224,15 @@ pub(super) fn of_dialect(dialect: &Dialect) -> Vec<(u16, String, &'static str)> 
     for (error, cause) in [
         (OAuthError::invalid_client(), "A wrong client id or secret, or an app that is not live."),
         (OAuthError::invalid_grant("the code is not valid"), "A code that does not hold."),
-        (OAuthError::unauthorized_client("the address is not allowed"), "Your address is not on your app’s list."),
+        (
+            OAuthError::unauthorized_client("the address is not allowed"),
+            "Your address is not on your app’s list.",
+        ),
         (OAuthError::slow_down(60), "Too many refusals from your address: wait for `Retry-After`."),
-        (OAuthError::temporarily_unavailable(5), "We cannot answer right now; nothing was changed."),
+        (
+            OAuthError::temporarily_unavailable(5),
+            "We cannot answer right now; nothing was changed.",
+        ),
     ] {
         let answer = endpoint.refused(&error);
         told.push((answer.status.as_u16(), answer.body, cause));

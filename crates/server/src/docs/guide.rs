@@ -90,7 +90,8 @@ impl Guide {
         let dialect = reader.dialect().map(AsRef::as_ref);
         let values = Values::new(&reader.policy, dialect, &party, call, self.first);
         let misfit = reader.app.as_ref().filter(|app| !self.fits(app.kind, reader));
-        let endpoint_path = endpoint.map(|one| reader.link(&format!("/docs/reference#{}", one.view.id)));
+        let endpoint_path =
+            endpoint.map(|one| reader.link(&format!("/docs/reference#{}", one.view.id)));
         let facts = context! {
             guide => self.name,
             kind => crate::display::app_kind_words(self.kind),

@@ -71,7 +71,9 @@ pub async fn reference(State(provider): State<Shared>, reader: DocsReader) -> An
     let is_long = shelf.apis.iter().map(count).sum::<usize>() > ENDPOINTS_OF_A_PAGE;
     let mut groups = shelf.apis.iter().flat_map(|api| &api.groups);
     let chosen = match (&reader.group, is_long) {
-        (Some(wanted), true) => Some(groups.find(|it| it.id == *wanted).ok_or(PageError::NotFound)?),
+        (Some(wanted), true) => {
+            Some(groups.find(|it| it.id == *wanted).ok_or(PageError::NotFound)?)
+        }
         (None, true) => groups.next(),
         (_, false) => None,
     };
@@ -161,20 +163,28 @@ fn program(
 
 pub async fn scopes(State(provider): State<Shared>, reader: DocsReader) -> Answer {
     let shelf = provider.manual.shelf(&reader.policy);
-    let all = || shelf.apis.iter().flat_map(|api| &api.groups).flat_map(|group| {
-        group.endpoints.iter().map(move |endpoint| (group, endpoint))
-    });
+    let all = || {
+        shelf
+            .apis
+            .iter()
+            .flat_map(|api| &api.groups)
+            .flat_map(|group| group.endpoints.iter().map(move |endpoint| (group, endpoint)))
+    };
     let is_long = all().count() > ENDPOINTS_OF_A_PAGE;
     let opens = |name: &str| {
-        let needs = |one: &Endpoint| one.view.needs.iter().flatten().any(|scope| scope.name == name);
-        all().filter(|(_, one)| needs(one)).map(|(group, one)| {
-            let page = match is_long {
-                true => group_path(&reader, group),
-                false => reader.link("/docs/reference"),
-            };
-            let view = &one.view;
-            (view.method.clone(), view.path.clone(), format!("{page}#{}", view.id))
-        }).collect()
+        let needs =
+            |one: &Endpoint| one.view.needs.iter().flatten().any(|scope| scope.name == name);
+        all()
+            .filter(|(_, one)| needs(one))
+            .map(|(group, one)| {
+                let page = match is_long {
+                    true => group_path(&reader, group),
+                    false => reader.link("/docs/reference"),
+                };
+                let view = &one.view;
+                (view.method.clone(), view.path.clone(), format!("{page}#{}", view.id))
+            })
+            .collect()
     };
     let scope = |definition: &domain::policy::ScopeDefinition| {
         let words = display::scope_words(definition);
@@ -211,22 +221,25 @@ pub async fn guide(
 pub async fn oauth(State(provider): State<Shared>, reader: DocsReader) -> Answer {
     let (text, facts) = match reader.dialect() {
         None => ("texts/oauth", guide::common(&reader)),
-        Some(dialect) => ("texts/oauth-dialect", context! {
-            path => dialect.authorize.path.as_str(),
-            parameters => parameters(&dialect.authorize.parameters, &[]),
-            has_pkce => dialect.authorize.parameters.iter().any(|one| {
-                one.standard == "code_challenge" && one.name.is_some()
-            }),
-            has_iss => !dialect.relaxed.iss,
-            any_port => dialect.relaxed.loopback_port,
-            bare_token => dialect.relaxed.bare_token,
-            tokens => dialect.tokens.iter().map(|endpoint| token_facts(endpoint, dialect)).collect::<Vec<_>>(),
-            code_page => dialect.user_code.as_ref().map(|page| &page.path),
-            has_refresh => dialect.lifetimes.refresh_token.is_some(),
-            idle => duration_words(dialect.lifetimes.idle),
-            refusals => refusals(dialect),
-            ..guide::common(&reader)
-        }),
+        Some(dialect) => (
+            "texts/oauth-dialect",
+            context! {
+                path => dialect.authorize.path.as_str(),
+                parameters => parameters(&dialect.authorize.parameters, &[]),
+                has_pkce => dialect.authorize.parameters.iter().any(|one| {
+                    one.standard == "code_challenge" && one.name.is_some()
+                }),
+                has_iss => !dialect.relaxed.iss,
+                any_port => dialect.relaxed.loopback_port,
+                bare_token => dialect.relaxed.bare_token,
+                tokens => dialect.tokens.iter().map(|endpoint| token_facts(endpoint, dialect)).collect::<Vec<_>>(),
+                code_page => dialect.user_code.as_ref().map(|page| &page.path),
+                has_refresh => dialect.lifetimes.refresh_token.is_some(),
+                idle => duration_words(dialect.lifetimes.idle),
+                refusals => refusals(dialect),
+                ..guide::common(&reader)
+            },
+        ),
     };
     show(&provider, &reader, article::write(text, &facts, None, &reader)?)
 }
@@ -241,9 +254,9 @@ fn token_facts(
     dialect: &protocol::dialect::Dialect,
 ) -> Value {
     let grants = endpoint.grant_types.iter();
-    let rate = endpoint.rate_per_app.map(|rate| {
-        format!("{} in {} of one app", rate.requests, duration_words(rate.period))
-    });
+    let rate = endpoint
+        .rate_per_app
+        .map(|rate| format!("{} in {} of one app", rate.requests, duration_words(rate.period)));
     context! {
         path => endpoint.path.as_str(),
         does => grants.clone().map(|(grant, _)| grant.words()).collect::<Vec<_>>(),
@@ -276,20 +289,26 @@ fn parameters(parameters: &[protocol::dialect::Parameter], required: &[String]) 
         _ => "As in the standard.",
     };
     let named = parameters.iter().filter_map(|one| Some((one.name.as_ref()?, one)));
-    named.map(|(name, one)| context! {
-        name,
-        text => Value::from_safe_string(words(&one.standard).to_owned()),
-        is_required => required.contains(name),
-    }).collect()
+    named
+        .map(|(name, one)| {
+            context! {
+                name,
+                text => Value::from_safe_string(words(&one.standard).to_owned()),
+                is_required => required.contains(name),
+            }
+        })
+        .collect()
 }
 
 pub async fn errors(State(provider): State<Shared>, reader: DocsReader) -> Answer {
     let policy = &reader.policy;
-    let api = |resource: &domain::policy::Resource| context! {
-        name => resource.name.as_str(),
-        rows => safe_rows(errors::of_api(&resource.envelope)),
-        content_type => resource.envelope.content_type(),
-        example => Value::from_safe_string(errors::example_refusal(&resource.envelope)),
+    let api = |resource: &domain::policy::Resource| {
+        context! {
+            name => resource.name.as_str(),
+            rows => safe_rows(errors::of_api(&resource.envelope)),
+            content_type => resource.envelope.content_type(),
+            example => Value::from_safe_string(errors::example_refusal(&resource.envelope)),
+        }
     };
     let facts = context! {
         authorization => safe_rows(errors::of_authorization(policy.partner_keys.is_some())),
@@ -303,12 +322,16 @@ pub async fn errors(State(provider): State<Shared>, reader: DocsReader) -> Answe
 
 /// Our own words are Markdown already.
 fn safe_rows(rows: Vec<errors::ErrorRow>) -> Vec<Value> {
-    rows.into_iter().map(|row| context! {
-        status => row.status,
-        word => row.word,
-        cause => Value::from_safe_string(row.cause.to_owned()),
-        remedy => Value::from_safe_string(row.remedy.to_owned()),
-    }).collect()
+    rows.into_iter()
+        .map(|row| {
+            context! {
+                status => row.status,
+                word => row.word,
+                cause => Value::from_safe_string(row.cause.to_owned()),
+                remedy => Value::from_safe_string(row.remedy.to_owned()),
+            }
+        })
+        .collect()
 }
 
 pub async fn troubleshooting(State(provider): State<Shared>, reader: DocsReader) -> Answer {
@@ -333,11 +356,13 @@ pub async fn partner_keys(State(provider): State<Shared>, reader: DocsReader) ->
             cause => failure.description(),
         }
     };
-    let group = |group: &domain::key_terms::PermissionGroup| context! {
-        name => group.name.as_str(),
-        title => group.title.text.as_str(),
-        moves_money => group.moves_money,
-        endpoints => group.endpoints.iter().map(|one| one.url.clone()).collect::<Vec<_>>(),
+    let group = |group: &domain::key_terms::PermissionGroup| {
+        context! {
+            name => group.name.as_str(),
+            title => group.title.text.as_str(),
+            moves_money => group.moves_money,
+            endpoints => group.endpoints.iter().map(|one| one.url.clone()).collect::<Vec<_>>(),
+        }
     };
     let facts = context! {
         create => terms.create.as_str(),

@@ -196,8 +196,10 @@ mod tests {
     #[test]
     fn code_strong_and_links_are_told_apart() {
         let found = spans(r"Send `code|x` **now** to [us](https://a.example), \*not\* later");
-        let told: Vec<_> =
-            found.iter().map(|span| (span.style, span.text.as_str(), span.link.as_deref())).collect();
+        let told: Vec<_> = found
+            .iter()
+            .map(|span| (span.style, span.text.as_str(), span.link.as_deref()))
+            .collect();
         assert_eq!(
             told,
             [

@@ -96,7 +96,8 @@ fn security(access: &RouteAccess) -> Value {
     match access {
         RouteAccess::Public => json!([]),
         RouteAccess::AnyOf(sets) => {
-            let names = |set: &ScopeSet| set.iter().map(|name| Value::from(name.as_str())).collect();
+            let names =
+                |set: &ScopeSet| set.iter().map(|name| Value::from(name.as_str())).collect();
             sets.iter().map(|set| json!({ SCHEME: Value::Array(names(set)) })).collect()
         }
     }

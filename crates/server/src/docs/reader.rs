@@ -85,8 +85,7 @@ impl DocsReader {
 
     /// Names and titles of the wire formats that matter to the reader.
     pub(super) fn wires(&self) -> Vec<(&str, &str)> {
-        let is_theirs =
-            |name: Option<&str>| self.app.as_ref().is_none_or(|app| app.speaks(name));
+        let is_theirs = |name: Option<&str>| self.app.as_ref().is_none_or(|app| app.speaks(name));
         let dialects = self.policy.dialects.iter();
         let standard = is_theirs(None).then_some((STANDARD, "Standard OAuth 2.1"));
         let dialects = dialects

@@ -157,7 +157,8 @@ impl<'a> Schemas<'a> {
         match schema.get("type") {
             Some(Value::String(kind)) => word(kind),
             Some(Value::Array(kinds)) => {
-                let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).take(8).map(word).collect();
+                let kinds: Vec<_> =
+                    kinds.iter().filter_map(Value::as_str).take(8).map(word).collect();
                 kinds.join(" or ")
             }
             _ if schema.get("allOf").is_some() || schema.get("properties").is_some() => {
@@ -249,7 +250,10 @@ fn limits(schema: &Value) -> Vec<String> {
     add(count("minLength").map(|least| format!("at least {least} characters")));
     add(count("maxLength").map(|most| format!("at most {most} characters")));
     add(count("maxItems").map(|most| format!("at most {most} items")));
-    add(schema.get("pattern").and_then(Value::as_str).map(|it| format!("matches {}", prose::cut(it, 200))));
+    add(schema
+        .get("pattern")
+        .and_then(Value::as_str)
+        .map(|it| format!("matches {}", prose::cut(it, 200))));
     add(schema.get("default").map(|value| format!("{} if left out", shown_value(value))));
     limits
 }

@@ -177,7 +177,8 @@ fn shell_pair(field: &Value) -> Result<String, Error> {
 /// there.
 fn shell_query(fields: &Value) -> Result<String, Error> {
     let mut query = Vec::new();
-    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let encode =
+        |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     for field in fields.try_iter()? {
         let (name, content) = read(&field)?;
         let value = match content {

@@ -258,9 +258,8 @@ fn has_pkce(dialect: &Dialect) -> bool {
 }
 
 pub(super) fn endpoint_for(dialect: &Dialect, grant: GrantType) -> Option<&TokenEndpoint> {
-    let serves = |endpoint: &&TokenEndpoint| {
-        endpoint.grant_types.iter().any(|(known, _)| *known == grant)
-    };
+    let serves =
+        |endpoint: &&TokenEndpoint| endpoint.grant_types.iter().any(|(known, _)| *known == grant);
     dialect.tokens.iter().find(serves)
 }
 
@@ -322,12 +321,8 @@ pub(super) fn example_tokens(endpoint: &TokenEndpoint, dialect: &Dialect) -> Str
 fn tokens_at(endpoint: &TokenEndpoint) -> Vec<String> {
     const MARK: &str = "the access token";
     let scopes = ScopeSet::default();
-    let tokens = Tokens {
-        access_token: MARK,
-        expires_in_seconds: 1,
-        refresh_token: None,
-        scopes: &scopes,
-    };
+    let tokens =
+        Tokens { access_token: MARK, expires_in_seconds: 1, refresh_token: None, scopes: &scopes };
     let answer = serde_json::from_str(&endpoint.granted(tokens).body).unwrap_or(Value::Null);
     let mut path = path_to(&answer, MARK).unwrap_or_default();
     path.pop();

@@ -111,7 +111,12 @@ async fn everybody_reads_the_documentation_unless_it_is_for_developers() {
 async fn the_reference_has_every_route_with_what_it_needs() {
     let app = TestApp::start_with(with_document).await;
     let html = page(&app, "/docs/reference").await;
-    for id in ["the-api-get-api-orders-id", "the-api-post-api-orders", "the-api-post-api-withdraw", "the-api-get-api-status"] {
+    for id in [
+        "the-api-get-api-orders-id",
+        "the-api-post-api-orders",
+        "the-api-post-api-withdraw",
+        "the-api-get-api-status",
+    ] {
         part(&html, id);
     }
     let order = part(&html, "the-api-get-api-orders-id");
@@ -194,7 +199,8 @@ async fn an_app_of_the_reader_fills_the_programs_and_says_how_its_scopes_stand()
         })
         .await;
     let secret = bot.secret.clone().unwrap();
-    let find = async |tx: &mut store::Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
+    let find =
+        async |tx: &mut store::Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
     let dev = app.write(find).await.unwrap();
     let browser = app.signed_in(&dev).await;
     let id = bot.app.id;

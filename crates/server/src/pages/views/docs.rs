@@ -93,7 +93,8 @@ pub struct Snippet {
 
 impl Snippet {
     fn sample() -> Self {
-        let language = |name: &str, is_current| (format!("?lang={name}#s"), name.into(), is_current);
+        let language =
+            |name: &str, is_current| (format!("?lang={name}#s"), name.into(), is_current);
         Self {
             id: "snippet-exchange".into(),
             title: "Trade the code".into(),
@@ -166,15 +167,13 @@ impl DocsFrame {
             title: title.into(),
             is_current,
         };
-        let page = |path, name, sections| DocsPage { link: link(path, name, name == title), sections };
+        let page =
+            |path, name, sections| DocsPage { link: link(path, name, name == title), sections };
         let section = vec![link("#ask-the-user", "Ask the user", false)];
         Self {
             title: title.into(),
             chapters: vec![
-                DocsChapter {
-                    title: "Start",
-                    pages: vec![page("/docs", "Overview", vec![])],
-                },
+                DocsChapter { title: "Start", pages: vec![page("/docs", "Overview", vec![])] },
                 DocsChapter {
                     title: "Guides",
                     pages: vec![page("/docs/guides/trading-bot", "Trading bot", section)],
