@@ -5,7 +5,6 @@ use axum::response::Response;
 use domain::policy::DocsReaders;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use minijinja::{Value, context};
-use protocol::dialect::GrantType;
 use protocol::partner_key::KeyFailure;
 
 use super::api::{Api, Endpoint, Group};
@@ -226,13 +225,14 @@ pub async fn oauth(State(provider): State<Shared>, reader: DocsReader) -> Answer
             context! {
                 path => dialect.authorize.path.as_str(),
                 parameters => parameters(&dialect.authorize.parameters, &[]),
-                has_pkce => dialect.authorize.parameters.iter().any(|one| {
-                    one.standard == "code_challenge" && one.name.is_some()
-                }),
                 has_iss => !dialect.relaxed.iss,
                 any_port => dialect.relaxed.loopback_port,
                 bare_token => dialect.relaxed.bare_token,
-                tokens => dialect.tokens.iter().map(|endpoint| token_facts(endpoint, dialect)).collect::<Vec<_>>(),
+                tokens => dialect
+                    .tokens
+                    .iter()
+                    .map(|endpoint| token_facts(endpoint, dialect))
+                    .collect::<Vec<_>>(),
                 code_page => dialect.user_code.as_ref().map(|page| &page.path),
                 has_refresh => dialect.lifetimes.refresh_token.is_some(),
                 idle => duration_words(dialect.lifetimes.idle),
@@ -266,7 +266,6 @@ fn token_facts(
         needs_addresses => endpoint.needs_listed_address,
         rate,
         answer => wire::example_tokens(endpoint, dialect),
-        is_for_codes => endpoint.grant_types.iter().any(|(grant, _)| *grant == GrantType::AuthorizationCode),
     }
 }
 

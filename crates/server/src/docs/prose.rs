@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn blocks_are_paragraphs_lists_tables_and_code() {
-        let text = "One\ntwo\n\n- a\n  b\n- c\n\n| x | y |\n|---|---|\n| `a|b` | c \\| d |\n\n```sh\n| no\n```";
+        let text = "One\ntwo\n\n- a\n  b\n- c\n\n| x | y |\n|---|---|\n| `a|b` | c \\| d |\n\n\
+                    ```sh\n| no\n```";
         let found = blocks(text);
         assert!(matches!(&found[0], Block::Paragraph { spans } if spans[0].text == "One two"));
         assert!(matches!(&found[1], Block::List { items } if items.len() == 2));

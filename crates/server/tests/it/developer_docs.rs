@@ -163,6 +163,19 @@ async fn the_published_document_tells_only_what_is_reachable_here() {
 }
 
 #[tokio::test]
+async fn the_oauth_page_has_the_addresses_of_this_issuer_and_of_each_wire_format() {
+    let app = TestApp::start().await;
+    let html = page(&app, "/docs/oauth").await;
+    for path in ["token", "revoke", "introspect", "device_authorization"] {
+        assert!(html.contains(&format!("<code>POST {ISSUER}/oauth/{path}</code>")), "{path}");
+    }
+    assert!(html.contains("<td>10 minutes</td>"), "how long access tokens live");
+    let html = page(&app, "/docs/oauth?wire=bitport").await;
+    assert!(html.contains(&format!("<code>GET {ISSUER}/bitport/authorize</code>")));
+    assert!(!html.contains("/oauth/token"), "of the dialect alone");
+}
+
+#[tokio::test]
 async fn an_api_without_a_document_gets_one_of_its_routes() {
     let app = TestApp::start_with(|policy| {
         with_document(policy);

@@ -98,8 +98,7 @@ impl Snippet {
         Self {
             id: "snippet-exchange".into(),
             title: "Trade the code".into(),
-            text: "curl -sS http://localhost:8400/oauth/token \\\n  -d 'grant_type=authorization_code'\n"
-                .into(),
+            text: "curl -sS http://localhost:8400/oauth/token \\\n  -d 'code=cs_ac_…'\n".into(),
             languages: vec![language("curl", true), language("Python", false)],
         }
     }
