@@ -78,6 +78,15 @@ pub enum Developers {
     Verified,
 }
 
+/// Who may read the developer documentation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DocsReaders {
+    #[default]
+    Everyone,
+    /// Whoever may register apps.
+    Developers,
+}
+
 /// What people may do with accounts without asking the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountPolicy {
@@ -236,6 +245,14 @@ pub enum CorsOrigins {
     Listed(Vec<String>),
 }
 
+/// What an API says about itself: its OpenAPI 3 document, without references to other documents.
+#[derive(Debug)]
+pub struct ApiDocument {
+    /// The path that every path of the document is relative to: `/api/v4`, or `""`.
+    pub base_path: String,
+    pub document: serde_json::Value,
+}
+
 /// An API behind the gateway.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -252,6 +269,8 @@ pub struct Resource {
     pub introspection: Option<IntrospectionCredentials>,
     pub token_format: TokenFormat,
     pub routes: RouteTable<RouteRule>,
+    /// For the developer documentation.
+    pub api_document: Option<Arc<ApiDocument>>,
     /// Both count per node.
     pub rate_per_app: Option<Rate>,
     pub rate_per_user: Option<Rate>,
@@ -280,6 +299,7 @@ pub struct Policy {
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,
+    pub docs: DocsReaders,
 }
 
 impl Policy {

@@ -436,6 +436,27 @@ impl RedirectError {
 }
 
 impl AuthorizeErrorCode {
+    pub const ALL: [Self; 18] = [
+        Self::InvalidRequest,
+        Self::UnauthorizedClient,
+        Self::AccessDenied,
+        Self::UnsupportedResponseType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::ServerError,
+        Self::TemporarilyUnavailable,
+        Self::LoginRequired,
+        Self::InteractionRequired,
+        Self::UnmetAuthenticationRequirements,
+        Self::ConsentRequired,
+        Self::AccountSelectionRequired,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
+        Self::PartnerKeyActiveExists,
+        Self::PartnerKeyExpiredExists,
+        Self::PartnerKeyLimitReached,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",

@@ -50,6 +50,25 @@ pub struct OAuthError {
 }
 
 impl OAuthErrorKind {
+    /// Every kind; the waits of two of them are examples.
+    pub const ALL: [Self; 15] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::InvalidGrant,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::UnsupportedTokenType,
+        Self::AuthorizationPending,
+        Self::PollTooFast,
+        Self::AccessDenied,
+        Self::ExpiredToken,
+        Self::SlowDown { retry_after_seconds: 60 },
+        Self::TemporarilyUnavailable { retry_after_seconds: 5 },
+        Self::ServerError,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",

@@ -301,6 +301,16 @@ impl<T> RouteTable<T> {
         slot.as_ref().map_or(&[], |routes| &routes.by_method)
     }
 
+    /// Every route with its pattern and method, by pattern.
+    pub fn all(&self) -> Vec<(&RoutePattern, &Method, &T)> {
+        let mut found = Vec::new();
+        self.root.collect(&mut found);
+        found.sort_by(|(one, a, _), (other, b, _)| {
+            (one.as_str(), a.as_str()).cmp(&(other.as_str(), b.as_str()))
+        });
+        found
+    }
+
     /// The methods that a path has; none when no route fits it.
     pub fn methods(&self, path: &NormalPath) -> Vec<Method> {
         self.find(path).map(Routes::methods).unwrap_or_default()
@@ -343,6 +353,17 @@ impl<'a, T> Found<'a, T> {
 }
 
 impl<T> Node<T> {
+    /// Depth is bounded by the longest pattern.
+    fn collect<'a>(&'a self, found: &mut Vec<(&'a RoutePattern, &'a Method, &'a T)>) {
+        for routes in [&self.here, &self.tail].into_iter().flatten() {
+            let all = routes.by_method.iter();
+            found.extend(all.map(|(method, route)| (&routes.pattern, method, route)));
+        }
+        for node in self.literals.values().chain(self.param.as_deref()) {
+            node.collect(found);
+        }
+    }
+
     /// Depth is bounded by the longest pattern, not by the path.
     fn find(&self, segments: &[&str]) -> Found<'_, T> {
         let Some((segment, rest)) = segments.split_first() else {

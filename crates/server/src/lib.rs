@@ -11,6 +11,7 @@ pub mod cookie;
 pub mod csrf;
 pub mod dialect;
 pub mod display;
+pub mod docs;
 pub mod error;
 pub mod flash;
 pub mod foreign_hash;

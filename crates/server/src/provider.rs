@@ -14,6 +14,7 @@ use store::Store;
 use crate::account::hand_off::OpenIdProviders;
 use crate::cookie::CookieNames;
 use crate::dialect::Paces;
+use crate::docs::Manual;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
 use crate::mail::{MailStats, Mails};
@@ -43,6 +44,7 @@ pub struct Provider {
     pub request_ids: RequestIds,
     pub outbound: Arc<dyn Outbound>,
     pub openid_providers: OpenIdProviders,
+    pub manual: Manual,
 }
 
 /// What a provider is made from.
@@ -90,6 +92,7 @@ impl Provider {
             request_ids,
             outbound,
             openid_providers: OpenIdProviders::default(),
+            manual: Manual::default(),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::account::{
     connected, email, forgotten, hand_off, password, second_step, security, settings, sign_in,
     sign_out, sign_up, step_up,
 };
+use crate::docs::pages as docs;
 use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
@@ -26,6 +27,7 @@ pub fn router(provider: Shared) -> Router {
         .merge(oauth())
         .merge(account())
         .merge(portal())
+        .merge(documentation())
         .merge(review())
         .merge(dialect::routes(&provider.policy()))
         .route("/", get(account::home::show))
@@ -124,6 +126,19 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
+}
+
+fn documentation() -> Router<Shared> {
+    Router::new()
+        .route("/docs", get(docs::start))
+        .route("/docs/reference", get(docs::reference))
+        .route("/docs/oauth", get(docs::oauth))
+        .route("/docs/scopes", get(docs::scopes))
+        .route("/docs/errors", get(docs::errors))
+        .route("/docs/troubleshooting", get(docs::troubleshooting))
+        .route("/docs/partner-keys", get(docs::partner_keys))
+        .route("/docs/guides/{id}", get(docs::guide))
+        .route("/docs/openapi/{id}", get(docs::document))
 }
 
 fn review() -> Router<Shared> {

@@ -52,7 +52,7 @@ impl Places {
         Ok(python)
     }
 
-    /// A folder whose `node_modules` has `oauth4webapi`.
+    /// A folder whose `node_modules` has `oauth4webapi`, and TypeScript.
     pub fn node_folder(&self, tools: &Tools) -> Outcome<PathBuf> {
         let folder = self.installed.join("node");
         let pinned = ["package.json", "package-lock.json"].map(|name| self.scripts.join(name));

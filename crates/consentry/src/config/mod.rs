@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::keyring::{Keyring, MasterKey};
-use domain::policy::{HighTierRule, IntrospectionCredentials, Policy, Registration};
+use domain::policy::{DocsReaders, HighTierRule, IntrospectionCredentials, Policy, Registration};
 use ipnet::IpNet;
 use server::pages::Brand;
 use toml::de::DeTable;
@@ -169,6 +169,10 @@ impl Config {
             Some("password") => HighTierRule::Never,
             _ => HighTierRule::Always,
         };
+        let docs = match root.choice("docs").map(|at| at.value) {
+            Some("developers") => DocsReaders::Developers,
+            _ => DocsReaders::Everyone,
+        };
         let reviewed = review::read(&root.section("review"));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
@@ -204,6 +208,7 @@ impl Config {
             reviewed,
             dialects: dialects.served,
             partner_keys,
+            docs,
         };
         Some(Self {
             file: root.document.file.to_owned(),

@@ -1,9 +1,10 @@
 //! Routes from an OpenAPI 3 document: each operation's `security`, or the document's. Alternatives
-//! of the list are alternatives of the route; `{}` or an empty list make it public.
+//! of the list are alternatives of the route; `{}` or an empty list make it public. The document
+//! is kept for the developer documentation.
 
 use std::path::{Path, PathBuf};
 
-use domain::policy::RouteAccess;
+use domain::policy::{ApiDocument, RouteAccess};
 use http::Method;
 use protocol::scope::ScopeSet;
 use serde_json::{Map, Value};
@@ -16,6 +17,10 @@ use super::scope;
 
 /// Larger documents are refused before they are parsed.
 const BYTES_MAX: usize = 4 << 20;
+/// Of one document. Each is a piece of a page.
+const OPERATIONS_MAX: usize = 2_000;
+/// Deepest nesting of a document: what reads it later goes down as far.
+const DEPTH_MAX: usize = 64;
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
 
 pub(super) fn read(
@@ -23,10 +28,10 @@ pub(super) fn read(
     surroundings: &Surroundings<'_>,
     path: &At<PathBuf>,
     path_prefix: &str,
-) -> Vec<Route> {
+) -> Option<(Vec<Route>, ApiDocument)> {
     let problem = |what: String, to_do: &str| {
         section.document.problem(&path.spot, format!("{}: {what}", path.value.display()), to_do);
-        Vec::new()
+        None
     };
     let text = match read_text(surroundings.read, &path.value) {
         Ok(text) => text,
@@ -35,7 +40,7 @@ pub(super) fn read(
             return problem(format!("cannot be read: {error}"), to_do);
         }
     };
-    let document = match parse(&text) {
+    let mut document = match parse(&text) {
         Ok(document) => document,
         Err(error) => return problem(error, "It must be an OpenAPI 3 document, YAML or JSON."),
     };
@@ -43,8 +48,56 @@ pub(super) fn read(
     if !version.starts_with("3.") {
         return problem("is not an OpenAPI 3 document".into(), "`openapi: 3.1.0` is missing.");
     }
-    let reading = Reading { section, surroundings, file: &path.value, path_prefix, document };
-    reading.routes()
+    let operations = count_operations(&document);
+    if operations > OPERATIONS_MAX {
+        let what = format!("has {operations} operations, and {OPERATIONS_MAX} are the most");
+        return problem(what, "Split the API into several [[resource]] tables.");
+    }
+    match drop_outside_references(&mut document, DEPTH_MAX) {
+        None => return problem(format!("is nested deeper than {DEPTH_MAX} levels"), "Flatten it."),
+        Some(0) => {}
+        Some(count) => section.document.warn(
+            inside(&path.value, ""),
+            format!("the documentation leaves out what it refers to elsewhere (`$ref`): {count}"),
+            "Bundle the document: let every `$ref` begin with `#/`.",
+        ),
+    }
+    let mut reading = Reading { section, surroundings, file: &path.value, path_prefix, document };
+    let (routes, base_path) = (reading.routes(), reading.base_path());
+    let document = std::mem::take(&mut reading.document);
+    Some((routes, ApiDocument { base_path, document }))
+}
+
+fn count_operations(document: &Value) -> usize {
+    let paths = document.get("paths").and_then(Value::as_object);
+    let of_path = |item: &Value| METHODS.iter().filter(|name| item.get(name).is_some()).count();
+    paths.into_iter().flat_map(Map::values).map(of_path).sum()
+}
+
+/// The documentation is served to strangers and fetches nothing: a `$ref` to elsewhere becomes an
+/// empty object. How many there were; `None`: the document is too deep to look at.
+fn drop_outside_references(value: &mut Value, depth_left: usize) -> Option<usize> {
+    let depth_left = depth_left.checked_sub(1)?;
+    let mut count = 0;
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            if reference.is_some_and(|reference| !reference.starts_with("#/")) {
+                members.clear();
+                return Some(1);
+            }
+            for member in members.values_mut() {
+                count += drop_outside_references(member, depth_left)?;
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                count += drop_outside_references(item, depth_left)?;
+            }
+        }
+        _ => {}
+    }
+    Some(count)
 }
 
 /// YAML; JSON is a part of it, but is named first for its better messages.

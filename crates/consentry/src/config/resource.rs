@@ -30,6 +30,7 @@ pub(super) const OUR_SEGMENTS: &[&str] = &[
     "assets",
     "connected",
     "device",
+    "docs",
     "forgotten-password",
     "oauth",
     "reset-password",
@@ -113,7 +114,7 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
     let envelope = envelope(section, surroundings.dialects);
     let cors = cors::read(&section.section("cors"));
     let drop_request_headers = drop_request_headers(section);
-    let routes = route::read_all(section, surroundings, &path_prefix);
+    let (routes, api_document) = route::read_all(section, surroundings, &path_prefix);
     let resource = Resource {
         identifier: identifier?,
         name,
@@ -127,6 +128,7 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
         introspection: None,
         token_format,
         routes,
+        api_document,
         rate_per_app: rate("per_app"),
         rate_per_user: rate("per_user"),
         cors,

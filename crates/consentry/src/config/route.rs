@@ -1,7 +1,9 @@
 //! The routes of one API: those of the config file, and those of an OpenAPI document. A route of
 //! the file replaces the document's of the same method and path.
 
-use domain::policy::{RouteAccess, RouteRule};
+use std::sync::Arc;
+
+use domain::policy::{ApiDocument, RouteAccess, RouteRule};
 use http::Method;
 use protocol::route::{RoutePattern, RouteTable};
 use protocol::scope::ScopeSet;
@@ -26,7 +28,7 @@ pub(super) fn read_all(
     section: &Section<'_>,
     surroundings: &Surroundings<'_>,
     path_prefix: &str,
-) -> RouteTable<RouteRule> {
+) -> (RouteTable<RouteRule>, Option<Arc<ApiDocument>>) {
     let mut table = RouteTable::new();
     let mut declared: Vec<Route> = Vec::new();
     for route_section in section.sections("route") {
@@ -42,9 +44,9 @@ pub(super) fn read_all(
             declared.push(route);
         }
     }
-    if let Some(path) = section.path("openapi") {
-        let from_document = openapi::read(section, surroundings, &path, path_prefix);
-        for route in from_document {
+    let document = section.path("openapi").and_then(|path| {
+        let (routes, document) = openapi::read(section, surroundings, &path, path_prefix)?;
+        for route in routes {
             let twin = |other: &Route| {
                 other.method == route.method && other.pattern.is_same_shape(&route.pattern)
             };
@@ -52,7 +54,8 @@ pub(super) fn read_all(
                 declared.push(route);
             }
         }
-    }
+        Some(Arc::new(document))
+    });
     if declared.is_empty() && section.raw("route").is_none() && section.raw("openapi").is_none() {
         section.document.warn(
             section.document.place(&section.spot),
@@ -68,7 +71,7 @@ pub(super) fn read_all(
             section.document.problem(&section.spot, conflict, "Remove one of them.");
         }
     }
-    table
+    (table, document)
 }
 
 /// The first literal segment behind the prefix.

@@ -141,6 +141,13 @@ pub static ROOT: Shape = Shape {
              quarter of an hour, which users without any set up on the way; the same, but only of \
              users who have one; or a sign-in of any kind.",
         ),
+        key(
+            "docs",
+            Kind::Choice(&["everyone", "developers"]),
+            "`everyone`",
+            "Who may read the [developer documentation](developer-docs.md) at `/docs`: everybody, \
+             or only who may register apps.",
+        ),
         key("listen", Kind::Section(&LISTEN), "", "Where the server accepts connections."),
         key("telemetry", Kind::Section(&TELEMETRY), "", "What is told of the running server."),
         key("mail", Kind::Section(&MAIL), "", "The server that sends messages to users."),

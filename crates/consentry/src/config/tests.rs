@@ -166,6 +166,43 @@ fn routes_of_the_file_replace_those_of_the_openapi_document() {
     ");
 }
 
+fn with_openapi(document: &str) -> Result<Config, String> {
+    let read = |path: &Path| match path.to_str() {
+        Some("etc/api.yaml") => Ok(document.as_bytes().to_vec()),
+        _ => files(path),
+    };
+    Config::parse(Path::new("etc/consentry.toml"), RIGHT, &Environment::default(), &read)
+        .map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn an_openapi_document_is_kept_without_references_to_elsewhere() {
+    let text = OPENAPI.replace(
+        "get: {x-consentry-family: past}",
+        "get: {responses: {'200': {$ref: 'https://elsewhere.example/a.yaml#/x'}}}",
+    );
+    let config = with_openapi(&text).unwrap();
+    let kept = config.policy.resources[0].api_document.as_ref().unwrap();
+    assert_eq!(kept.base_path, "/api");
+    let answers = &kept.document["paths"]["/history"]["get"]["responses"];
+    assert_eq!(answers, &serde_json::json!({ "200": {} }));
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.join("\n").contains("elsewhere (`$ref`): 1"), "{warnings:?}");
+}
+
+#[test]
+fn an_openapi_document_has_bounds() {
+    let mut paths = String::from("{\"openapi\": \"3.1.0\", \"paths\": {");
+    for number in 0..2_001 {
+        paths.push_str(&format!("\"/api/{number}\": {{\"get\": {{\"security\": []}}}},"));
+    }
+    let many = format!("{}}}}}", paths.trim_end_matches(','));
+    assert!(with_openapi(&many).unwrap_err().contains("has 2001 operations"));
+    let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
+    let deep = format!("{{\"openapi\": \"3.1.0\", \"x\": {deep}}}");
+    assert!(with_openapi(&deep).unwrap_err().contains("nested deeper than 64 levels"));
+}
+
 #[test]
 fn the_environment_overrides_the_file() {
     let environment = Environment::default()

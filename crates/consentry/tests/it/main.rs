@@ -40,6 +40,8 @@ mod served;
 mod serving;
 mod sign_in_hand_off;
 mod signed_requests;
+#[cfg(feature = "full-tests")]
+mod snippets;
 mod upstream;
 mod use_cases;
 

@@ -257,6 +257,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
         partner_keys: None,
+        docs: domain::policy::DocsReaders::default(),
     }
 }
 
@@ -284,6 +285,7 @@ fn resource(
         introspection: None,
         token_format: TokenFormat::Opaque,
         routes: routes(path_prefix),
+        api_document: None,
         rate_per_app: None,
         rate_per_user: None,
         cors: None,

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use domain::policy::DocsReaders;
 use domain::user::Role;
 use store::{apps, consents};
 
@@ -26,12 +27,13 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
             provider.store.db.read(read).await?
         }
     };
+    let is_open = provider.policy().docs == DocsReaders::Everyone;
     let home = Home {
         layout: visitor.layout(),
         connected_count: counts.connected as u64,
         app_count: counts.apps as u64,
         review_count: counts.in_review,
-        docs_url: None,
+        docs_url: is_open.then(|| "/docs".to_owned()),
     };
     Ok(visitor.remember(&provider, view::page(&provider, &home)?))
 }

@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::authentication::Acr;
+use domain::policy::DocsReaders;
 use protocol::metadata::{AuthorizationServerMetadata, Endpoints};
 use serde_json::json;
 
@@ -24,6 +25,7 @@ pub async fn show(State(provider): State<Shared>) -> Response {
     let scopes = policy.scopes.keys().cloned().collect();
     let document = AuthorizationServerMetadata {
         acr_values_supported: Acr::ALL.iter().map(|acr| acr.as_str().to_owned()).collect(),
+        service_documentation: (policy.docs == DocsReaders::Everyone).then(|| at("/docs")),
         protected_resources: policy.resources.iter().map(|r| r.identifier.clone()).collect(),
         ..AuthorizationServerMetadata::standard(policy.issuer.clone(), endpoints, scopes)
     };

@@ -72,7 +72,9 @@ impl Pages {
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_formatter(filters::write_escaped);
-        environment.set_syntax(tidy_whitespace()?);
+        let syntax = tidy_whitespace()
+            .map_err(|source| PagesError::Template { name: "syntax".to_owned(), source })?;
+        environment.set_syntax(syntax);
         filters::register(&mut environment);
         environment.add_global("assets_version", brand_sheet.version());
         let Brand { name, logo_url, support_url, .. } = brand;
@@ -130,12 +132,8 @@ impl Pages {
 }
 
 /// Lines that hold only a tag leave nothing behind.
-fn tidy_whitespace() -> Result<SyntaxConfig, PagesError> {
-    SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()
-        .map_err(|source| PagesError::Template { name: "syntax".to_owned(), source })
+pub(crate) fn tidy_whitespace() -> Result<SyntaxConfig, minijinja::Error> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
 /// A mistyped file name would silently change nothing.

@@ -281,6 +281,6 @@ pub(super) fn path_of(app: AppId) -> String {
 }
 
 /// The app as it stands in this transaction, if it is still `owner`'s.
-pub(super) async fn owned(tx: &mut Tx<'_>, id: AppId, owner: UserId) -> Result<App, PageError> {
+pub(crate) async fn owned(tx: &mut Tx<'_>, id: AppId, owner: UserId) -> Result<App, PageError> {
     apps::find(tx, id).await?.filter(|app| app.owner == owner).ok_or(PageError::NotFound)
 }

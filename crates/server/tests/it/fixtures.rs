@@ -81,6 +81,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         }),
         token_format,
         routes: RouteTable::new(),
+        api_document: None,
         rate_per_app: None,
         rate_per_user: None,
         cors: None,
@@ -107,6 +108,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
+        docs: domain::policy::DocsReaders::default(),
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Account {
     pub email: String,
 }
 
-/// Decides the menu: *Connected apps* for everyone, *My applications* for developers,
+/// Decides the menu: *Connected apps* for everyone, *My applications* and *Docs* for developers,
 /// *Review* and *All apps* for staff.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Roles {
@@ -75,6 +75,7 @@ pub enum Section {
     Account,
     Connected,
     Apps,
+    Docs,
     Review,
     StaffApps,
 }

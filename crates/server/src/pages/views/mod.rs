@@ -16,6 +16,7 @@ mod apps;
 mod codes;
 mod connected;
 mod consent;
+mod docs;
 mod entry;
 mod layout;
 mod security;
@@ -43,6 +44,12 @@ pub use connected::{
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
     KeyGroup, KeyPermission, Verification,
+};
+pub use docs::{
+    Block, DocsAnswer, DocsApi, DocsApiCard, DocsApp, DocsArticle, DocsBody, DocsChapter,
+    DocsEndpoint, DocsField, DocsFrame, DocsGroup, DocsGuideCard, DocsLink, DocsPage,
+    DocsReference, DocsScope, DocsScopeName, DocsScopes, DocsSection, DocsStanding, DocsStart,
+    Snippet, Span, SpanStyle,
 };
 pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
@@ -82,6 +89,10 @@ macro_rules! for_every_view {
             Consent,
             DeleteApp,
             DeviceDone,
+            DocsArticle,
+            DocsReference,
+            DocsScopes,
+            DocsStart,
             EnterCode,
             ErrorPage,
             FinishSignUp,
