@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::app::{App, ClientSecret, SecretProof};
-use domain::id::CredentialId;
+use domain::grant::Mode;
+use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
 use domain::throttle::{PER_CLIENT, ThrottleOutcome, ThrottleState};
 use domain::time::Timestamp;
@@ -37,6 +38,14 @@ pub struct AuthenticatedClient {
     /// The secret that was shown; `None` for a public app.
     pub credential: Option<CredentialId>,
     pub address: IpAddr,
+}
+
+impl AuthenticatedClient {
+    /// Is it this app, and called by the client id of this mode? Tests and the real thing see
+    /// nothing of each other.
+    pub fn is(&self, app: AppId, mode: Mode) -> bool {
+        self.app.id == app && self.app.mode == mode
+    }
 }
 
 /// An API's own server.
@@ -300,13 +309,13 @@ impl Found {
             .iter()
             .find(|secret| Some(secret.id) == credential)
             .filter(|secret| secret.last_used_at.is_none_or(|at| now > at.after(TOUCH_AFTER)))
-            .map(|secret| (secret.id, secret.app_id));
+            .map(|secret| (secret.id, secret.app_id, secret.mode));
         if touched.is_none() && self.throttle.is_none() {
             return;
         }
         let key = self.throttle.map(|_| self.throttle_key.clone());
         let write = async move |tx: &mut store::Tx<'_>| {
-            if let Some((id, _)) = touched {
+            if let Some((id, ..)) = touched {
                 client_secrets::touch(tx, id, now).await?;
             }
             if let Some(key) = &key {
@@ -319,8 +328,8 @@ impl Found {
             return;
         }
         provider.seen_failures.forget(&self.throttle_key);
-        if let Some((_, app_id)) = touched {
-            provider.store.forget_secrets(app_id);
+        if let Some((_, app_id, mode)) = touched {
+            provider.store.forget_secrets(app_id, mode);
         }
     }
 }

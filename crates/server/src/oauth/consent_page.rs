@@ -7,6 +7,7 @@ use axum::response::Response;
 use domain::app::{App, AppStatus, Approval};
 use domain::authorization::Question;
 use domain::consent::Consent;
+use domain::grant::Mode;
 use domain::key_terms::{KeyTerms, Offered};
 use domain::partner_key::{Permission, UNUSED_MAX};
 use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
@@ -141,6 +142,7 @@ pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
         homepage: app.homepage.clone(),
         privacy_url: app.privacy_url.clone(),
         terms_url: app.terms_url.clone(),
+        test: app.mode == Mode::Test,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod partner_keys;
 pub mod pending;
 pub mod protected_resource;
 pub mod revoke;
+pub(crate) mod test_mode;
 pub mod token;
 
 pub(crate) mod consent_page;

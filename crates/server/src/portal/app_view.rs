@@ -89,7 +89,7 @@ impl OwnApp {
             id: app.id.to_string(),
             status: display::app_status(app),
             status_note: display::status_note(app),
-            change_in_review: app.is_live() && app.awaits_review(),
+            change_in_review: app.is_admitted() && app.awaits_review(),
             asked: display::asked(app, now),
             proposed: display::changes(&app.revision(), &app.latest_revision()),
             reviewed: self.reviewed(policy, standing),
@@ -114,7 +114,7 @@ impl OwnApp {
 
     /// What waits for staff if it is changed now, as people call it.
     fn reviewed(&self, policy: &Policy, standing: Standing) -> Vec<&'static str> {
-        if !self.app.is_live() || standing == Standing::Unreviewed {
+        if !self.app.is_admitted() || standing == Standing::Unreviewed {
             return Vec::new();
         }
         policy.reviewed.iter().map(|field| field.title()).collect()

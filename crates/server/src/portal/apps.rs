@@ -276,6 +276,15 @@ pub async fn delete(
     Ok(Done::AppDeleted.redirect("/apps").into_response())
 }
 
+/// May this user consent to tests of the app? Whoever may change it.
+pub(crate) async fn may_test(tx: &mut Tx<'_>, id: AppId, user: UserId) -> Result<bool, PageError> {
+    match owned(tx, id, user).await {
+        Ok(_) => Ok(true),
+        Err(PageError::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) fn path_of(app: AppId) -> String {
     format!("/apps/{app}")
 }

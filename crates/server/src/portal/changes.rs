@@ -195,8 +195,8 @@ fn ask_for(
 ) -> Result<Changed, AppError> {
     let names: Vec<_> = requests.iter().map(|request| request.scope.clone()).collect();
     let mut app = app.request_scopes(requests, now)?;
-    let mut done = if app.is_live() { Done::ScopesRequested } else { Done::AppToReview };
-    if app.is_live() && standing == Standing::Unreviewed {
+    let mut done = if app.is_admitted() { Done::ScopesRequested } else { Done::AppToReview };
+    if app.is_admitted() && standing == Standing::Unreviewed {
         app.approved.extend(names.iter().cloned());
         app = app.change_unreviewed(now)?;
         done = Done::AppSaved;

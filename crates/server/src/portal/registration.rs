@@ -4,6 +4,7 @@ use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
     Turn,
 };
+use domain::grant::Mode;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
@@ -70,6 +71,7 @@ pub fn new_app(
     };
     App {
         id: AppId::random(entropy),
+        mode: Mode::Live,
         client_id: random_alphanumeric(entropy, CLIENT_ID_LENGTH),
         kind: draft.kind,
         name: draft.about.name,
@@ -80,6 +82,7 @@ pub fn new_app(
         owner: owner.id,
         publisher: owner.name.clone(),
         status: standing.status(now),
+        paused_at: None,
         redirect_uris: draft.redirect_uris,
         requested: draft.requested,
         approved,
@@ -90,6 +93,7 @@ pub fn new_app(
         optional_ticked: true,
         also_standard: draft.dialect.is_some(),
         dialect: draft.dialect,
+        keys: None,
         created_at: now,
         proposed: None,
         turn: Turn::Staff,
@@ -129,6 +133,8 @@ pub fn secret_row(
     ClientSecret {
         id: CredentialId::random(entropy),
         app_id: app,
+        mode: Mode::Live,
+        name: String::new(),
         proof: SecretProof::Mac(keyring.secret_mac(text.as_bytes())),
         hint: secret_hint(text),
         created_at: now,

@@ -41,4 +41,5 @@ mod shown_codes;
 mod sign_in;
 mod sign_up;
 mod step_up;
+mod test_mode;
 mod token;

@@ -81,6 +81,8 @@ pub struct ConsentApp {
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
+    /// Its developer tries it: nothing of it is approved, and no real data is reached.
+    pub test: bool,
 }
 
 /// What this provider knows about the app's claims about itself.
@@ -192,6 +194,7 @@ fn trading_bot() -> Consent {
             homepage: Some("https://bot.example.com/".into()),
             privacy_url: Some("https://bot.example.com/privacy".into()),
             terms_url: Some("https://bot.example.com/terms".into()),
+            test: false,
         },
         destination: Destination { kind: DestinationKind::Web, place: "bot.example.com".into() },
         account: Account { name: "Alice Moreau".into(), email: "alice@example.com".into() },
