@@ -58,6 +58,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         optional_ticked: true,
         dialect: None,
         also_standard: false,
+        keys: None,
         created_at: owner.created_at,
         proposed: None,
         turn: Turn::Staff,
