@@ -184,8 +184,7 @@ impl App {
     /// staff suspended is suspended here too.
     #[must_use]
     pub fn in_test_mode(self) -> Self {
-        let unreviewed =
-            AppStatus::Live { since: self.created_at, approval: Approval::Unreviewed };
+        let unreviewed = AppStatus::Live { since: self.created_at, approval: Approval::Unreviewed };
         let app = self.as_proposed();
         Self {
             mode: Mode::Test,

@@ -141,8 +141,7 @@ impl Api {
         let old_target = old.and_then(|old| old.upstream.as_ref());
         let upstream = resource.upstream.as_ref().and_then(|url| target(url, old_target));
         let old_target = old.and_then(|old| old.test_upstream.as_ref());
-        let test_upstream =
-            resource.test_upstream.as_ref().and_then(|url| target(url, old_target));
+        let test_upstream = resource.test_upstream.as_ref().and_then(|url| target(url, old_target));
         Self {
             shares_origin: host.eq_ignore_ascii_case(without_port(issuer_host)),
             host: host.to_ascii_lowercase(),

@@ -253,9 +253,7 @@ impl GatewayError {
                 let text = GatewayError::TokenRefused(TokenRefusal::NoGrant).to_string();
                 challenge.error(BearerErrorCode::InvalidToken, &text)
             }
-            Self::TestToken => {
-                challenge.error(BearerErrorCode::InvalidToken, &self.to_string())
-            }
+            Self::TestToken => challenge.error(BearerErrorCode::InvalidToken, &self.to_string()),
             Self::InsufficientScope(missing) => challenge
                 .error(BearerErrorCode::InsufficientScope, "the access token lacks permissions")
                 .scope(missing),

@@ -17,6 +17,7 @@ use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
 use crate::mail::{MailStats, Mails};
+use crate::oauth::app_keys::KeySets;
 use crate::oauth::failures::SeenFailures;
 use crate::outbound::Outbound;
 use crate::pages::Pages;
@@ -43,6 +44,7 @@ pub struct Provider {
     pub request_ids: RequestIds,
     pub outbound: Arc<dyn Outbound>,
     pub openid_providers: OpenIdProviders,
+    pub key_sets: KeySets,
 }
 
 /// What a provider is made from.
@@ -90,6 +92,7 @@ impl Provider {
             request_ids,
             outbound,
             openid_providers: OpenIdProviders::default(),
+            key_sets: KeySets::default(),
         })
     }
 

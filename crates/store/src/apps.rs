@@ -107,11 +107,7 @@ pub async fn find(tx: &mut Tx<'_>, id: AppId) -> Result<Option<App>, DbError> {
 }
 
 /// As it is known in `mode`.
-pub async fn find_in_mode(
-    tx: &mut Tx<'_>,
-    id: AppId,
-    mode: Mode,
-) -> Result<Option<App>, DbError> {
+pub async fn find_in_mode(tx: &mut Tx<'_>, id: AppId, mode: Mode) -> Result<Option<App>, DbError> {
     let found = find(tx, id).await?;
     Ok(match mode {
         Mode::Live => found,

@@ -311,8 +311,9 @@ pub(crate) async fn find_consent(
 ) -> Result<Option<Consent>, PageError> {
     let Some(session) = session else { return Ok(None) };
     let (user, app, mode) = (session.user_id, app.id, app.mode);
-    let read =
-        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(consents::find_of(tx, user, app, mode).await?);
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, PageError>(consents::find_of(tx, user, app, mode).await?)
+    };
     provider.store.db.read(read).await
 }
 

@@ -23,6 +23,7 @@ use crate::address::{ClientAddress, network_of};
 use crate::form::{self, FormError};
 use crate::noted::Noted;
 use crate::oauth::answer::{TokenError, Unauthenticated};
+use crate::oauth::app_keys::{self, credential_of};
 use crate::oauth::failures::Seen;
 use crate::oauth::first_use::FirstUse;
 use crate::provider::{Provider, Shared};
@@ -173,19 +174,36 @@ impl AuthenticatedClient {
         let known = found.client.as_ref();
         let admitted =
             known.map(|client| &*client.app).filter(|app| app.is_live() && app.speaks(dialect));
-        let fast = known.and_then(|client| {
+        let shown = match presented.assertion() {
+            None => None,
+            Some(assertion) => match admitted.filter(|app| app.kind.is_confidential()) {
+                Some(app) => app_keys::verify(provider, app, assertion).await,
+                None => None,
+            },
+        };
+        let fast = known.filter(|_| presented.assertion().is_none()).and_then(|client| {
             prove(&provider.keyring(), presented.candidates(), &client.app, &client.secrets, now)
                 .filter(|_| admitted.is_some())
         });
         // Slow, and counts and notes by itself.
         let first_use = admitted
-            .filter(|_| fast.is_none())
+            .filter(|_| fast.is_none() && presented.assertion().is_none())
             .and_then(|app| FirstUse::of(app, presented.candidates(), found.secrets(), now));
         let proven = match &first_use {
             Some(first_use) => {
                 first_use.prove(provider, &found.throttle_key, address).await?.map(Some)
             }
-            None => fast,
+            None => match (&shown, admitted) {
+                // The last look: what is refused for anything else has not used it up.
+                (Some(shown), Some(app)) if app.admits(address) => {
+                    let credential = credential_of(&provider.keyring(), app.id, app.mode);
+                    app_keys::use_up(provider, app, shown).await?.then_some(Some(credential))
+                }
+                (Some(_), Some(app)) => {
+                    Some(Some(credential_of(&provider.keyring(), app.id, app.mode)))
+                }
+                _ => fast,
+            },
         };
         let (Some(credential), Some(client)) = (proven, known) else {
             if first_use.is_none() {

@@ -314,8 +314,7 @@ impl Answer {
             partner_keys::end(tx, &key, EndedWhy::User, actor, self.now).await?;
         }
         let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
-        let detail =
-            json!({ "asked": self.asked, "allowed": self.allowed, "test": self.mode == Mode::Test });
+        let detail = json!({ "asked": self.asked, "allowed": self.allowed, "test": self.mode == Mode::Test });
         audit::record(tx, &event.detail(detail)).await?;
         if let Some(code) = &self.code {
             code.allow(tx, &consent, &self.allowed).await?;

@@ -92,7 +92,38 @@ fn page(
         works_while_away: works_while_away(&lifetimes),
         changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
         key,
+        preview: None,
     })
+}
+
+/// The page as users of `app` see it, of which nothing can be pressed.
+pub(crate) fn preview(
+    provider: &Provider,
+    user: &SignedInUser,
+    app: &App,
+    proposed: bool,
+) -> views::Consent {
+    let (policy, asked) = (provider.policy(), app.default_scopes());
+    let dialect = app.main_dialect();
+    let question = Question { app, scopes: &asked, dialect };
+    let lifetimes = policy.lifetimes_of_grant(app, dialect, &asked);
+    let device =
+        || views::Destination { kind: views::DestinationKind::Device, place: "192.0.2.7".into() };
+    views::Consent {
+        layout: user.layout(),
+        action: String::new(),
+        request: String::new(),
+        app: describe(app, provider.now()),
+        destination: app.redirect_uris.first().map_or_else(device, destination),
+        account: user.account(),
+        switch_url: String::new(),
+        scopes: scopes(&question, &policy, None),
+        lasts: lasts(&lifetimes),
+        works_while_away: works_while_away(&lifetimes),
+        changes: None,
+        key: None,
+        preview: Some(views::Preview { back: format!("/apps/{}", app.id), proposed }),
+    }
 }
 
 /// The permissions among which the user picks. Nothing is ticked for them.

@@ -155,8 +155,10 @@ impl Redemption {
     /// token, whose consent and epoch are looked at on every use.
     async fn run(self, provider: &Provider) -> Result<Redeemed, DbError> {
         let code = &self.code;
-        let rows = 
-            provider.store.code_rows((code.app_id, code.mode), code.user_id, code.consent_id).await?;
+        let rows = provider
+            .store
+            .code_rows((code.app_id, code.mode), code.user_id, code.consent_id)
+            .await?;
         let made = match &rows.app {
             None => return Ok(Err(CodeRefusal::AppNotLive)),
             Some(app) => {

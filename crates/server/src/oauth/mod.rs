@@ -3,6 +3,7 @@
 //! way of a user. A dialect brings other decoders and encoders to the same operations.
 
 pub mod answer;
+pub(crate) mod app_keys;
 pub mod authorize;
 pub mod client;
 pub mod consent;

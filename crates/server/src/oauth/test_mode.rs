@@ -25,7 +25,10 @@ pub(crate) async fn admit(
         return Ok(());
     }
     Err(PageError::Authorize {
-        what_happened: format!("{} is being tested, and only its developers can do that.", app.name),
+        what_happened: format!(
+            "{} is being tested, and only its developers can do that.",
+            app.name
+        ),
         for_developers: format!(
             "access_denied: {} is a test client id. Sign in as somebody who may change the app, or \
              use its live client id.",

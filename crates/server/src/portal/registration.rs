@@ -2,10 +2,10 @@
 
 use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
-    Turn,
+    TEST_SECRETS_MAX, Turn,
 };
-use domain::grant::Mode;
 use domain::entropy::{Entropy, random_alphanumeric};
+use domain::grant::Mode;
 use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
 use domain::policy::{Policy, Registration};
@@ -149,7 +149,12 @@ pub fn secret_hint(text: &str) -> String {
     text.chars().skip(length - HINT_LENGTH.min(length / 4)).collect()
 }
 
-/// Whether one more secret fits. Expired ones still count: they are in the list until removed.
-pub fn has_room_for_secret(secrets: &[ClientSecret]) -> bool {
-    secrets.len() < CLIENT_SECRETS_MAX
+/// Whether one more secret of `mode` fits. Expired ones still count: they are in the list until
+/// removed.
+pub fn has_room_for_secret(secrets: &[ClientSecret], mode: Mode) -> bool {
+    let max = match mode {
+        Mode::Live => CLIENT_SECRETS_MAX,
+        Mode::Test => TEST_SECRETS_MAX,
+    };
+    secrets.iter().filter(|secret| secret.mode == mode).count() < max
 }

@@ -12,9 +12,8 @@ use crate::harness::{Client, ISSUER, TestApp, Tokens};
 
 async fn scopes_remembered(app: &TestApp, client: &Client, user: &domain::user::User) -> String {
     let (user, app_id) = (user.id, client.app.id);
-    let find = async move |tx: &mut Tx<'_>| {
-        store::consents::find_of(tx, user, app_id, Mode::Live).await
-    };
+    let find =
+        async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, app_id, Mode::Live).await;
     app.write(find).await.map(|consent| consent.scopes.to_string()).unwrap_or_default()
 }
 

@@ -33,9 +33,8 @@ pub async fn find_app(app: &TestApp, id: AppId) -> Option<App> {
 
 pub async fn consent_of(app: &TestApp, user: &User, client: &Client) -> Consent {
     let (user, client) = (user.id, client.app.id);
-    let find = async move |tx: &mut Tx<'_>| {
-        store::consents::find_of(tx, user, client, Mode::Live).await
-    };
+    let find =
+        async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, client, Mode::Live).await;
     app.write(find).await.unwrap()
 }
 

@@ -20,6 +20,7 @@ mod client_auth;
 mod connected;
 mod consent;
 mod control;
+mod credentials;
 mod devices;
 mod dialects;
 mod discovery;

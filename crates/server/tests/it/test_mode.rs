@@ -57,7 +57,10 @@ async fn an_app_that_waits_for_review_is_tried_by_its_developer_with_all_that_it
     let scope = live_scope(&app, &tests, &tokens).await;
     assert_eq!(scope.as_deref(), Some("balances.read orders.read"));
     let said = tests.post(&app, "/oauth/introspect", &[("token", &tokens.access)]).await.json();
-    assert_eq!((said["mode"].as_str(), said["client_id"].as_str()), (Some("test"), Some(&*tests.app.client_id)));
+    assert_eq!(
+        (said["mode"].as_str(), said["client_id"].as_str()),
+        (Some("test"), Some(&*tests.app.client_id))
+    );
     let tokens = Tokens::of(&tests.refresh(&app, &tokens.refresh, &[]).await);
     assert_eq!(only_grant(&app, &dev, &client).await.mode, Mode::Test);
     // An API that has no place for tests does not take its tokens for others.
@@ -127,7 +130,10 @@ async fn a_service_in_tests_has_a_grant_of_its_own() {
     let live = Tokens::of(&client.post(&app, "/oauth/token", &service).await);
     let test = Tokens::of(&tests.post(&app, "/oauth/token", &service).await);
     let said = tests.post(&app, "/oauth/introspect", &[("token", &test.access)]).await.json();
-    assert_eq!((said["mode"].as_str(), said["sub"].as_str()), (Some("test"), Some(&*tests.app.client_id)));
+    assert_eq!(
+        (said["mode"].as_str(), said["sub"].as_str()),
+        (Some("test"), Some(&*tests.app.client_id))
+    );
     assert!(live_scope(&app, &client, &live).await.is_some());
     assert_eq!(live_scope(&app, &tests, &live).await, None);
 }

@@ -80,3 +80,5 @@ CREATE INDEX grants_of_user_and_app ON grants (user_id, app_id);
 CREATE INDEX grants_of_app ON grants (app_id);
 CREATE INDEX grants_of_consent ON grants (consent_id);
 CREATE UNIQUE INDEX grants_of_credential ON grants (credential_id, mode);
+-- Few: whether an app was tried is asked on its page.
+CREATE INDEX grants_of_tests ON grants (app_id) WHERE mode = 'test';

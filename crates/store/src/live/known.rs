@@ -53,8 +53,7 @@ impl Live {
     async fn client_of_app(&self, ids: (AppId, Mode)) -> Result<Option<Client>, DbError> {
         let (known_apps, known_secrets) = (&self.caches.apps, &self.caches.secrets);
         if self.is_sure()
-            && let (Some(app), Some(secrets)) =
-                (known_apps.find(&ids), known_secrets.find(&ids))
+            && let (Some(app), Some(secrets)) = (known_apps.find(&ids), known_secrets.find(&ids))
         {
             return Ok(Some(Client { app, secrets }));
         }

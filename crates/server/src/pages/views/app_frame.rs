@@ -23,17 +23,28 @@ pub struct AppTabLink {
 }
 
 /// The pages about one application, in the order in which they are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AppTab {
+    #[default]
     Overview,
+    Credentials,
+    Settings,
+    Scopes,
+    Messages,
 }
 
 impl AppTab {
-    pub const ALL: &[Self] = &[Self::Overview];
+    pub const ALL: &[Self] =
+        &[Self::Overview, Self::Credentials, Self::Settings, Self::Scopes, Self::Messages];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::Credentials => "Credentials",
+            Self::Settings => "Settings",
+            Self::Scopes => "Scopes",
+            Self::Messages => "Messages",
         }
     }
 
@@ -41,6 +52,10 @@ impl AppTab {
     pub fn path(self, id: &str) -> String {
         match self {
             Self::Overview => format!("/apps/{id}"),
+            Self::Credentials => format!("/apps/{id}/credentials"),
+            Self::Settings => format!("/apps/{id}/settings"),
+            Self::Scopes => format!("/apps/{id}/scopes"),
+            Self::Messages => format!("/apps/{id}/messages"),
         }
     }
 }

@@ -37,6 +37,16 @@ pub struct Consent {
     pub changes: Option<ConsentChanges>,
     /// The app asks for a key.
     pub key: Option<ConsentKey>,
+    /// Its developer looks at it, and nothing can be pressed.
+    pub preview: Option<Preview>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// The page of the app.
+    pub back: String,
+    /// As it will be once everything is approved.
+    pub proposed: bool,
 }
 
 /// What a key may do, for the user to pick: whole groups (`group`, value `name`) or single
@@ -204,6 +214,7 @@ fn trading_bot() -> Consent {
         works_while_away: true,
         changes: None,
         key: None,
+        preview: None,
     }
 }
 

@@ -27,8 +27,8 @@ pub use account::{
     LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
 };
 pub use app_detail::{
-    AppDetail, AppKey, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
-    ThreadMessage,
+    AppDetail, AppKey, AppScope, AppSecret, Asked, ChecklistStep, Endpoint, KeySetForm, Lifetimes,
+    MessageForm, ScopeState, SecretError, ThreadMessage,
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
@@ -42,7 +42,7 @@ pub use connected::{
 };
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
-    KeyGroup, KeyPermission, Verification,
+    KeyGroup, KeyPermission, Preview, Verification,
 };
 pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
