@@ -46,7 +46,8 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
          terms_url, publisher, status, status_at, status_note, reviewed_at, reviewed_by, \
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
          refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
-         asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, owner_id, created_at) \
+         asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, owner_id, \
+         created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
          $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)",
         &values(app)?,

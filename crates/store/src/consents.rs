@@ -26,7 +26,8 @@ pub async fn save(tx: &mut Tx<'_>, consent: &Consent) -> Result<(), DbError> {
     };
     tx.execute(
         "INSERT INTO consents (id, app_id, user_id, epoch, scopes, asked, withdrawn_at, given_at, \
-         changed_at, mode) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET \
+         changed_at, mode) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (id) DO UPDATE SET \
          epoch = EXCLUDED.epoch, scopes = EXCLUDED.scopes, asked = EXCLUDED.asked, \
          withdrawn_at = EXCLUDED.withdrawn_at, given_at = EXCLUDED.given_at, \
          changed_at = EXCLUDED.changed_at",

@@ -218,8 +218,8 @@ pub async fn list_live_of(
     rows.into_iter().map(read).collect()
 }
 
-/// When each live grant of `app` for `user` in `mode` was last used. All that is asked at each redemption of
-/// a code: whole rows would cost a sixth of it.
+/// When each live grant of `app` for `user` in `mode` was last used. All that is asked at each
+/// redemption of a code: whole rows would cost a sixth of it.
 pub async fn list_last_uses_of(
     tx: &mut Tx<'_>,
     (user, app, mode): (UserId, AppId, Mode),

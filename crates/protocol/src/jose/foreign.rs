@@ -1,6 +1,6 @@
-//! Keys that somebody else publishes: an OpenID provider that signs users in, or an app. Its key set may hold
-//! keys of kinds that we do not know, keys without `kid` and without `alg`; what is not understood
-//! is left out, and what is left is as strict as with our own keys.
+//! Keys that somebody else publishes: an OpenID provider that signs users in, or an app. Its key
+//! set may hold keys of kinds that we do not know, keys without `kid` and without `alg`; what is
+//! not understood is left out, and what is left is as strict as with our own keys.
 
 use serde_json::{Map, Value};
 

@@ -314,7 +314,8 @@ impl Answer {
             partner_keys::end(tx, &key, EndedWhy::User, actor, self.now).await?;
         }
         let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
-        let detail = json!({ "asked": self.asked, "allowed": self.allowed, "test": self.mode == Mode::Test });
+        let mode = self.mode.as_str();
+        let detail = json!({ "asked": self.asked, "allowed": self.allowed, "mode": mode });
         audit::record(tx, &event.detail(detail)).await?;
         if let Some(code) = &self.code {
             code.allow(tx, &consent, &self.allowed).await?;

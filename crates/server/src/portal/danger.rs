@@ -1,5 +1,5 @@
-//! The end of an app, for a while or for good: its developer pauses it, lets it go on, or deletes it
-//! after reading what that breaks.
+//! The end of an app, for a while or for good: its developer pauses it, lets it go on, or deletes
+//! it after reading what that breaks.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

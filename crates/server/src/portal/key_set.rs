@@ -1,5 +1,5 @@
-//! The public keys with which an app proves itself instead of by a secret (`private_key_jwt`): a key
-//! set that was pasted, or the address where it is.
+//! The public keys with which an app proves itself instead of by a secret (`private_key_jwt`): a
+//! key set that was pasted, or the address where it is.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

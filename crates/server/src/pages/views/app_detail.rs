@@ -8,8 +8,8 @@ use super::{
     ScopeKind, Section, Tier, View,
 };
 
-/// `GET /apps/{id}`, `/apps/{id}/credentials`, `…/settings`, `…/scopes`, `…/messages`: five pages of
-/// one view, of which `tab` says which is shown.
+/// `GET /apps/{id}`, `/apps/{id}/credentials`, `…/settings`, `…/scopes`, `…/messages`: five pages
+/// of one view, of which `tab` says which is shown.
 ///
 /// | form `name` (`id`) | method, action | fields |
 /// |---|---|---|
@@ -22,9 +22,10 @@ use super::{
 /// | `withdraw-proposal` | POST `/apps/{id}/proposal/withdraw` | |
 /// | `send-message` | POST `/apps/{id}/messages` | `message` |
 /// | `send-again` | POST `/apps/{id}/send-again` | `message` |
-/// | `add-secret`, `add-test-secret` | POST `/apps/{id}/secrets` | `mode`, `secret_name` (test: `test_secret_name`) |
-/// | `roll-secret` (`roll-secret-{secret}`) | POST `/apps/{id}/secrets/roll` | `secret`, `overlap` (hours) |
-/// | `secret-end` (`secret-end-{secret}`) | POST `/apps/{id}/secrets/end` | `secret`, `ends_on` (date; empty: never) |
+/// | `add-secret` | POST `/apps/{id}/secrets` | `mode`, `secret_name` |
+/// | `add-test-secret` | POST `/apps/{id}/secrets` | `mode`, `test_secret_name` |
+/// | `roll-secret` (and `-{secret}`) | POST `/apps/{id}/secrets/roll` | `secret`, `overlap` |
+/// | `secret-end` (and `-{secret}`) | POST `/apps/{id}/secrets/end` | `secret`, `ends_on` |
 /// | `key-set` | POST `/apps/{id}/keys` | `keys_from`, `jwks`, `jwks_uri` |
 /// | `pause`, `unpause` | POST `/apps/{id}/pause`, `/apps/{id}/unpause` | |
 /// | `remove-secret` (`remove-secret-{secret}`) | POST `/apps/{id}/secrets/remove` | `secret` |
