@@ -1,5 +1,6 @@
 //! What a verified client assertion must say (RFC 7523 §3, strict as FAPI 2.0): who it is from,
-//! that it is for us alone, and that it is of this moment. That it comes once is the caller's to see.
+//! that it is for us alone, and that it is of this moment. That it comes once is the caller's to
+//! see.
 
 use serde_json::{Map, Value};
 

@@ -57,7 +57,7 @@ async fn a_live_secret_is_made_by_who_has_just_proven_who_they_are() {
     let asked = add(&browser, &client, &[("secret_name", "Night servers")]).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER);
     assert!(asked.location().starts_with("/sign-in?again=yes"), "{}", asked.location());
-    assert!(asked.location().contains("name%253DNight"), "{}", asked.location());
+    assert!(asked.location().contains("name%3DNight"), "{}", asked.location());
     let again = browser.get(&format!("/apps/{}/credentials?name=Night", client.app.id)).await;
     assert!(again.text().contains("value=\"Night\""), "{}", again.text());
     assert_eq!(add(&browser, &client, &[("mode", "test")]).await.status, StatusCode::OK);
