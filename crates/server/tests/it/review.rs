@@ -203,7 +203,7 @@ async fn a_developers_question_waits_until_staff_have_answered_it() {
     let answer = submit(&browser, &thread, &[("message", "It may.")]).await;
     assert_done(&answer, &format!("{thread}?done=message-sent"));
     assert!(!browser.get("/staff/review").await.text().contains(&thread), "it is answered");
-    let page = dev.get(&path).await.text();
+    let page = dev.get(&format!("{path}/messages")).await.text();
     assert!(page.contains("It may."), "{page}");
     assert!(!page.contains(&format!("<strong>{}<", staff.name)), "staff have no names here");
     for _ in 0..49 {
