@@ -10,7 +10,7 @@ use protocol::params::{Duplicate, Params};
 use store::{Tx, apps, audit, changes};
 
 use super::app_view::Typed;
-use super::apps::{owned, path_of, show_again};
+use super::apps::{owned, show_again};
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
 use crate::error::PageError;
@@ -73,7 +73,7 @@ pub async fn send_again(
         Ok::<_, PageError>(Ok(()))
     };
     provider.store.db.write(write).await??;
-    Ok(Done::SentAgain.redirect(&path_of(id)).into_response())
+    Ok(Done::SentAgain.redirect(&AppTab::Messages.path(&id.to_string())).into_response())
 }
 
 fn of_developer(provider: &Provider, owner: &AppOwner, text: String) -> AppMessage {
