@@ -83,6 +83,8 @@ pub enum AccessRefusal {
     UserBlocked,
     #[error("the app may not call from this address")]
     AddressNotAllowed,
+    #[error("a test token at an API that has no place for tests")]
+    WrongMode,
     #[error("a dialect's token outside its dialect, or the reverse")]
     WrongDialect,
 }

@@ -9,6 +9,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::foreign_hash::ForeignHash;
+use crate::grant::Mode;
 use crate::id::{AppId, CredentialId, UserId};
 use crate::revision::Revision;
 use crate::time::Timestamp;
@@ -96,7 +97,9 @@ pub struct AppLifetimes {
 #[derive(Clone, Debug)]
 pub struct App {
     pub id: AppId,
-    /// The `client_id` on the wire. Compared exactly.
+    /// As users and staff know it, or as its developer tries it ([`Self::in_test_mode`]).
+    pub mode: Mode,
+    /// The `client_id` on the wire, of this mode. Compared exactly.
     pub client_id: String,
     pub kind: AppKind,
     pub name: String,
@@ -108,6 +111,8 @@ pub struct App {
     /// Who stands behind it, as the consent page says it.
     pub publisher: String,
     pub status: AppStatus,
+    /// Since when its developer has stopped it. Staff stop it by its status.
+    pub paused_at: Option<Timestamp>,
     pub redirect_uris: Vec<RedirectUri>,
     /// What the developer asks for; the consent page shows the purposes.
     pub requested: Vec<ScopeRequest>,
@@ -128,6 +133,8 @@ pub struct App {
     /// An app of a dialect is known at the standard endpoints too, under the standard's rules. Its
     /// codes and tokens stay what they were made as.
     pub also_standard: bool,
+    /// With which it may prove itself instead of by a secret.
+    pub keys: Option<AppKeys>,
     pub created_at: Timestamp,
     /// What a live app wants to say of itself, while staff look at it.
     pub proposed: Option<Revision>,
@@ -150,11 +157,60 @@ pub enum AppError {
     NotSuspended,
     #[error("staff suspended the app; only they can let it go on")]
     Suspended,
+    #[error("the app is paused already")]
+    Paused,
+    #[error("the app is not paused")]
+    NotPaused,
 }
 
 impl App {
+    /// May it be used, in its mode?
     pub const fn is_live(&self) -> bool {
+        self.is_admitted() && self.paused_at.is_none()
+    }
+
+    /// Let in by staff or the policy, whether or not its developer has paused it.
+    pub const fn is_admitted(&self) -> bool {
         matches!(self.status, AppStatus::Live { .. })
+    }
+
+    /// What it is called on the wire in tests.
+    pub fn test_client_id(&self) -> String {
+        format!("test_{}", self.id)
+    }
+
+    /// The app as its developer tries it: as it would be if all that they ask for was approved.
+    /// Only who may change the app consents to that, and only practice APIs take its tokens. What
+    /// staff suspended is suspended here too.
+    #[must_use]
+    pub fn in_test_mode(self) -> Self {
+        let unreviewed = AppStatus::Live { since: self.created_at, approval: Approval::Unreviewed };
+        let app = self.as_proposed();
+        Self {
+            mode: Mode::Test,
+            client_id: app.test_client_id(),
+            approved: app.requested_scopes(),
+            paused_at: None,
+            status: match app.status {
+                suspended @ AppStatus::Suspended { .. } => suspended,
+                _ => unreviewed,
+            },
+            ..app
+        }
+    }
+
+    /// Its developer stops it: its live side is refused from the next request on.
+    pub fn pause(mut self, now: Timestamp) -> Result<Self, AppError> {
+        if self.paused_at.is_some() {
+            return Err(AppError::Paused);
+        }
+        self.paused_at = Some(now);
+        Ok(self)
+    }
+
+    /// Its developer lets it go on. What staff suspended stays suspended.
+    pub fn unpause(mut self) -> Result<Self, AppError> {
+        self.paused_at.take().map(|_| self).ok_or(AppError::NotPaused)
     }
 
     /// Is it known at the endpoints of `dialect`, or of the standard (`None`)?
@@ -196,11 +252,24 @@ impl App {
     }
 }
 
-/// One of the (up to five) live secrets of a confidential app.
+/// Public keys of an app (RFC 7517), for `private_key_jwt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppKeys {
+    /// A key set, as its developer pasted it.
+    Pasted(String),
+    /// Where the key set is: an https address.
+    At(String),
+}
+
+/// One of the secrets of a confidential app.
 #[derive(Clone, Debug)]
 pub struct ClientSecret {
     pub id: CredentialId,
     pub app_id: AppId,
+    /// It proves the app in this mode only.
+    pub mode: Mode,
+    /// As its developer calls it; may be empty.
+    pub name: String,
     pub proof: SecretProof,
     /// The last characters, so that a person can tell secrets apart. Empty while only a hash is
     /// known.
@@ -219,8 +288,12 @@ pub enum SecretProof {
     Foreign(ForeignHash),
 }
 
-/// More would be a sign of secrets that nobody removes.
+/// More live ones would be a sign of secrets that nobody removes.
 pub const CLIENT_SECRETS_MAX: usize = 5;
+/// One, and the next one.
+pub const TEST_SECRETS_MAX: usize = 2;
+/// Characters in the name of a secret.
+pub const SECRET_NAME_MAX: usize = 40;
 
 impl ClientSecret {
     pub fn is_live(&self, now: Timestamp) -> bool {
@@ -248,6 +321,7 @@ pub(crate) mod tests {
     pub(crate) fn new(kind: AppKind, requested: &str) -> App {
         App {
             id: AppId::from_bytes([1; 16]),
+            mode: Mode::Live,
             client_id: "bot".into(),
             kind,
             name: "Bot".into(),
@@ -258,6 +332,7 @@ pub(crate) mod tests {
             owner: UserId::from_bytes([2; 16]),
             publisher: String::new(),
             status: AppStatus::InReview,
+            paused_at: None,
             redirect_uris: Vec::new(),
             requested: requested.split_whitespace().map(request).collect(),
             approved: ScopeSet::new(),
@@ -268,6 +343,7 @@ pub(crate) mod tests {
             optional_ticked: true,
             dialect: None,
             also_standard: false,
+            keys: None,
             created_at: THEN,
             proposed: None,
             turn: Turn::Staff,
@@ -277,5 +353,28 @@ pub(crate) mod tests {
 
     pub(crate) fn live(requested: &str) -> App {
         new(AppKind::Web, requested).approve(&set(requested), STAFF, THEN).unwrap()
+    }
+
+    #[test]
+    fn tests_reach_what_was_asked_for_and_not_what_staff_suspended() {
+        let app = new(AppKind::Web, "read trade").in_test_mode();
+        assert!(app.is_live() && app.mode == Mode::Test);
+        assert_eq!(app.approved, set("read trade"));
+        assert_eq!(app.client_id, "test_01010101010101010101010101010101");
+        let rejected = new(AppKind::Web, "read").reject("Why?".into(), NOW).unwrap();
+        assert!(rejected.in_test_mode().is_live());
+        let suspended = live("read").suspend("Phishing".into(), NOW).unwrap();
+        assert!(!suspended.in_test_mode().is_live());
+    }
+
+    #[test]
+    fn a_paused_app_is_not_live_until_its_developer_lets_it_go_on() {
+        let app = live("read").pause(NOW).unwrap();
+        assert!(!app.is_live() && app.is_admitted() && app.clone().in_test_mode().is_live());
+        assert_eq!(app.clone().pause(NOW).err(), Some(AppError::Paused));
+        let suspended = app.clone().suspend("Phishing".into(), NOW).unwrap();
+        assert!(!suspended.unpause().unwrap().is_live(), "staff stopped it too");
+        assert!(app.unpause().unwrap().is_live());
+        assert_eq!(live("read").unpause().err(), Some(AppError::NotPaused));
     }
 }

@@ -112,6 +112,7 @@ kinds! {
     /// A user told staff about an app.
     AppReported = "app.reported",
     SecretCreated = "secret.created",
+    SecretChanged = "secret.changed",
     SecretRemoved = "secret.removed",
     /// A user let an app have a key for signed calls.
     PartnerKeyIssued = "partner_key.issued",

@@ -10,7 +10,6 @@ use protocol::scope::ScopeSet;
 use crate::app::App;
 use crate::authentication::Acr;
 use crate::consent::Consent;
-use crate::grant::Mode;
 use crate::id::{CodeId, GrantId, SessionId};
 use crate::keyring::Keyring;
 use crate::session::Session;
@@ -211,7 +210,7 @@ impl Visit<'_> {
             consent_epoch: consent.epoch,
             scopes: given.scopes,
             resources: given.resources,
-            mode: Mode::Live,
+            mode: self.app.mode,
             dialect: self.wire.dialect.map(str::to_owned),
             redirect_uri_hash: redirect_uri_hash(self.request.redirect_uri.as_str()),
             redirect_uri_given: self.request.redirect_uri_was_sent,

@@ -3,6 +3,7 @@
 use protocol::scope::{ScopeName, ScopeSet};
 
 use crate::entropy::{Entropy, random_bytes};
+use crate::grant::Mode;
 use crate::id::{AppId, ConsentId, UserId};
 use crate::time::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct Consent {
     pub id: ConsentId,
     pub app_id: AppId,
     pub user_id: UserId,
+    /// A consent to tests is none to the real thing.
+    pub mode: Mode,
     pub epoch: Epoch,
     /// What the user allowed.
     pub scopes: ScopeSet,
@@ -43,6 +46,7 @@ pub enum ConsentError {
 }
 
 impl Consent {
+    /// In live mode.
     pub fn give(
         entropy: &dyn Entropy,
         app_id: AppId,
@@ -55,6 +59,7 @@ impl Consent {
             id: ConsentId::random(entropy),
             app_id,
             user_id,
+            mode: Mode::Live,
             epoch: random_bytes(entropy),
             scopes,
             asked,

@@ -265,6 +265,8 @@ pub struct Resource {
     pub path_prefix: String,
     /// `None`: guarded by another proxy, through forward-auth.
     pub upstream: Option<Upstream>,
+    /// Where calls with test tokens go, of which `upstream` never hears. `None`: they are refused.
+    pub test_upstream: Option<Upstream>,
     pub envelope: ErrorEnvelope,
     pub introspection: Option<IntrospectionCredentials>,
     pub token_format: TokenFormat,

@@ -35,6 +35,8 @@ pub struct Proof<'a> {
 pub enum CodeRefusal {
     #[error("the code was issued to another app")]
     OtherApp,
+    #[error("the code was issued to the app's other client id: tests and the real thing are apart")]
+    OtherMode,
     #[error("the code was issued at another endpoint")]
     OtherDialect,
     #[error("redirect_uri must be repeated exactly as in the authorization request")]
@@ -63,6 +65,9 @@ impl AuthorizationCode {
     pub fn check_proof(&self, proof: &Proof<'_>) -> Result<(), CodeRefusal> {
         if self.app_id != proof.app.id {
             return Err(CodeRefusal::OtherApp);
+        }
+        if self.mode != proof.app.mode {
+            return Err(CodeRefusal::OtherMode);
         }
         if self.dialect.as_deref() != proof.dialect {
             return Err(CodeRefusal::OtherDialect);

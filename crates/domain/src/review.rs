@@ -32,7 +32,7 @@ impl App {
 
     /// Refuse what a live app asked for beyond what it has. It stays live as it was approved.
     pub fn refuse_pending(mut self, now: Timestamp) -> Result<Self, AppError> {
-        if !self.is_live() || !self.has_pending_change() {
+        if !self.is_admitted() || !self.has_pending_change() {
             return Err(AppError::NotInReview);
         }
         let approved = &self.approved;

@@ -219,7 +219,7 @@ impl App {
     ) -> Result<(Self, Revised), AppError> {
         let is_seen = self.revision().reviewed_changes(&to, reviewed).is_empty();
         let (app, revised) = self.revise(to, &[], now)?;
-        match is_seen || !app.is_live() {
+        match is_seen || !app.is_admitted() {
             true => Ok((app, revised)),
             false => Ok((app.change_unreviewed(now)?, revised)),
         }

@@ -96,6 +96,7 @@ pub fn device_code_mac(keyring: &Keyring, device_code: &str) -> [u8; 16] {
 pub struct UserCode {
     pub id: CodeId,
     pub app_id: AppId,
+    pub mode: Mode,
     /// `None`: of the standard.
     pub dialect: Option<String>,
     pub asked: ScopeSet,
@@ -194,7 +195,7 @@ impl UserCode {
             consent_epoch: allowed.consent_epoch,
             scopes: allowed.scopes.clone(),
             resources: self.resources.clone(),
-            mode: Mode::Live,
+            mode: self.mode,
             dialect: self.dialect.clone(),
             // It travels through no browser, so there is nothing to bind it to.
             redirect_uri_hash: [0; 32],
@@ -234,6 +235,7 @@ mod tests {
         UserCode {
             id: CodeId::from_bytes([1; 16]),
             app_id: AppId::from_bytes([2; 16]),
+            mode: Mode::Live,
             dialect: None,
             asked: "a b".parse().unwrap(),
             resources: Vec::new(),

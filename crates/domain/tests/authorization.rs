@@ -9,7 +9,7 @@ use domain::authentication::Methods;
 use domain::authorization::{Given, NextStep, SignInAsked, Visit, Wire};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
-use domain::grant::{Grant, LIVE_GRANTS_PER_APP_AND_USER_MAX, RefreshState};
+use domain::grant::{Grant, LIVE_GRANTS_PER_APP_AND_USER_MAX, Mode, RefreshState};
 use domain::id::{AppId, AttemptId, CodeId, GrantId, SessionId, UserId};
 use domain::policy::{EffectiveLifetimes, Lifetimes};
 use domain::redemption::{CodeOutcome, CodeRefusal, CodeRows, Proof, evictions};
@@ -56,6 +56,7 @@ fn app(kind: AppKind) -> App {
     };
     App {
         id: AppId::from_bytes([1; 16]),
+        mode: Mode::Live,
         client_id: "bot".to_owned(),
         kind,
         name: "Bot".to_owned(),
@@ -66,6 +67,7 @@ fn app(kind: AppKind) -> App {
         owner: UserId::from_bytes([2; 16]),
         publisher: String::new(),
         status: AppStatus::Live { since: at(0), approval: Approval::Unreviewed },
+        paused_at: None,
         redirect_uris: vec![RedirectUri::register(RedirectPolicy::Web, CALLBACK).unwrap()],
         requested: vec![request("read", true), request("trade", false)],
         approved: scopes("read trade extra"),
@@ -76,6 +78,7 @@ fn app(kind: AppKind) -> App {
         optional_ticked: false,
         dialect: None,
         also_standard: false,
+        keys: None,
         created_at: at(0),
         proposed: None,
         turn: Turn::Staff,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
 use domain::entropy::Entropy;
+use domain::grant::Mode;
 use domain::id::{AppId, PartnerKeyId, UserId};
 use domain::key_terms::{Endpoint, KeyTerms, PermissionGroup, Translated};
 use domain::keyring::{Keyring, MasterKey, SealingSecret};
@@ -145,6 +146,7 @@ fn an_id_on_the_wire_is_a_uuid_and_has_one_spelling() {
 fn app(approved: &str) -> App {
     App {
         id: BOT,
+        mode: Mode::Live,
         client_id: "bot".into(),
         kind: AppKind::Web,
         name: "Bot".into(),
@@ -155,6 +157,7 @@ fn app(approved: &str) -> App {
         owner: ALICE,
         publisher: String::new(),
         status: AppStatus::Live { since: NOW, approval: Approval::Unreviewed },
+        paused_at: None,
         redirect_uris: Vec::new(),
         requested: Vec::new(),
         approved: approved.parse().unwrap(),
@@ -165,6 +168,7 @@ fn app(approved: &str) -> App {
         optional_ticked: true,
         dialect: None,
         also_standard: false,
+        keys: None,
         proposed: None,
         turn: Turn::Staff,
         created_at: NOW,

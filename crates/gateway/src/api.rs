@@ -74,6 +74,8 @@ pub(crate) struct Api {
     pub(crate) metadata_url: String,
     pub(crate) limits: Limits,
     pub(crate) upstream: Option<Target>,
+    /// Of test tokens.
+    pub(crate) test_upstream: Option<Target>,
     pub(crate) identities: Identities,
     pub(crate) cors: Option<Cors>,
 }
@@ -129,13 +131,17 @@ impl Api {
         let issuer_host = origin_of(issuer).1;
         let (scheme, _) = origin_of(&resource.identifier);
         let host = without_port(resource.host.as_deref().unwrap_or(issuer_host));
-        let upstream = resource.upstream.as_ref().and_then(|declared| {
-            let target = Target::new(declared, old.and_then(|old| old.upstream.as_ref()));
+        let target = |declared: &Upstream, old: Option<&Target>| {
+            let target = Target::new(declared, old);
             if target.is_none() {
                 tracing::error!(api = resource.name, "the upstream URL is not http://host:port");
             }
             target
-        });
+        };
+        let old_target = old.and_then(|old| old.upstream.as_ref());
+        let upstream = resource.upstream.as_ref().and_then(|url| target(url, old_target));
+        let old_target = old.and_then(|old| old.test_upstream.as_ref());
+        let test_upstream = resource.test_upstream.as_ref().and_then(|url| target(url, old_target));
         Self {
             shares_origin: host.eq_ignore_ascii_case(without_port(issuer_host)),
             host: host.to_ascii_lowercase(),
@@ -145,6 +151,7 @@ impl Api {
             identities: Identities::default(),
             cors: resource.cors.as_ref().map(Cors::new),
             upstream,
+            test_upstream,
             resource,
         }
     }

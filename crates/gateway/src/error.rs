@@ -65,6 +65,8 @@ pub(crate) enum GatewayError {
     TokenMisplaced,
     #[error("the access token is not valid")]
     TokenRefused(TokenRefusal),
+    #[error("this is a test token, and this API has no place for tests")]
+    TestToken,
     #[error("this app may not call from this address")]
     AddressNotAllowed,
     #[error("the access token lacks permissions: {0}")]
@@ -104,8 +106,6 @@ pub(crate) enum TokenRefusal {
     Access(#[from] AccessRefusal),
     #[error("there is no such grant")]
     NoGrant,
-    #[error("a test token was shown to a live API")]
-    TestToken,
     #[error("the token is not of the form that RFC 6750 allows")]
     Malformed,
 }
@@ -152,7 +152,7 @@ impl GatewayError {
             Self::UnknownRoute => RefusalKind::NotFound,
             Self::MethodNotAllowed(_) => RefusalKind::MethodNotAllowed,
             Self::TokenMissing => RefusalKind::MissingToken,
-            Self::TokenRefused(_) => RefusalKind::InvalidToken,
+            Self::TokenRefused(_) | Self::TestToken => RefusalKind::InvalidToken,
             Self::AddressNotAllowed => RefusalKind::AddressNotAllowed,
             Self::InsufficientScope(_) => RefusalKind::InsufficientScope,
             Self::Signed(signed) => match signed.why {
@@ -182,6 +182,7 @@ impl GatewayError {
             Self::TokenMissing => ("authenticate", "token_missing"),
             Self::TokenMisplaced => ("authenticate", "token_misplaced"),
             Self::TokenRefused(_) => ("authenticate", "token_refused"),
+            Self::TestToken => ("authenticate", "test_token"),
             Self::AddressNotAllowed => ("authenticate", "address"),
             Self::Unverifiable(_) => ("authenticate", "unverifiable"),
             Self::InsufficientScope(_) => ("authorize", "scope"),
@@ -252,6 +253,7 @@ impl GatewayError {
                 let text = GatewayError::TokenRefused(TokenRefusal::NoGrant).to_string();
                 challenge.error(BearerErrorCode::InvalidToken, &text)
             }
+            Self::TestToken => challenge.error(BearerErrorCode::InvalidToken, &self.to_string()),
             Self::InsufficientScope(missing) => challenge
                 .error(BearerErrorCode::InsufficientScope, "the access token lacks permissions")
                 .scope(missing),

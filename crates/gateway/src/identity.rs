@@ -1,4 +1,4 @@
-//! How the upstream learns who calls: four headers, and a signed assertion that proves them. Made
+//! How the upstream learns who calls: five headers, and a signed assertion that proves them. Made
 //! once per grant or key, scopes and API, used for half a minute, and dropped as soon as the rows
 //! behind them are others.
 
@@ -25,6 +25,8 @@ use crate::phase::matching::Matched;
 const SUBJECT: HeaderName = HeaderName::from_static("consentry-subject");
 const CLIENT_ID: HeaderName = HeaderName::from_static("consentry-client-id");
 const SCOPES: HeaderName = HeaderName::from_static("consentry-scopes");
+/// `live` or `test`.
+const MODE: HeaderName = HeaderName::from_static("consentry-mode");
 const ASSERTION: HeaderName = HeaderName::from_static("consentry-assertion");
 
 /// The assertion's `typ` (RFC 8725 §3.11).
@@ -71,6 +73,8 @@ struct Claims<'a> {
     exp: i64,
     client_id: &'a str,
     scope: &'a str,
+    /// `live` or `test`.
+    mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_id: Option<GrantId>,
     /// The `externalId` of a partner key.
@@ -112,6 +116,7 @@ impl Identities {
         headers.insert(SUBJECT, identity.subject.clone());
         headers.insert(CLIENT_ID, identity.client_id.clone());
         headers.insert(SCOPES, identity.scopes_header.clone());
+        headers.insert(MODE, HeaderValue::from_static(caller.proof.mode().as_str()));
         headers.insert(ASSERTION, identity.assertion.clone());
         Ok(())
     }
@@ -151,6 +156,7 @@ impl Identity {
             exp: now.after(ASSERTION_LIFETIME).as_seconds(),
             client_id,
             scope: &scope,
+            mode: proof.mode().as_str(),
             grant_id,
             key_id,
         };
@@ -205,7 +211,7 @@ impl Rows {
 /// Says of every identity header that it is empty: a proxy that copies them overwrites forged ones
 /// with it, also on routes that need no caller.
 pub(crate) fn clear(headers: &mut HeaderMap) {
-    for name in [SUBJECT, CLIENT_ID, SCOPES, ASSERTION] {
+    for name in [SUBJECT, CLIENT_ID, SCOPES, MODE, ASSERTION] {
         headers.insert(name, HeaderValue::from_static(""));
     }
 }

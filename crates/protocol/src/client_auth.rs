@@ -2,15 +2,18 @@
 //! (RFC 6749 §2.3). This only reads; comparing secrets is done where they are stored.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use crate::jose::TOKEN_BYTES_MAX;
 use crate::params::{Duplicate, Params, form_decode};
 use crate::secret::Secret;
 
 /// Longest client id, in bytes. A URL can be one (client id documents).
 pub const ID_BYTES_MAX: usize = 1024;
+/// RFC 7523 §2.2
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Longest client secret, in bytes.
 pub const SECRET_BYTES_MAX: usize = 1024;
 
@@ -20,6 +23,8 @@ pub enum ClientAuthMethod {
     Basic,
     /// `client_secret_post`
     Post,
+    /// `private_key_jwt` (RFC 7523 §2.2): a JWT that is still to be verified.
+    PrivateKeyJwt,
     /// `none`: a public client, identified only.
     None,
 }
@@ -31,6 +36,7 @@ pub struct PresentedClient {
     /// The readings of what was sent, likeliest first, one or two; never empty. HTTP Basic is
     /// form-encoded, percent-encoded or raw, depending on the client library.
     candidates: Vec<Candidate>,
+    assertion: Option<Secret>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,7 +58,7 @@ pub enum ClientAuthError {
     Contradiction,
     #[error("credentials must not be sent in the URL")]
     InUrl,
-    #[error("client_assertion is not supported")]
+    #[error("client_assertion is not a JWT of the type that client_assertion_type must name")]
     Assertion,
     #[error("client_id is missing")]
     IdMissing,
@@ -71,11 +77,14 @@ impl PresentedClient {
         form: &Params,
     ) -> Result<Self, ClientAuthError> {
         refuse_url_credentials(query)?;
-        if form.contains("client_assertion") || form.contains("client_assertion_type") {
-            return Err(ClientAuthError::Assertion);
-        }
         let client_id = form.one("client_id")?;
         let client_secret = form.one("client_secret")?;
+        if form.contains("client_assertion") || form.contains("client_assertion_type") {
+            if client_secret.is_some() || headers.contains_key(AUTHORIZATION) {
+                return Err(ClientAuthError::Several);
+            }
+            return Self::from_assertion(form, client_id);
+        }
         let mut authorization = headers.get_all(AUTHORIZATION).iter();
         let header = authorization.next();
         if authorization.next().is_some() {
@@ -102,13 +111,40 @@ impl PresentedClient {
     pub fn post(client_id: &str, secret: &str) -> Self {
         let candidate =
             Candidate { client_id: client_id.to_owned(), secret: Some(Secret::new(secret)) };
-        Self { method: ClientAuthMethod::Post, candidates: vec![candidate] }
+        Self { method: ClientAuthMethod::Post, candidates: vec![candidate], assertion: None }
     }
 
     /// A client that names itself and proves nothing.
     pub fn public(client_id: &str) -> Self {
         let candidate = Candidate { client_id: client_id.to_owned(), secret: None };
-        Self { method: ClientAuthMethod::None, candidates: vec![candidate] }
+        Self { method: ClientAuthMethod::None, candidates: vec![candidate], assertion: None }
+    }
+
+    /// RFC 7523 §2.2. Whom it names is read before it is verified, to know whose keys to verify it
+    /// with; nothing else of it is believed.
+    fn from_assertion(form: &Params, named: Option<&str>) -> Result<Self, ClientAuthError> {
+        let assertion = form.one("client_assertion")?.ok_or(ClientAuthError::Assertion)?;
+        if form.one("client_assertion_type")? != Some(ASSERTION_TYPE) {
+            return Err(ClientAuthError::Assertion);
+        }
+        let client_id = named_in(assertion).ok_or(ClientAuthError::Assertion)?;
+        if named.is_some_and(|named| named != client_id) {
+            return Err(ClientAuthError::Contradiction);
+        }
+        let candidate = Candidate { client_id, secret: None };
+        if candidate.is_too_long() {
+            return Err(ClientAuthError::TooLong);
+        }
+        Ok(Self {
+            method: ClientAuthMethod::PrivateKeyJwt,
+            candidates: vec![candidate],
+            assertion: Some(Secret::new(assertion)),
+        })
+    }
+
+    /// The JWT that is to be verified with the keys of the one candidate.
+    pub fn assertion(&self) -> Option<&str> {
+        self.assertion.as_ref().map(Secret::expose)
     }
 
     /// The readings, likeliest first. A registered client matches at most one of them.
@@ -149,13 +185,13 @@ impl PresentedClient {
                 .into_iter()
                 .map(|(client_id, _)| Candidate { client_id, secret: None })
                 .collect();
-            return Ok(Self { method: ClientAuthMethod::None, candidates });
+            return Ok(Self { method: ClientAuthMethod::None, candidates, assertion: None });
         }
         let candidates = readings
             .into_iter()
             .map(|(client_id, secret)| Candidate { client_id, secret: Some(Secret::new(secret)) })
             .collect();
-        Ok(Self { method: ClientAuthMethod::Basic, candidates })
+        Ok(Self { method: ClientAuthMethod::Basic, candidates, assertion: None })
     }
 
     /// Many libraries repeat `client_id` in the body; then it decides between the readings.
@@ -168,6 +204,17 @@ impl PresentedClient {
         }
         Ok(self)
     }
+}
+
+/// `sub` of a JWT whose signature nobody has looked at.
+fn named_in(assertion: &str) -> Option<String> {
+    if assertion.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let payload = assertion.split('.').nth(1)?;
+    let claims: serde_json::Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    claims.get("sub")?.as_str().map(str::to_owned)
 }
 
 impl Candidate {

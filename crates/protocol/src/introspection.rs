@@ -68,6 +68,9 @@ pub struct ActiveToken {
     pub auth_time: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
+    /// `test`: of a test client id; only practice APIs may take it. An extension of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 impl IntrospectionResponse {

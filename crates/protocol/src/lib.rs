@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod authorize_response;
 pub mod bearer;
 pub mod cbor;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod device;
 pub mod dialect;

@@ -23,6 +23,9 @@ pub struct AuthorizationServerMetadata {
     pub token_endpoint_auth_methods_supported: Vec<String>,
     pub revocation_endpoint_auth_methods_supported: Vec<String>,
     pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    /// Of `private_key_jwt` (RFC 8414 §2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     pub code_challenge_methods_supported: Vec<String>,
     /// RFC 9470 §7
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,8 +57,10 @@ impl AuthorizationServerMetadata {
         endpoints: Endpoints,
         scopes_supported: Vec<ScopeName>,
     ) -> Self {
-        let with_secret = || words(&["client_secret_basic", "client_secret_post"]);
-        let with_none = || words(&["client_secret_basic", "client_secret_post", "none"]);
+        let with_secret =
+            || words(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let with_none =
+            || words(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
         Self {
             issuer: issuer.into(),
             authorization_endpoint: endpoints.authorization,
@@ -76,6 +81,7 @@ impl AuthorizationServerMetadata {
             token_endpoint_auth_methods_supported: with_none(),
             revocation_endpoint_auth_methods_supported: with_none(),
             introspection_endpoint_auth_methods_supported: with_secret(),
+            token_endpoint_auth_signing_alg_values_supported: words(&["ES256", "EdDSA", "RS256"]),
             code_challenge_methods_supported: words(&["S256"]),
             acr_values_supported: Vec::new(),
             authorization_response_iss_parameter_supported: true,

@@ -74,6 +74,7 @@ pub fn app_kind_words(kind: AppKind) -> &'static str {
 pub fn app_status(app: &App) -> views::AppStatus {
     match app.status {
         AppStatus::InReview => views::AppStatus::InReview,
+        AppStatus::Live { .. } if app.paused_at.is_some() => views::AppStatus::Paused,
         AppStatus::Live { .. } => views::AppStatus::Live,
         AppStatus::Rejected { .. } => views::AppStatus::Rejected,
         AppStatus::Suspended { .. } => views::AppStatus::Suspended,
@@ -117,6 +118,11 @@ pub fn publisher(app: &App) -> Option<String> {
 /// `2 April 2026`, in UTC.
 pub fn date(at: Timestamp) -> String {
     calendar(at).strftime("%-d %B %Y").to_string()
+}
+
+/// `2026-04-02`, as a field for a date holds it.
+pub fn day(at: Timestamp) -> String {
+    calendar(at).strftime("%Y-%m-%d").to_string()
 }
 
 /// `2026-04-02T09:00:00Z`

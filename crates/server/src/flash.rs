@@ -81,6 +81,18 @@ messages! {
         "The app no longer has that scope.";
     SecretRemoved = "secret-removed",
         "The secret is removed. Nobody can use it any more.";
+    SecretEndSaved = "secret-end-saved",
+        "Saved. From that day on the secret is refused.";
+    SecretStays = "secret-stays",
+        "Saved. The secret works until you remove it.";
+    KeysSaved = "keys-saved",
+        "Saved. The app proves itself with these keys from now on.";
+    KeysRemoved = "keys-removed",
+        "Saved. No key proves the app any more.";
+    AppPaused = "app-paused",
+        "Paused. Live calls of the app are refused from now on.";
+    AppUnpaused = "app-unpaused",
+        "The app goes on. Nothing of its access was lost.";
     AppDeleted = "app-deleted",
         "The app is deleted. All its access is ended.";
     AppApproved = "app-approved",

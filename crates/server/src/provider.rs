@@ -18,6 +18,7 @@ use crate::docs::Manual;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
 use crate::mail::{MailStats, Mails};
+use crate::oauth::app_keys::KeySets;
 use crate::oauth::failures::SeenFailures;
 use crate::outbound::Outbound;
 use crate::pages::Pages;
@@ -45,6 +46,7 @@ pub struct Provider {
     pub outbound: Arc<dyn Outbound>,
     pub openid_providers: OpenIdProviders,
     pub manual: Manual,
+    pub key_sets: KeySets,
 }
 
 /// What a provider is made from.
@@ -93,6 +95,7 @@ impl Provider {
             outbound,
             openid_providers: OpenIdProviders::default(),
             manual: Manual::default(),
+            key_sets: KeySets::default(),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, secrets};
+use crate::portal::{apps, changes, danger, key_set, messages, preview, secrets};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
@@ -117,15 +117,23 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/details", post(changes::details))
         .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
         .route("/apps/{id}/addresses", post(changes::addresses))
-        .route("/apps/{id}/scopes", post(changes::request_scopes))
+        .route("/apps/{id}/credentials", get(apps::credentials))
+        .route("/apps/{id}/settings", get(apps::settings))
+        .route("/apps/{id}/consent-preview", get(preview::show))
+        .route("/apps/{id}/scopes", get(apps::scopes).post(changes::request_scopes))
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))
         .route("/apps/{id}/proposal/withdraw", post(changes::withdraw_proposal))
-        .route("/apps/{id}/messages", post(messages::send))
+        .route("/apps/{id}/messages", get(apps::messages).post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
-        .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
+        .route("/apps/{id}/pause", post(danger::pause))
+        .route("/apps/{id}/unpause", post(danger::unpause))
+        .route("/apps/{id}/delete", get(danger::confirm_delete).post(danger::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
+        .route("/apps/{id}/secrets/roll", post(secrets::roll))
+        .route("/apps/{id}/secrets/end", post(secrets::set_end))
+        .route("/apps/{id}/keys", post(key_set::save))
 }
 
 fn documentation() -> Router<Shared> {

@@ -1,6 +1,7 @@
 //! Tables `apps` and `client_ids`: an app and what it is called on the wire.
 
-use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
+use domain::app::{App, AppKeys, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
+use domain::grant::Mode;
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use ipnet::IpNet;
@@ -10,6 +11,8 @@ use crate::value::{Row, Value, unreadable};
 use crate::{DbError, Tx, bind};
 
 mod columns;
+
+pub(crate) use columns::of_mode_name;
 
 use columns::{
     KINDS, Status, awaits, json, name_of, normalize_name, of_json, of_name, read_proposed,
@@ -24,7 +27,8 @@ macro_rules! select {
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
-             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at \
+             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
+             a.paused_at, a.jwks, a.jwks_uri \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -42,25 +46,31 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
          terms_url, publisher, status, status_at, status_note, reviewed_at, reviewed_by, \
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
          refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
-         asked_at, asked_note, awaits, changed_at, owner_id, created_at) \
+         asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, owner_id, \
+         created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)",
+         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)",
         &values(app)?,
     )
     .await?;
-    tx.execute(
-        "INSERT INTO client_ids (wire_id, app_id, mode, dialect, also_standard, source) \
-         VALUES ($1, $2, 'live', $3, $4, 'registered')",
-        bind![&app.client_id, app.id, app.dialect.as_ref(), app.also_standard],
-    )
-    .await?;
+    for (wire_id, mode) in [(&app.client_id, "live"), (&app.test_client_id(), "test")] {
+        tx.execute(
+            "INSERT INTO client_ids (wire_id, app_id, mode, dialect, also_standard, source) \
+             VALUES ($1, $2, $3, $4, $5, 'registered')",
+            bind![wire_id, app.id, mode, app.dialect.as_ref(), app.also_standard],
+        )
+        .await?;
+    }
     Ok(true)
 }
 
 /// Everything but id, client id, wire format ([`save_dialect`]), owner and time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
+    if app.mode != Mode::Live {
+        return Err(DbError::Corrupt("an app as it is in tests was to be stored".to_owned()));
+    }
     let mut values = values(app)?;
-    values.truncate(29);
+    values.truncate(32);
     tx.execute(
         "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
          homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
@@ -68,7 +78,8 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
          redirect_uris = $15, requested = $16, approved = $17, service_scopes = $18, \
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
          rotates_refresh_tokens = $23, optional_ticked = $24, proposed = $25, asked_at = $26, \
-         asked_note = $27, awaits = $28, changed_at = $29 WHERE id = $1",
+         asked_note = $27, awaits = $28, changed_at = $29, paused_at = $30, jwks = $31, \
+         jwks_uri = $32 WHERE id = $1",
         &values,
     )
     .await?;
@@ -96,19 +107,29 @@ pub async fn find(tx: &mut Tx<'_>, id: AppId) -> Result<Option<App>, DbError> {
     row.map(read).transpose()
 }
 
-/// By what it is called on the wire, compared exactly.
+/// As it is known in `mode`.
+pub async fn find_in_mode(tx: &mut Tx<'_>, id: AppId, mode: Mode) -> Result<Option<App>, DbError> {
+    let found = find(tx, id).await?;
+    Ok(match mode {
+        Mode::Live => found,
+        Mode::Test => found.map(App::in_test_mode),
+    })
+}
+
+/// By what it is called on the wire outside of tests, compared exactly.
 pub async fn find_by_client_id(tx: &mut Tx<'_>, client_id: &str) -> Result<Option<App>, DbError> {
     let row = tx.query_opt(select!("WHERE c.wire_id = $1"), bind![client_id]).await?;
     row.map(read).transpose()
 }
 
+/// Whose client id it is, and in which mode.
 pub(crate) async fn find_id_by_client_id(
     tx: &mut Tx<'_>,
     client_id: &str,
-) -> Result<Option<AppId>, DbError> {
-    let sql = "SELECT app_id FROM client_ids WHERE wire_id = $1";
+) -> Result<Option<(AppId, Mode)>, DbError> {
+    let sql = "SELECT app_id, mode FROM client_ids WHERE wire_id = $1";
     let row = tx.query_opt(sql, bind![client_id]).await?;
-    row.map(|mut row| row.take()).transpose()
+    row.map(|mut row| Ok((row.take()?, row.take_as("mode", of_mode_name)?))).transpose()
 }
 
 /// Newest first.
@@ -225,6 +246,11 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
     let ms = |lifetime: Option<std::time::Duration>| {
         lifetime.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
     };
+    let (jwks, jwks_uri) = match &app.keys {
+        None => (None, None),
+        Some(AppKeys::Pasted(text)) => (Some(text), None),
+        Some(AppKeys::At(uri)) => (None, Some(uri)),
+    };
     let (asked_at, asked_note) = match &app.turn {
         Turn::Staff => (None, None),
         Turn::Developer { asked_at, note } => (Some(*asked_at), Some(note)),
@@ -259,6 +285,9 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         asked_note.into(),
         awaits(app).into(),
         app.changed_at.into(),
+        app.paused_at.into(),
+        jwks.into(),
+        jwks_uri.into(),
         app.owner.into(),
         app.created_at.into(),
     ])
@@ -299,6 +328,13 @@ fn read(mut row: Row) -> Result<App, DbError> {
         proposed: row.take_as("revision", |text| read_proposed(kind, text))?,
         turn: read_turn(&mut row)?,
         changed_at: row.take()?,
+        paused_at: row.take()?,
+        keys: match (row.take()?, row.take()?) {
+            (Some(text), _) => Some(AppKeys::Pasted(text)),
+            (None, Some(uri)) => Some(AppKeys::At(uri)),
+            (None, None) => None,
+        },
+        mode: Mode::Live,
     })
 }
 

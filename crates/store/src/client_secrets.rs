@@ -5,6 +5,7 @@ use domain::foreign_hash::ForeignHash;
 use domain::id::{AppId, CredentialId};
 use domain::time::Timestamp;
 
+use crate::apps::of_mode_name;
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
 
@@ -15,7 +16,8 @@ pub async fn insert(tx: &mut Tx<'_>, secret: &ClientSecret) -> Result<(), DbErro
     };
     tx.execute(
         "INSERT INTO client_secrets (id, app_id, mac, foreign_hash, hint, created_at, \
-         last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         last_used_at, expires_at, mode, name) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         bind![
             secret.id,
             secret.app_id,
@@ -25,18 +27,20 @@ pub async fn insert(tx: &mut Tx<'_>, secret: &ClientSecret) -> Result<(), DbErro
             secret.created_at,
             secret.last_used_at,
             secret.expires_at,
+            secret.mode.as_str(),
+            &secret.name,
         ],
     )
     .await?;
     Ok(())
 }
 
-/// Oldest first, the expired ones too.
+/// Oldest first, the expired ones too, of both modes.
 pub async fn list_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<ClientSecret>, DbError> {
     let rows = tx
         .query_all(
-            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at \
-             FROM client_secrets WHERE app_id = $1 ORDER BY created_at, id",
+            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at, \
+             mode, name FROM client_secrets WHERE app_id = $1 ORDER BY created_at, id",
             bind![app],
         )
         .await?;
@@ -69,6 +73,16 @@ pub async fn upgrade(
     Ok(upgraded == 1)
 }
 
+/// When it ends by itself; `None`: never. `false`: there is no such secret.
+pub async fn save_end(
+    tx: &mut Tx<'_>,
+    id: CredentialId,
+    expires_at: Option<Timestamp>,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE client_secrets SET expires_at = $2 WHERE id = $1";
+    Ok(tx.execute(sql, bind![id, expires_at]).await? == 1)
+}
+
 /// `false`: there is no such secret.
 pub async fn delete(tx: &mut Tx<'_>, id: CredentialId) -> Result<bool, DbError> {
     let deleted = tx.execute("DELETE FROM client_secrets WHERE id = $1", bind![id]).await?;
@@ -84,6 +98,8 @@ fn read(mut row: Row) -> Result<ClientSecret, DbError> {
         created_at: row.take()?,
         last_used_at: row.take()?,
         expires_at: row.take()?,
+        mode: row.take_as("mode", of_mode_name)?,
+        name: row.take()?,
     })
 }
 

@@ -1,16 +1,18 @@
-//! Table `consents`: one row per user and app, for ever the same one.
+//! Table `consents`: one row per user, app and mode, for ever the same one.
 
 use domain::consent::{Consent, ConsentStatus};
+use domain::grant::Mode;
 use domain::id::{AppId, ConsentId, UserId};
 
+use crate::apps::of_mode_name;
 use crate::value::Row;
 use crate::{DbError, Tx, bind};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, app_id, user_id, epoch, scopes, asked, withdrawn_at, given_at, changed_at \
-             FROM consents ",
+            "SELECT id, app_id, user_id, mode, epoch, scopes, asked, withdrawn_at, given_at, \
+             changed_at FROM consents ",
             $rest
         )
     };
@@ -24,7 +26,8 @@ pub async fn save(tx: &mut Tx<'_>, consent: &Consent) -> Result<(), DbError> {
     };
     tx.execute(
         "INSERT INTO consents (id, app_id, user_id, epoch, scopes, asked, withdrawn_at, given_at, \
-         changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET \
+         changed_at, mode) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (id) DO UPDATE SET \
          epoch = EXCLUDED.epoch, scopes = EXCLUDED.scopes, asked = EXCLUDED.asked, \
          withdrawn_at = EXCLUDED.withdrawn_at, given_at = EXCLUDED.given_at, \
          changed_at = EXCLUDED.changed_at",
@@ -38,6 +41,7 @@ pub async fn save(tx: &mut Tx<'_>, consent: &Consent) -> Result<(), DbError> {
             withdrawn_at,
             consent.given_at,
             consent.changed_at,
+            consent.mode.as_str(),
         ],
     )
     .await?;
@@ -54,8 +58,14 @@ pub async fn find_of(
     tx: &mut Tx<'_>,
     user: UserId,
     app: AppId,
+    mode: Mode,
 ) -> Result<Option<Consent>, DbError> {
-    let row = tx.query_opt(select!("WHERE user_id = $1 AND app_id = $2"), bind![user, app]).await?;
+    let row = tx
+        .query_opt(
+            select!("WHERE user_id = $1 AND app_id = $2 AND mode = $3"),
+            bind![user, app, mode.as_str()],
+        )
+        .await?;
     row.map(read).transpose()
 }
 
@@ -70,7 +80,7 @@ pub async fn list_given_by(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Consent>
     rows.into_iter().map(read).collect()
 }
 
-/// The consents that `app` holds, newest first.
+/// The consents that `app` holds, of both modes, newest first.
 pub async fn list_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Consent>, DbError> {
     let rows = tx
         .query_all(
@@ -81,9 +91,10 @@ pub async fn list_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Consent>, 
     rows.into_iter().map(read).collect()
 }
 
-/// How many users have let `app` in.
+/// How many users have let `app` in, outside of tests.
 pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError> {
-    let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL";
+    let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND mode = 'live' \
+               AND withdrawn_at IS NULL";
     tx.query_one(sql, bind![app]).await?.take()
 }
 
@@ -92,6 +103,7 @@ fn read(mut row: Row) -> Result<Consent, DbError> {
         id: row.take()?,
         app_id: row.take()?,
         user_id: row.take()?,
+        mode: row.take_as("mode", of_mode_name)?,
         epoch: row.take()?,
         scopes: row.take()?,
         asked: row.take()?,

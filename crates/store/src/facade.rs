@@ -204,8 +204,8 @@ impl Store {
     }
 
     /// The last use of a secret of `app` was written.
-    pub fn forget_secrets(&self, app: AppId) {
-        self.shared.live.forget_secrets(app);
+    pub fn forget_secrets(&self, app: AppId, mode: Mode) {
+        self.shared.live.forget_secrets(app, mode);
     }
 
     /// The rows behind a grant. Cached; `is_fresh`: the grant as the database has it now.
@@ -229,7 +229,7 @@ impl Store {
     /// The rows that an authorization code names.
     pub async fn code_rows(
         &self,
-        app: AppId,
+        app: (AppId, Mode),
         user: UserId,
         consent: ConsentId,
     ) -> Result<CodeRows, DbError> {

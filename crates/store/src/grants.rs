@@ -8,6 +8,7 @@ use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::time::Timestamp;
 use protocol::scope::ScopeSet;
 
+use crate::apps::of_mode_name;
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind, changes};
 
@@ -50,7 +51,7 @@ pub async fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<bool, DbError> {
                 credential_id,
                 &grant.scopes,
                 json(&grant.resources)?,
-                mode_name(grant.mode),
+                grant.mode.as_str(),
                 grant.dialect.as_ref(),
                 grant.session_id,
                 grant.auth_time,
@@ -90,7 +91,7 @@ pub async fn find_of_credential(
     let row = tx
         .query_opt(
             select!("WHERE credential_id = $1 AND mode = $2"),
-            bind![credential, mode_name(mode)],
+            bind![credential, mode.as_str()],
         )
         .await?;
     row.map(read).transpose()
@@ -217,17 +218,16 @@ pub async fn list_live_of(
     rows.into_iter().map(read).collect()
 }
 
-/// When each live grant of `app` for `user` was last used. All that is asked at each redemption of
-/// a code: whole rows would cost a sixth of it.
+/// When each live grant of `app` for `user` in `mode` was last used. All that is asked at each
+/// redemption of a code: whole rows would cost a sixth of it.
 pub async fn list_last_uses_of(
     tx: &mut Tx<'_>,
-    user: UserId,
-    app: AppId,
+    (user, app, mode): (UserId, AppId, Mode),
     now: Timestamp,
 ) -> Result<Vec<(Timestamp, GrantId)>, DbError> {
     let sql = "SELECT last_used_at, id FROM grants WHERE user_id = $1 AND app_id = $2 \
-               AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3";
-    let rows = tx.query_all(sql, bind![user, app, now]).await?;
+               AND mode = $4 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3";
+    let rows = tx.query_all(sql, bind![user, app, now, mode.as_str()]).await?;
     rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
 }
 
@@ -275,6 +275,17 @@ pub async fn touch(tx: &mut Tx<'_>, id: GrantId, at: Timestamp) -> Result<(), Db
         changes::record(tx, Change::Grant(id)).await?;
     }
     Ok(())
+}
+
+/// How many live grants `app` has outside of tests.
+pub async fn count_live_of_app(
+    tx: &mut Tx<'_>,
+    app: AppId,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let sql = "SELECT COUNT(*) FROM grants WHERE app_id = $1 AND mode = 'live' \
+               AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2";
+    tx.query_one(sql, bind![app, now]).await?.take()
 }
 
 pub async fn delete(tx: &mut Tx<'_>, id: GrantId) -> Result<(), DbError> {
@@ -333,13 +344,6 @@ fn json(resources: &[String]) -> Result<String, DbError> {
     serde_json::to_string(resources).map_err(DbError::bug)
 }
 
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Live => "live",
-        Mode::Test => "test",
-    }
-}
-
 fn read(mut row: Row) -> Result<Grant, DbError> {
     Ok(Grant {
         id: row.take()?,
@@ -348,11 +352,7 @@ fn read(mut row: Row) -> Result<Grant, DbError> {
         scopes: row.take()?,
         resources: row
             .take_as("list of resources", |text: String| serde_json::from_str(&text).ok())?,
-        mode: row.take_as("mode", |name: String| match name.as_str() {
-            "live" => Some(Mode::Live),
-            "test" => Some(Mode::Test),
-            _ => None,
-        })?,
+        mode: row.take_as("mode", of_mode_name)?,
         dialect: row.take()?,
         session_id: row.take()?,
         auth_time: row.take()?,

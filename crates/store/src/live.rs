@@ -63,13 +63,13 @@ pub(crate) struct Live {
 struct Caches {
     grants: Cache<GrantId, Arc<Grant>>,
     consents: Cache<ConsentId, Arc<Consent>>,
-    apps: Cache<AppId, Arc<App>>,
+    apps: Cache<(AppId, Mode), Arc<App>>,
     users: Cache<UserId, Arc<User>>,
     revoked: Cache<TokenId, bool>,
     /// Never another app's while the app is there.
-    client_ids: Cache<String, AppId>,
+    client_ids: Cache<String, (AppId, Mode)>,
     /// Go with their app.
-    secrets: Cache<AppId, Arc<[ClientSecret]>>,
+    secrets: Cache<(AppId, Mode), Arc<[ClientSecret]>>,
     /// Never another grant's while the grant is there.
     service_grants: Cache<(CredentialId, Mode), GrantId>,
     /// By the public half. Never another key's.
@@ -78,7 +78,7 @@ struct Caches {
 }
 
 /// The rows that a grant leads to, by name.
-type BehindIds = (AppId, Option<UserId>, Option<ConsentId>);
+type BehindIds = ((AppId, Mode), Option<UserId>, Option<ConsentId>);
 
 /// The rows that a grant leads to.
 struct Behind {
@@ -126,7 +126,7 @@ impl Live {
         let Some((grant, token_revoked)) = self.read_grant(grant_id, token_id).await? else {
             return Ok(None);
         };
-        let ids = (grant.app_id, grant.user_id(), grant.consent_id());
+        let ids = ((grant.app_id, grant.mode), grant.user_id(), grant.consent_id());
         let Behind { app, user, consent } = self.read_behind(ids).await?;
         let Some(app) = app else { return Ok(None) };
         Ok(Some(LiveRows { grant, app, user, consent, token_revoked }))
@@ -161,9 +161,9 @@ impl Live {
     async fn read_behind(&self, ids: BehindIds) -> Result<Behind, DbError> {
         let Caches { apps: cached_apps, users: cached_users, consents: cached_consents, .. } =
             &self.caches;
-        let (app_id, user_id, consent_id) = ids;
+        let (app_ids, user_id, consent_id) = ids;
         let cached = Behind {
-            app: cached_apps.find(&app_id),
+            app: cached_apps.find(&app_ids),
             user: user_id.and_then(|id| cached_users.find(&id)),
             consent: consent_id.and_then(|id| cached_consents.find(&id)),
         };
@@ -174,13 +174,13 @@ impl Live {
             return Ok(cached);
         }
         let tickets = (
-            cached_apps.ticket(&app_id),
+            cached_apps.ticket(&app_ids),
             user_id.and_then(|id| cached_users.ticket(&id)),
             consent_id.and_then(|id| cached_consents.ticket(&id)),
         );
         let found = self.find_behind(ids).await?;
         if let Some(app) = &found.app {
-            cached_apps.insert(tickets.0, app_id, Arc::clone(app));
+            cached_apps.insert(tickets.0, app_ids, Arc::clone(app));
         }
         if let Some(user) = &found.user {
             cached_users.insert(tickets.1, user.id, Arc::clone(user));
@@ -193,9 +193,9 @@ impl Live {
 
     /// As the database has it now.
     async fn find_behind(&self, ids: BehindIds) -> Result<Behind, DbError> {
-        let (app_id, user_id, consent_id) = ids;
+        let ((app_id, mode), user_id, consent_id) = ids;
         let read = async move |tx: &mut crate::Tx<'_>| {
-            let app = apps::find(tx, app_id).await?.map(Arc::new);
+            let app = apps::find_in_mode(tx, app_id, mode).await?.map(Arc::new);
             let user = match user_id {
                 Some(id) => users::find(tx, id).await?.map(Arc::new),
                 None => None,
@@ -242,8 +242,10 @@ impl Live {
     pub(crate) fn apply(&self, change: Change) {
         match change {
             Change::App(id) => {
-                self.caches.apps.forget(&id);
-                self.caches.secrets.forget(&id);
+                for key in [(id, Mode::Live), (id, Mode::Test)] {
+                    self.caches.apps.forget(&key);
+                    self.caches.secrets.forget(&key);
+                }
             }
             Change::User(id) => self.caches.users.forget(&id),
             Change::Consent(id) => self.caches.consents.forget(&id),

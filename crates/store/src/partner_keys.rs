@@ -3,6 +3,7 @@
 
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
+use domain::grant::Mode;
 use domain::id::{AppId, PartnerKeyId, UserId};
 use domain::mail::{Mail, MailKind};
 use domain::partner_key::{
@@ -232,7 +233,7 @@ pub async fn event_of(
         Some(why) => json!({ "key": uuid_of(key.id), "why": why }),
     };
     let event = AuditEvent::new(now, kind, actor).app(key.app_id).user(key.user_id).detail(detail);
-    Ok(match consents::find_of(tx, key.user_id, key.app_id).await? {
+    Ok(match consents::find_of(tx, key.user_id, key.app_id, Mode::Live).await? {
         Some(consent) => event.consent(consent.id),
         None => event,
     })

@@ -155,6 +155,18 @@ pub async fn last_call_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Option<Time
     tx.query_one(sql, bind![app]).await?.take()
 }
 
+/// Whether anything was called by `app` in tests, and outside of them. Of a call whose grant is
+/// gone nobody knows any more that it was a test.
+pub async fn was_called(tx: &mut Tx<'_>, app: AppId) -> Result<(bool, bool), DbError> {
+    let tests = "SELECT u.grant_id FROM grants g JOIN usage_of_grants u ON u.grant_id = g.id \
+                 WHERE g.app_id = $1 AND g.mode = 'test' LIMIT 1";
+    let others = "SELECT u.grant_id FROM usage_of_grants u LEFT JOIN grants g \
+                  ON g.id = u.grant_id WHERE u.app_id = $1 AND COALESCE(g.mode, 'live') = 'live' \
+                  LIMIT 1";
+    let tests = tx.query_opt(tests, bind![app]).await?.is_some();
+    Ok((tests, tx.query_opt(others, bind![app]).await?.is_some()))
+}
+
 /// Delete at most `limit` rows that were not added to since `before`.
 pub async fn sweep(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, DbError> {
     tx.execute(

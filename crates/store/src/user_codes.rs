@@ -8,13 +8,14 @@ use domain::id::CodeId;
 use domain::time::Timestamp;
 use domain::user_code::{Allowed, AskingDevice, PollPace, UserCode, UserCodeStatus};
 
+use crate::apps::of_mode_name;
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, app_id, dialect, asked, resources, device_address, device_agent, \
+            "SELECT id, app_id, mode, dialect, asked, resources, device_address, device_agent, \
              poll_interval_ms, polled_at, status, user_id, consent_id, consent_epoch, scopes, \
              session_id, auth_time, amr, created_at, expires_at FROM user_codes ",
             $rest
@@ -42,8 +43,8 @@ pub async fn insert(tx: &mut Tx<'_>, code: &UserCode, macs: &Macs) -> Result<boo
             "INSERT INTO user_codes (id, user_mac, device_mac, app_id, dialect, asked, resources, \
              device_address, device_agent, poll_interval_ms, polled_at, status, user_id, \
              consent_id, consent_epoch, scopes, session_id, auth_time, created_at, expires_at, \
-             amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-             $17, $18, $19, $20, $21) ON CONFLICT DO NOTHING",
+             amr, mode) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+             $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING",
             bind![
                 code.id,
                 &macs.user_code,
@@ -66,6 +67,7 @@ pub async fn insert(tx: &mut Tx<'_>, code: &UserCode, macs: &Macs) -> Result<boo
                 code.created_at,
                 code.expires_at,
                 allowed.map(|allowed| allowed.methods.to_string()),
+                code.mode.as_str(),
             ],
         )
         .await?;
@@ -165,6 +167,7 @@ fn read(mut row: Row) -> Result<UserCode, DbError> {
     Ok(UserCode {
         id: row.take()?,
         app_id: row.take()?,
+        mode: row.take_as("mode", of_mode_name)?,
         dialect: row.take()?,
         asked: row.take()?,
         resources: row

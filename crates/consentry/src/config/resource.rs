@@ -107,6 +107,8 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
         _ => TokenFormat::Opaque,
     };
     let upstream_section = section.section("upstream");
+    let test_url = section.parsed("test_upstream", upstream_url).map(|at| at.value);
+    let test_upstream = test_url.map(|url| terms_of(&upstream_section, url));
     let upstream = upstream_section.exists().then(|| upstream(&upstream_section));
     let rates = section.section("rate");
     let rate = |name| rates.parsed(name, quantity::rate).map(|at| at.value);
@@ -124,6 +126,7 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
             None => None,
             Some(upstream) => Some(upstream?),
         },
+        test_upstream,
         envelope: envelope?,
         introspection: None,
         token_format,
@@ -140,11 +143,18 @@ fn read(section: &Section<'_>, surroundings: &Surroundings<'_>) -> Option<Placed
 fn upstream(section: &Section<'_>) -> Option<Upstream> {
     let url = section.required("url");
     let url = url.and_then(|text| section.meaning("url", text, upstream_url));
+    let terms = terms_of(section, String::new());
+    Some(Upstream { url: url?.value, ..terms })
+}
+
+/// Times and sizes, which a practice upstream has from the real one.
+fn terms_of(section: &Section<'_>, url: String) -> Upstream {
     let duration = |name, seconds| {
         let set = section.parsed(name, quantity::duration).map(|at| at.value);
         set.unwrap_or(Duration::from_secs(seconds))
     };
-    Some(Upstream {
+    Upstream {
+        url,
         connect_timeout: duration("connect_timeout", 5),
         answer_timeout: duration("answer_timeout", 30),
         idle_timeout: duration("idle_timeout", 60),
@@ -155,8 +165,7 @@ fn upstream(section: &Section<'_>) -> Option<Upstream> {
         in_service_max: section
             .parsed("in_service_max", quantity::count)
             .map_or(1_000, |at| at.value as usize),
-        url: url?.value,
-    })
+    }
 }
 
 fn upstream_url(text: &str) -> Result<String, String> {

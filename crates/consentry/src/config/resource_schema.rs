@@ -33,6 +33,14 @@ pub(super) static RESOURCE: Shape = Shape {
              the [developer documentation](developer-docs.md).",
         ),
         key("upstream", Kind::Section(&UPSTREAM), "forward-auth only", "The API itself."),
+        key(
+            "test_upstream",
+            Kind::Text,
+            "none",
+            "`http://HOST:PORT` of an API for tests, with the settings of `upstream`: calls with \
+             test tokens go there and nowhere else. Without it they are refused here. Behind \
+             forward-auth it is your proxy that sends `Consentry-Mode: test` there.",
+        ),
         key("introspection", Kind::Section(&INTROSPECTION), "none", "The API's own credentials."),
         key("rate", Kind::Section(&RATE), "no limits", "Limits, counted on each node."),
         key(

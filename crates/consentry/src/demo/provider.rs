@@ -59,6 +59,8 @@ pub(super) struct DemoProvider {
     pub(super) apps: Vec<cast::Seeded>,
     running: Running,
     upstream: Upstream,
+    /// The same API with data of its own, for test tokens.
+    test_upstream: Upstream,
 }
 
 /// What both providers stand in.
@@ -78,8 +80,11 @@ impl DemoProvider {
         let folder = around.folder.join(script.name);
         create_private_folder(&folder)?;
         let issuer = format!("http://localhost:{}", bound.port);
-        let upstream = Upstream::bind().await?;
-        let config = read_config(script, &folder, &issuer, &upstream.url())?;
+        let test_folder = folder.join("test");
+        create_private_folder(&test_folder)?;
+        let (upstream, test_upstream) = (Upstream::bind().await?, Upstream::bind().await?);
+        let config =
+            read_config(script, &folder, &issuer, (&upstream.url(), &test_upstream.url()))?;
         let accounts =
             AccountPolicy { sign_up: true, developers: Developers::Verified, sends_mail: true };
         let post = around.mailbox.slot(script.title);
@@ -87,14 +92,16 @@ impl DemoProvider {
         bound.keep()?;
         let apps = cast::seed(&instance.provider, script.apps, around.app_origin).await?;
         let upstream = upstream.start(script.api, &folder, &instance.provider)?;
+        let test_upstream = test_upstream.start(script.api, &test_folder, &instance.provider)?;
         let sockets = Sockets { public: bound.listeners, internal: None };
         let running = Running::start(instance, sockets, &config)?;
-        Ok(Self { script, issuer, apps, running, upstream })
+        Ok(Self { script, issuer, apps, running, upstream, test_upstream })
     }
 
     pub(super) async fn stop(self, hurry: &CancellationToken) {
         self.running.stop(hurry).await;
         self.upstream.stop();
+        self.test_upstream.stop();
     }
 }
 
@@ -102,7 +109,7 @@ fn read_config(
     script: &Script,
     folder: &Path,
     issuer: &str,
-    upstream: &str,
+    (upstream, test_upstream): (&str, &str),
 ) -> Result<Config, Failure> {
     let key_file = folder.join("master.key");
     if !key_file.exists() {
@@ -114,6 +121,7 @@ fn read_config(
         .with("CONSENTRY_DATA_DIR", folder.to_string_lossy())
         .with("CONSENTRY_MASTER_KEY_FILE", key_file.to_string_lossy())
         .with("CONSENTRY_RESOURCE__0__UPSTREAM__URL", upstream)
+        .with("CONSENTRY_RESOURCE__0__TEST_UPSTREAM", test_upstream)
         // Enough for a call under way; nobody waits longer for a demo to stop.
         .with("CONSENTRY_LISTEN__DRAIN", "3s");
     let (document_name, document) = script.openapi;
@@ -135,9 +143,9 @@ mod tests {
     fn the_demo_configs_are_right_and_leave_no_operation_unreachable() {
         for script in [&EXCHANGE, &DRIVE] {
             let folder = tempfile::tempdir().unwrap();
+            let upstreams = ("http://127.0.0.1:1", "http://127.0.0.1:2");
             let config =
-                read_config(script, folder.path(), "http://localhost:8400", "http://127.0.0.1:1")
-                    .unwrap();
+                read_config(script, folder.path(), "http://localhost:8400", upstreams).unwrap();
             assert_eq!(config.warnings, [], "{}", script.name);
         }
     }

@@ -417,6 +417,9 @@ async fn an_app_and_its_new_secret_fit_a_phone() {
         let app = dev.browser.find(Locator::LinkText("Trading Bot")).await.unwrap();
         app.click().await.unwrap();
         dev.sees_on_the_phone("#delete").await;
+        let tab = dev.browser.find(Locator::LinkText("Credentials")).await.unwrap();
+        tab.click().await.unwrap();
+        dev.sees_on_the_phone("#add-secret").await;
         dev.click("#add-secret button").await;
         dev.sees_on_the_phone("#client-secret").await;
         let secret = dev.element("#client-secret").await.text().await.unwrap();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::authority::Authority;
+use domain::grant::Mode;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
@@ -46,7 +47,12 @@ pub(crate) async fn forward<A: Authority>(
     body: Sent,
 ) -> Result<(Response<Body>, Duration), GatewayError> {
     let api = call.matched.api;
-    let target = api.upstream.as_ref().ok_or(GatewayError::Internal("no upstream"))?;
+    // Whoever tests never reaches the real API (attack G10).
+    let upstream = match call.caller.map_or(Mode::Live, |caller| caller.proof.mode()) {
+        Mode::Live => &api.upstream,
+        Mode::Test => &api.test_upstream,
+    };
+    let target = upstream.as_ref().ok_or(GatewayError::Internal("no upstream"))?;
     let bytes_max = target.declared.body_max;
     // Said before a byte is read; what is not announced is counted on its way.
     if body.bytes_min() > bytes_max {
@@ -95,7 +101,7 @@ fn head_for<A: Authority>(
     });
     let hop = headers::clean_request(&mut headers, &api.resource.drop_request_headers);
     // All that is added below, at once.
-    headers.reserve(12);
+    headers.reserve(13);
     headers::add_forwarded(&mut headers, call.client, host, &api.scheme);
     headers.insert(HOST, target.host.clone());
     headers.insert(REQUEST_ID, call.request_id.clone());

@@ -9,6 +9,7 @@ use domain::app::App;
 use domain::consent::{Consent, ConsentStatus};
 use domain::grant::{Grant, Mode};
 use domain::id::GrantId;
+use domain::policy::Upstream;
 use domain::user::User;
 use http::{Method, StatusCode};
 use http_body_util::Full;
@@ -121,6 +122,29 @@ async fn a_test_token_and_a_token_of_another_dialect_are_refused_g10() {
         rows.grant = Arc::new(Grant { mode: Mode::Live, dialect, ..(*rows.grant).clone() });
     });
     assert_eq!(with_token(&world, &token).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_test_token_reaches_the_upstream_for_tests_and_no_other_g10() {
+    let (real, practice) = (Echo::start().await, Echo::start().await);
+    let (address, url) = (real.address, format!("http://{}", practice.address));
+    let world = World::with_resource(address, move |api| {
+        let real = api.upstream.clone().unwrap();
+        api.test_upstream = Some(Upstream { url: url.clone(), ..real });
+    })
+    .await;
+    let token = world.token("orders.read");
+    let mode_of = |answer: &Answer| answer.json()["headers"]["consentry-mode"].clone();
+    let answer = with_token(&world, &token).await;
+    assert_eq!((real.calls(), practice.calls()), (1, 0));
+    assert_eq!(mode_of(&answer), json!(["live"]));
+    world.authority.change(|rows| {
+        rows.grant = Arc::new(Grant { mode: Mode::Test, ..(*rows.grant).clone() });
+    });
+    let answer = with_token(&world, &token).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!((real.calls(), practice.calls()), (1, 1));
+    assert_eq!(mode_of(&answer), json!(["test"]));
 }
 
 #[tokio::test]

@@ -252,6 +252,7 @@ pub(crate) fn rows() -> LiveRows {
     let later = now.after(Duration::from_secs(86_400));
     let app = App {
         id: APP,
+        mode: Mode::Live,
         client_id: "trading-bot".to_owned(),
         kind: AppKind::Web,
         name: "Trading bot".to_owned(),
@@ -262,6 +263,7 @@ pub(crate) fn rows() -> LiveRows {
         owner: USER,
         publisher: "Example".to_owned(),
         status: AppStatus::Live { since: now, approval: Approval::Unreviewed },
+        paused_at: None,
         redirect_uris: Vec::new(),
         requested: Vec::new(),
         approved: scopes(ALL),
@@ -272,6 +274,7 @@ pub(crate) fn rows() -> LiveRows {
         optional_ticked: false,
         dialect: None,
         also_standard: false,
+        keys: None,
         created_at: now,
         proposed: None,
         turn: Turn::Staff,

@@ -281,6 +281,7 @@ fn resource(
             signed_body_max: 512,
             in_service_max: 100,
         }),
+        test_upstream: None,
         envelope: ErrorEnvelope::problem_json(),
         introspection: None,
         token_format: TokenFormat::Opaque,

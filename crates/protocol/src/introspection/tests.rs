@@ -38,6 +38,7 @@ fn an_active_token_says_what_it_may_do() {
         username: None,
         auth_time: None,
         acr: None,
+        mode: None,
     };
     let body = IntrospectionResponse::Active(Box::new(token)).to_json();
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();

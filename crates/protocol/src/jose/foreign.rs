@@ -1,6 +1,6 @@
-//! Keys that somebody else publishes: an OpenID provider that signs users in. Its key set may hold
-//! keys of kinds that we do not know, keys without `kid` and without `alg`; what is not understood
-//! is left out, and what is left is as strict as with our own keys.
+//! Keys that somebody else publishes: an OpenID provider that signs users in, or an app. Its key
+//! set may hold keys of kinds that we do not know, keys without `kid` and without `alg`; what is
+//! not understood is left out, and what is left is as strict as with our own keys.
 
 use serde_json::{Map, Value};
 
@@ -29,6 +29,11 @@ impl ForeignKeys {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The claims of a client assertion (RFC 7523 §3), whose `typ` is free but for other kinds.
+    pub fn verify_assertion(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
+        self.verify_id_token(token)
     }
 
     /// The claims of an ID token. [`JwtError::UnknownKey`] is worth one look at a newer key set.

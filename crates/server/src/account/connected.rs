@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
-use domain::grant::RevokeReason;
+use domain::grant::{Mode, RevokeReason};
 use domain::id::{ConsentId, GrantId, UserId};
 use domain::partner_key::{EndedWhy, PartnerKey};
 use domain::time::Timestamp;
@@ -58,7 +58,13 @@ pub async fn list(
     known.sort_by_key(|known| std::cmp::Reverse(known.last_seen_at()));
     let page = ConnectedApps {
         layout: user.layout().in_section(Section::Connected).with_flash(flash),
-        apps: known.iter().map(|one| one.card(&policy, key_of(one.app.id), now)).collect(),
+        apps: known
+            .iter()
+            .map(|one| {
+                let key = key_of(one.app.id).filter(|_| one.consent.mode == Mode::Live);
+                one.card(&policy, key, now)
+            })
+            .collect(),
     };
     view::page(&provider, &page)
 }
@@ -76,11 +82,15 @@ pub async fn show(
         .read(async move |tx| {
             let consent = given(tx, id, user_id).await?;
             let app_id = consent.app_id;
+            let mode = consent.mode;
             let known = look_up(tx, consent).await?.ok_or(PageError::NotFound)?;
+            let mut grants = grants::list_live_of(tx, user_id, app_id, now).await?;
+            grants.retain(|grant| grant.mode == mode);
+            let key = partner_keys::find_of(tx, user_id, app_id).await?;
             Ok::<_, PageError>(Connected {
                 known,
-                grants: grants::list_live_of(tx, user_id, app_id, now).await?,
-                key: partner_keys::find_of(tx, user_id, app_id).await?,
+                grants,
+                key: key.filter(|_| mode == Mode::Live),
                 history: audit::list_of_consent(tx, id, HISTORY_MAX).await?,
             })
         })
@@ -131,7 +141,8 @@ pub async fn remove_scope(
         .db
         .write(async move |tx| {
             let consent = given(tx, id, user_id).await?;
-            let app = apps::find(tx, consent.app_id).await?.ok_or(PageError::NotFound)?;
+            let app = apps::find_in_mode(tx, consent.app_id, consent.mode).await?;
+            let app = app.ok_or(PageError::NotFound)?;
             if consent.scopes.contains(scope.as_str()) && ends_access(&app, &consent, &scope) {
                 back.withdraw(tx, consent, &*entropy).await?;
                 return Ok(Done::AccessRevoked);
@@ -296,7 +307,8 @@ async fn given(tx: &mut Tx<'_>, id: ConsentId, user: UserId) -> Result<Consent, 
 
 /// `None`: the app was deleted meanwhile.
 async fn look_up(tx: &mut Tx<'_>, consent: Consent) -> Result<Option<Known>, PageError> {
-    let Some(app) = apps::find(tx, consent.app_id).await? else { return Ok(None) };
+    let found = apps::find_in_mode(tx, consent.app_id, consent.mode).await?;
+    let Some(app) = found else { return Ok(None) };
     let families = usage::list_of(tx, consent.user_id, consent.app_id).await?;
     Ok(Some(Known { app, consent, families }))
 }

@@ -3,7 +3,7 @@
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::consent::Consent;
-use domain::grant::Grant;
+use domain::grant::{Grant, Mode};
 use domain::key_terms::{Endpoint, PermissionGroup};
 use domain::partner_key::{KeyStatus, PartnerKey, Permission};
 use domain::policy::{Policy, ScopeKind};
@@ -67,6 +67,7 @@ impl Known {
             scope_count: scopes.len() as u64,
             moves_money: scopes.iter().any(moves_money),
             unused: self.is_unused(now),
+            test: self.consent.mode == Mode::Test,
             key: key.map(|key| if key.is_active() { KeyState::Active } else { KeyState::Disabled }),
         }
     }
@@ -90,6 +91,7 @@ impl Connected {
             last_used_at: self.known.last_used_at().map(|at| display::moment(now, at)),
             last_used_from: self.known.last_use().map(|family| family.last_address.to_string()),
             unused: self.known.is_unused(now),
+            test: consent.mode == Mode::Test,
             scopes: self.scopes(policy),
             grants: grants.into_iter().map(|grant| self.live_grant(grant, now)).collect(),
             key: self.key.as_ref().map(|key| connected_key(key, policy, now)),

@@ -146,7 +146,7 @@ pub(super) async fn record(
 
 /// Changing what protects an account takes a proof of a moment ago: a second factor, or the
 /// password of whoever has none. `Err` leads to the page that asks for it, and back to `path`.
-pub(super) fn need_fresh(
+pub(crate) fn need_fresh(
     user: &SignedInUser,
     enrolled: &Enrolled,
     path: &str,

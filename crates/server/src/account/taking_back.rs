@@ -8,7 +8,7 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
-use domain::grant::{Grant, RevokeReason};
+use domain::grant::{Grant, Mode, RevokeReason};
 use domain::partner_key::EndedWhy;
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
@@ -52,7 +52,9 @@ impl TakingBack {
             self.end_grant(tx, &consent, grant).await?;
         }
         // Out is out: with the key too.
-        if let Some(key) = partner_keys::find_of(tx, consent.user_id, consent.app_id).await? {
+        if consent.mode == Mode::Live
+            && let Some(key) = partner_keys::find_of(tx, consent.user_id, consent.app_id).await?
+        {
             let why = match self.reason {
                 RevokeReason::User => EndedWhy::AccessWithdrawn,
                 _ => EndedWhy::AppDeleted,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use domain::app::{App, AppKind};
 use domain::authorization::{Given, NextStep, Visit, Wire};
 use domain::consent::Consent;
+use domain::grant::Mode;
 use domain::mail::Seen;
 use domain::policy::Policy;
 use domain::seal::Purpose;
@@ -33,6 +34,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::key_consent;
 use crate::oauth::pending::{Pending, Reply, Stage};
+use crate::oauth::test_mode;
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
 
@@ -142,7 +144,11 @@ pub(super) fn understand(
     app: &App,
     policy: &Policy,
 ) -> Result<AuthorizeRequest, AuthorizeError> {
-    let allowed_scopes = app.approved.intersection(&policy.scope_names());
+    let mut allowed_scopes = app.approved.intersection(&policy.scope_names());
+    // A partner key is for the real API, whoever made it.
+    if let (Mode::Test, Some(terms)) = (app.mode, &policy.partner_keys) {
+        allowed_scopes.remove(terms.create.as_str());
+    }
     let mut default_scopes = app.default_scopes().intersection(&allowed_scopes);
     if let Some(terms) =
         policy.partner_keys.as_ref().filter(|_| !asks_for_key(raw, dialect, policy))
@@ -232,12 +238,15 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
+            test_mode::admit(provider, user, app).await?;
             ask_user(provider, user, pending, &visit, consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
                 return Err(PageError::RequestOver);
             };
+            let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
+            test_mode::admit(provider, user, app).await?;
             refuse_answered(provider, &pending).await?;
             send_code(provider, &pending, &visit, (session, &consent), scopes, None)
         }
@@ -301,9 +310,10 @@ pub(crate) async fn find_consent(
     app: &App,
 ) -> Result<Option<Consent>, PageError> {
     let Some(session) = session else { return Ok(None) };
-    let (user, app) = (session.user_id, app.id);
-    let read =
-        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(consents::find_of(tx, user, app).await?);
+    let (user, app, mode) = (session.user_id, app.id, app.mode);
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, PageError>(consents::find_of(tx, user, app, mode).await?)
+    };
     provider.store.db.read(read).await
 }
 

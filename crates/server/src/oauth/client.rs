@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::app::{App, ClientSecret, SecretProof};
-use domain::id::CredentialId;
+use domain::grant::Mode;
+use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
 use domain::throttle::{PER_CLIENT, ThrottleOutcome, ThrottleState};
 use domain::time::Timestamp;
@@ -22,6 +23,7 @@ use crate::address::{ClientAddress, network_of};
 use crate::form::{self, FormError};
 use crate::noted::Noted;
 use crate::oauth::answer::{TokenError, Unauthenticated};
+use crate::oauth::app_keys::{self, credential_of};
 use crate::oauth::failures::Seen;
 use crate::oauth::first_use::FirstUse;
 use crate::provider::{Provider, Shared};
@@ -37,6 +39,14 @@ pub struct AuthenticatedClient {
     /// The secret that was shown; `None` for a public app.
     pub credential: Option<CredentialId>,
     pub address: IpAddr,
+}
+
+impl AuthenticatedClient {
+    /// Is it this app, and called by the client id of this mode? Tests and the real thing see
+    /// nothing of each other.
+    pub fn is(&self, app: AppId, mode: Mode) -> bool {
+        self.app.id == app && self.app.mode == mode
+    }
 }
 
 /// An API's own server.
@@ -164,19 +174,36 @@ impl AuthenticatedClient {
         let known = found.client.as_ref();
         let admitted =
             known.map(|client| &*client.app).filter(|app| app.is_live() && app.speaks(dialect));
-        let fast = known.and_then(|client| {
+        let shown = match presented.assertion() {
+            None => None,
+            Some(assertion) => match admitted.filter(|app| app.kind.is_confidential()) {
+                Some(app) => app_keys::verify(provider, app, assertion).await,
+                None => None,
+            },
+        };
+        let fast = known.filter(|_| presented.assertion().is_none()).and_then(|client| {
             prove(&provider.keyring(), presented.candidates(), &client.app, &client.secrets, now)
                 .filter(|_| admitted.is_some())
         });
         // Slow, and counts and notes by itself.
         let first_use = admitted
-            .filter(|_| fast.is_none())
+            .filter(|_| fast.is_none() && presented.assertion().is_none())
             .and_then(|app| FirstUse::of(app, presented.candidates(), found.secrets(), now));
         let proven = match &first_use {
             Some(first_use) => {
                 first_use.prove(provider, &found.throttle_key, address).await?.map(Some)
             }
-            None => fast,
+            None => match (&shown, admitted) {
+                // The last look: what is refused for anything else has not used it up.
+                (Some(shown), Some(app)) if app.admits(address) => {
+                    let credential = credential_of(&provider.keyring(), app.id, app.mode);
+                    app_keys::use_up(provider, app, shown).await?.then_some(Some(credential))
+                }
+                (Some(_), Some(app)) => {
+                    Some(Some(credential_of(&provider.keyring(), app.id, app.mode)))
+                }
+                _ => fast,
+            },
         };
         let (Some(credential), Some(client)) = (proven, known) else {
             if first_use.is_none() {
@@ -300,13 +327,13 @@ impl Found {
             .iter()
             .find(|secret| Some(secret.id) == credential)
             .filter(|secret| secret.last_used_at.is_none_or(|at| now > at.after(TOUCH_AFTER)))
-            .map(|secret| (secret.id, secret.app_id));
+            .map(|secret| (secret.id, secret.app_id, secret.mode));
         if touched.is_none() && self.throttle.is_none() {
             return;
         }
         let key = self.throttle.map(|_| self.throttle_key.clone());
         let write = async move |tx: &mut store::Tx<'_>| {
-            if let Some((id, _)) = touched {
+            if let Some((id, ..)) = touched {
                 client_secrets::touch(tx, id, now).await?;
             }
             if let Some(key) = &key {
@@ -319,8 +346,8 @@ impl Found {
             return;
         }
         provider.seen_failures.forget(&self.throttle_key);
-        if let Some((_, app_id)) = touched {
-            provider.store.forget_secrets(app_id);
+        if let Some((_, app_id, mode)) = touched {
+            provider.store.forget_secrets(app_id, mode);
         }
     }
 }

@@ -13,6 +13,7 @@ use domain::authorization::{Question, SignInAsked, Visit, Wire};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
+use domain::grant::Mode;
 use domain::mail::{Mail, MailKind, Seen};
 use domain::partner_key::{EndedWhy, IssueRefusal, may_issue, uuid_of};
 use domain::time::Timestamp;
@@ -32,6 +33,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::deliver;
 use crate::oauth::key_consent::{self, KeyForm, NewKey, Picked};
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
+use crate::oauth::test_mode;
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
 
@@ -54,6 +56,7 @@ pub async fn decide(
     let decision = Decision::read(&params)?;
     let app = find_app(&provider, &pending.raw, pending.dialect.as_deref()).await?;
     noted.set_app(app.id);
+    test_mode::admit(&provider, &user, &app).await?;
     let policy = provider.policy();
     // It was good when the page was made; the app may have lost a scope or an address since.
     let request = match pending.reply {
@@ -193,6 +196,7 @@ pub(super) struct Answer {
     grant_id: domain::id::GrantId,
     app_id: domain::id::AppId,
     user_id: domain::id::UserId,
+    mode: Mode,
     asked: ScopeSet,
     allowed: ScopeSet,
     address: IpAddr,
@@ -237,6 +241,7 @@ impl Answer {
             pending: pending.clone(),
             app_id: app.id,
             user_id: user.user.id,
+            mode: app.mode,
             asked,
             allowed,
             address,
@@ -256,7 +261,7 @@ impl Answer {
 
     async fn write(&self, tx: &mut Tx<'_>) -> Result<Stored, PageError> {
         let gone_at = self.pending.started_at.after(REQUEST_LIFETIME);
-        let before = consents::find_of(tx, self.user_id, self.app_id).await?;
+        let before = consents::find_of(tx, self.user_id, self.app_id, self.mode).await?;
         if !used_once::take(tx, "consent", self.pending.code_id.as_bytes(), gone_at).await? {
             return self.repeat(tx, before).await;
         }
@@ -291,7 +296,9 @@ impl Answer {
             Some(before) => before.renew(&*self.entropy, &self.asked, &self.allowed, self.now),
             None => {
                 let (asked, allowed) = (self.asked.clone(), self.allowed.clone());
-                Consent::give(&*self.entropy, self.app_id, self.user_id, asked, allowed, self.now)
+                let (app, user, mode) = (self.app_id, self.user_id, self.mode);
+                let given = Consent::give(&*self.entropy, app, user, asked, allowed, self.now);
+                Consent { mode, ..given }
             }
         };
         consents::save(tx, &consent).await?;
@@ -307,7 +314,8 @@ impl Answer {
             partner_keys::end(tx, &key, EndedWhy::User, actor, self.now).await?;
         }
         let event = self.event(AuditKind::ConsentGiven).consent(consent.id);
-        let detail = json!({ "asked": self.asked, "allowed": self.allowed });
+        let mode = self.mode.as_str();
+        let detail = json!({ "asked": self.asked, "allowed": self.allowed, "mode": mode });
         audit::record(tx, &event.detail(detail)).await?;
         if let Some(code) = &self.code {
             code.allow(tx, &consent, &self.allowed).await?;

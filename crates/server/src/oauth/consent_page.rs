@@ -7,6 +7,7 @@ use axum::response::Response;
 use domain::app::{App, AppStatus, Approval};
 use domain::authorization::Question;
 use domain::consent::Consent;
+use domain::grant::Mode;
 use domain::key_terms::{KeyTerms, Offered};
 use domain::partner_key::{Permission, UNUSED_MAX};
 use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
@@ -91,7 +92,38 @@ fn page(
         works_while_away: works_while_away(&lifetimes),
         changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
         key,
+        preview: None,
     })
+}
+
+/// The page as users of `app` see it, of which nothing can be pressed.
+pub(crate) fn preview(
+    provider: &Provider,
+    user: &SignedInUser,
+    app: &App,
+    proposed: bool,
+) -> views::Consent {
+    let (policy, asked) = (provider.policy(), app.default_scopes());
+    let dialect = app.main_dialect();
+    let question = Question { app, scopes: &asked, dialect };
+    let lifetimes = policy.lifetimes_of_grant(app, dialect, &asked);
+    let device =
+        || views::Destination { kind: views::DestinationKind::Device, place: "192.0.2.7".into() };
+    views::Consent {
+        layout: user.layout(),
+        action: String::new(),
+        request: String::new(),
+        app: describe(app, provider.now()),
+        destination: app.redirect_uris.first().map_or_else(device, destination),
+        account: user.account(),
+        switch_url: String::new(),
+        scopes: scopes(&question, &policy, None),
+        lasts: lasts(&lifetimes),
+        works_while_away: works_while_away(&lifetimes),
+        changes: None,
+        key: None,
+        preview: Some(views::Preview { back: format!("/apps/{}", app.id), proposed }),
+    }
 }
 
 /// The permissions among which the user picks. Nothing is ticked for them.
@@ -141,6 +173,7 @@ pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
         homepage: app.homepage.clone(),
         privacy_url: app.privacy_url.clone(),
         terms_url: app.terms_url.clone(),
+        test: app.mode == Mode::Test,
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn authorize(
     let policy = provider.policy();
     let asked = asked_scopes(&client.app, &request, &policy)?;
     let network = network_of(client.address, 32, 64);
-    let key = format!("device codes of {} from {network}", client.app.id);
+    let key = format!("device codes of {} from {network}", client.app.client_id);
     provider.paces.admit(&key, REQUESTS, provider.now()).map_err(|wait| {
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
         OAuthError::slow_down(seconds)
@@ -117,6 +117,7 @@ impl Drawn {
         let row = UserCode {
             id,
             app_id: client.app.id,
+            mode: client.app.mode,
             dialect: None,
             asked: asked.clone(),
             resources: resources.to_vec(),

@@ -155,7 +155,10 @@ impl Redemption {
     /// token, whose consent and epoch are looked at on every use.
     async fn run(self, provider: &Provider) -> Result<Redeemed, DbError> {
         let code = &self.code;
-        let rows = provider.store.code_rows(code.app_id, code.user_id, code.consent_id).await?;
+        let rows = provider
+            .store
+            .code_rows((code.app_id, code.mode), code.user_id, code.consent_id)
+            .await?;
         let made = match &rows.app {
             None => return Ok(Err(CodeRefusal::AppNotLive)),
             Some(app) => {
@@ -224,8 +227,9 @@ impl Redemption {
     /// the transaction, which would wait for everyone who is let in at the same time; codes that
     /// are redeemed in the same moment can go over the limit until the next one.
     async fn find_excess(&self, provider: &Provider) -> Result<Vec<GrantId>, DbError> {
-        let (user, app, now) = (self.code.user_id, self.code.app_id, self.now);
-        let read = async move |tx: &mut Tx<'_>| grants::list_last_uses_of(tx, user, app, now).await;
+        let whose = (self.code.user_id, self.code.app_id, self.code.mode);
+        let now = self.now;
+        let read = async move |tx: &mut Tx<'_>| grants::list_last_uses_of(tx, whose, now).await;
         let mut live = provider.store.db.read(read).await?;
         live.retain(|(_, id)| *id != self.code.grant_id);
         Ok(evictions(live))

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::access::{Access, AccessRefusal, LiveRows, check_access, grant_scopes, live_scopes};
 use domain::authority::{Authority as _, Unverifiable};
+use domain::grant::Mode;
 use domain::seal::Purpose;
 use domain::time::Timestamp;
 use domain::token::{AccessToken, RefreshToken};
@@ -14,7 +15,7 @@ use protocol::introspection::{ActiveToken, IntrospectionRequest, IntrospectionRe
 use protocol::scope::ScopeSet;
 
 use crate::oauth::answer::{self, TokenError};
-use crate::oauth::client::{IntrospectionCall, Introspector};
+use crate::oauth::client::{IntrospectionCall, Introspector, ResourceServer};
 use crate::oauth::{mint, open};
 use crate::provider::{Provider, Shared};
 
@@ -80,11 +81,23 @@ fn decide(
     }
     let now = provider.now();
     match caller {
+        // An API that has no place for tests does not learn to tell their tokens from others.
+        Introspector::Resource(server) if !takes_mode(provider, server, rows.grant.mode) => {
+            Err(AccessRefusal::WrongMode)
+        }
         Introspector::Resource(server) => check_access(token, rows, &server.resource, None, now)
             .map(|access: Access| access.scopes),
-        Introspector::App(client) if client.app.id == rows.app.id => live_scopes(token, rows, now),
+        Introspector::App(client) if client.is(rows.app.id, rows.grant.mode) => {
+            live_scopes(token, rows, now)
+        }
         Introspector::App(_) => Err(AccessRefusal::WrongAudience),
     }
+}
+
+fn takes_mode(provider: &Provider, server: &ResourceServer, mode: Mode) -> bool {
+    let policy = provider.policy();
+    let resource = policy.resource(&server.resource);
+    mode == Mode::Live || resource.is_some_and(|resource| resource.test_upstream.is_some())
 }
 
 /// By the wire format that the grant was made in.
@@ -107,7 +120,7 @@ async fn look_at_refresh(
     let Some(rows) = rows else { return Ok(None) };
     let newest = rows.grant.refresh.map(|state| state.generation);
     let is_newest = newest == Some(token.generation);
-    if rows.app.id != client.app.id || !is_newest || !is_taken(provider, &rows) {
+    if !client.is(rows.app.id, rows.grant.mode) || !is_newest || !is_taken(provider, &rows) {
         return Ok(None);
     }
     let Ok(scopes) = grant_scopes(&rows, provider.now()) else { return Ok(None) };
@@ -134,5 +147,6 @@ fn describe(provider: &Provider, rows: &LiveRows, scope: ScopeSet) -> ActiveToke
         username: None,
         auth_time: rows.grant.auth_time.map(Timestamp::as_seconds),
         acr: rows.grant.acr.clone(),
+        mode: (rows.grant.mode == Mode::Test).then(|| "test".to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 //! way of a user. A dialect brings other decoders and encoders to the same operations.
 
 pub mod answer;
+pub(crate) mod app_keys;
 pub mod authorize;
 pub mod client;
 pub mod consent;
@@ -16,6 +17,7 @@ pub mod partner_keys;
 pub mod pending;
 pub mod protected_resource;
 pub mod revoke;
+pub(crate) mod test_mode;
 pub mod token;
 
 pub(crate) mod consent_page;

@@ -63,9 +63,10 @@ async fn end(
     token: Revocable,
 ) -> Result<(), DbError> {
     let (now, app_id, address) = (provider.now(), client.app.id, client.address);
+    let mode = client.app.mode;
     let write = async move |tx: &mut Tx<'_>| {
         let Some(grant) = grants::find(tx, token.grant_id()).await? else { return Ok(()) };
-        if grant.app_id != app_id {
+        if (grant.app_id, grant.mode) != (app_id, mode) {
             return Ok(());
         }
         let (ended, kind, change) = match &token {

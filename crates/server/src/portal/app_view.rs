@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::app::{App, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest};
+use domain::app::{
+    App, AppKeys, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest, TEST_SECRETS_MAX,
+};
 use domain::audit::{AuditEvent, AuditKind};
+use domain::grant::Mode;
 use domain::id::AppId;
 use domain::partner_key::{PartnerKey, SecretState, uuid_of};
 use domain::policy::Policy;
@@ -15,12 +18,12 @@ use protocol::scope::ScopeName;
 use store::{DbError, Tx, audit, client_secrets, consents, partner_keys, usage};
 
 use super::registration::Standing;
-use super::{form, frame};
+use super::{checklist, form, frame};
 use crate::display;
 use crate::error::form_query;
 use crate::pages::views::{
-    AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, AppTab, Endpoint, Layout,
-    Lifetimes, MessageForm, STANDARD, ScopeState, Section, ThreadMessage,
+    AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, AppTab, Endpoint, KeySetForm,
+    Layout, Lifetimes, MessageForm, STANDARD, ScopeState, SecretError, Section, ThreadMessage,
 };
 use crate::thread;
 
@@ -39,6 +42,8 @@ pub struct OwnApp {
     pub last_call_at: Option<Timestamp>,
     pub decision: Decision,
     pub thread: Vec<ThreadMessage>,
+    /// In tests, and outside of them.
+    pub was_called: (bool, bool),
 }
 
 /// What staff said when they last decided.
@@ -54,10 +59,16 @@ pub struct Decision {
 /// What was typed and refused, to be shown again; `None` shows the app as it stands.
 #[derive(Default)]
 pub struct Typed {
+    /// The page that it belongs to.
+    pub tab: AppTab,
     pub form: Option<AppForm>,
     pub errors: AppFormErrors,
     pub lifetimes: Option<Lifetimes>,
     pub message: MessageForm,
+    pub secret_name: String,
+    pub test_secret_name: String,
+    pub secret_error: Option<SecretError>,
+    pub key_set: Option<KeySetForm>,
 }
 
 impl OwnApp {
@@ -70,6 +81,7 @@ impl OwnApp {
             last_call_at: usage::last_call_of_app(tx, id).await?,
             decision: Decision::load(tx, id).await?,
             thread: thread::load(tx, id, now).await?,
+            was_called: usage::was_called(tx, id).await?,
             app,
         })
     }
@@ -85,21 +97,34 @@ impl OwnApp {
         let app = &self.app;
         AppDetail {
             layout: layout.in_section(Section::Apps),
-            frame: frame::frame(app, AppTab::Overview),
+            frame: frame::frame(app, typed.tab),
+            tab: typed.tab,
+            checklist: checklist::steps(self),
+            paused_at: app.paused_at.map(|at| display::moment(now, at)),
             id: app.id.to_string(),
             status: display::app_status(app),
             status_note: display::status_note(app),
-            change_in_review: app.is_live() && app.awaits_review(),
+            change_in_review: app.is_admitted() && app.awaits_review(),
             asked: display::asked(app, now),
             proposed: display::changes(&app.revision(), &app.latest_revision()),
             reviewed: self.reviewed(policy, standing),
             client_id: app.client_id.clone(),
+            test_client_id: app.test_client_id(),
             name: app.name.clone(),
             form: typed.form.unwrap_or_else(|| form_of(app, policy)),
             errors: typed.errors,
             scopes: self.scopes(policy),
-            secrets: app.kind.is_confidential().then(|| self.secrets(now)),
+            secrets: app.kind.is_confidential().then(|| self.secrets(Mode::Live, now)),
             secrets_max: CLIENT_SECRETS_MAX as u64,
+            test_secrets: app.kind.is_confidential().then(|| self.secrets(Mode::Test, now)),
+            test_secrets_max: TEST_SECRETS_MAX as u64,
+            secret_name: typed.secret_name,
+            test_secret_name: typed.test_secret_name,
+            secret_error: typed.secret_error,
+            key_set: app
+                .kind
+                .is_confidential()
+                .then(|| typed.key_set.unwrap_or_else(|| key_set_of(app))),
             needs_addresses: needs_addresses(app, policy),
             lifetimes: typed.lifetimes.unwrap_or_else(|| lifetimes_of(app, policy)),
             user_count: self.user_count,
@@ -114,7 +139,7 @@ impl OwnApp {
 
     /// What waits for staff if it is changed now, as people call it.
     fn reviewed(&self, policy: &Policy, standing: Standing) -> Vec<&'static str> {
-        if !self.app.is_live() || standing == Standing::Unreviewed {
+        if !self.app.is_admitted() || standing == Standing::Unreviewed {
             return Vec::new();
         }
         policy.reviewed.iter().map(|field| field.title()).collect()
@@ -158,15 +183,18 @@ impl OwnApp {
         Some(self.keys.iter().map(one).collect())
     }
 
-    fn secrets(&self, now: Timestamp) -> Vec<AppSecret> {
+    fn secrets(&self, mode: Mode, now: Timestamp) -> Vec<AppSecret> {
         let one = |secret: &ClientSecret| AppSecret {
             id: secret.id.to_string(),
+            name: secret.name.clone(),
+            is_expired: !secret.is_live(now),
+            ends_on: secret.expires_at.map(last_day).unwrap_or_default(),
             ends_with: secret.hint.clone(),
             created_at: display::moment(now, secret.created_at),
             last_used_at: secret.last_used_at.map(|at| display::moment(now, at)),
             expires_at: secret.expires_at.map(|at| display::moment(now, at)),
         };
-        self.secrets.iter().map(one).collect()
+        self.secrets.iter().filter(|secret| secret.mode == mode).map(one).collect()
     }
 }
 
@@ -225,6 +253,23 @@ pub fn form_of(app: &App, policy: &Policy) -> AppForm {
         privacy_url: latest.privacy_url.unwrap_or_default(),
         terms_url: latest.terms_url.unwrap_or_default(),
         scopes: form::offered_scopes(policy, &app.requested_scopes()),
+    }
+}
+
+/// An end at midnight is the end of the day before.
+fn last_day(end: Timestamp) -> String {
+    display::day(Timestamp::from_millis(end.as_millis() - 1))
+}
+
+/// The form of the keys as they stand.
+fn key_set_of(app: &App) -> KeySetForm {
+    let form = KeySetForm { keys_from: "none", ..KeySetForm::default() };
+    match &app.keys {
+        None => form,
+        Some(AppKeys::Pasted(jwks)) => {
+            KeySetForm { keys_from: "pasted", jwks: jwks.clone(), ..form }
+        }
+        Some(AppKeys::At(uri)) => KeySetForm { keys_from: "uri", jwks_uri: uri.clone(), ..form },
     }
 }
 

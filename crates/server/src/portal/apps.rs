@@ -1,29 +1,27 @@
-//! Register an app, see it, delete it. Changes are in `changes`, secrets in `secrets`.
+//! Register an app and see it. Changes are in `changes`, secrets in `secrets`, its end in `danger`.
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use domain::app::App;
+use domain::app::{App, SECRET_NAME_MAX};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
-use domain::change::Change;
-use domain::grant::RevokeReason;
+use domain::grant::Mode;
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents, usage};
+use store::{Tx, apps, audit, client_secrets, consents, usage};
 
 use super::app_view::{OwnApp, Typed};
 use super::form;
 use super::registration::{self, NewSecret, Standing};
-use crate::account::taking_back::TakingBack;
 use crate::actor::{AppOwner, Developer, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{
-    AppCard, AppForm, AppFormErrors, DeleteApp, MyApps, NewApp, STANDARD, SecretOnce, Section,
+    AppCard, AppForm, AppFormErrors, AppTab, Flash, MyApps, NewApp, STANDARD, SecretOnce, Section,
 };
 use crate::provider::{Provider, Shared};
 use crate::view;
@@ -138,7 +136,7 @@ pub async fn create(
         .write(async move |tx| {
             if apps::list_of_owner(tx, written.owner).await?.len() >= APPS_PER_DEVELOPER_MAX {
                 let text = "You have as many apps as one account may have. Delete one first.";
-                return Err(PageError::Conflict(text.into()));
+                return Ok(Err(PageError::Conflict(text.into())));
             }
             if !apps::insert(tx, &written).await? {
                 return Err(PageError::Internal("a random client id came twice".to_owned()));
@@ -147,11 +145,11 @@ pub async fn create(
                 client_secrets::insert(tx, row).await?;
             }
             audit::record(tx, &event).await?;
-            Ok(())
+            Ok::<_, PageError>(Ok(()))
         })
-        .await?;
+        .await??;
     match secret {
-        Some(secret) => secret_page(&provider, &user, app, secret, true),
+        Some(secret) => secret_page(&provider, &user, app, secret, (true, None)),
         None => Ok(Done::AppCreated.redirect(&path_of(app.id)).into_response()),
     }
 }
@@ -162,14 +160,18 @@ pub(super) fn secret_page(
     user: &SignedInUser,
     app: App,
     secret: NewSecret,
-    app_is_new: bool,
+    (app_is_new, old_ends_at): (bool, Option<Timestamp>),
 ) -> Result<Response, PageError> {
+    let test = secret.row.mode == Mode::Test;
+    let now = provider.now();
     let page = SecretOnce {
         layout: user.layout().in_section(Section::Apps),
         app_id: app.id.to_string(),
+        client_id: if test { app.test_client_id() } else { app.client_id },
         app_name: app.name,
-        client_id: app.client_id,
         secret: secret.text,
+        test,
+        old_ends_at: old_ends_at.map(|at| display::moment(now, at)),
         app_is_new,
     };
     view::page(provider, &page)
@@ -180,15 +182,67 @@ pub async fn show(
     owner: AppOwner,
     Told(flash): Told,
 ) -> Result<Response, PageError> {
-    let own = load(&provider, owner.app).await?;
-    let page = own.page(
-        owner.user.layout().with_flash(flash),
-        &provider.policy(),
-        Standing::of(&provider.policy(), &owner.user.user),
-        provider.now(),
-        Typed::default(),
-    );
-    view::page(&provider, &page)
+    show_tab(&provider, owner, flash, Typed::default()).await
+}
+
+/// `?name=` and `?test_name=` bring back what was typed before the user had to prove who they are.
+pub async fn credentials(
+    State(provider): State<Shared>,
+    owner: AppOwner,
+    RawQuery(query): RawQuery,
+    Told(flash): Told,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let name = |field| -> Result<String, PageError> {
+        let typed = params.one(field)?.unwrap_or_default();
+        Ok(typed.chars().filter(|c| !c.is_control()).take(SECRET_NAME_MAX).collect())
+    };
+    let typed = Typed {
+        tab: AppTab::Credentials,
+        secret_name: name("name")?,
+        test_secret_name: name("test_name")?,
+        ..Typed::default()
+    };
+    show_tab(&provider, owner, flash, typed).await
+}
+
+pub async fn settings(
+    State(provider): State<Shared>,
+    owner: AppOwner,
+    Told(flash): Told,
+) -> Result<Response, PageError> {
+    let typed = Typed { tab: AppTab::Settings, ..Typed::default() };
+    show_tab(&provider, owner, flash, typed).await
+}
+
+pub async fn scopes(
+    State(provider): State<Shared>,
+    owner: AppOwner,
+    Told(flash): Told,
+) -> Result<Response, PageError> {
+    let typed = Typed { tab: AppTab::Scopes, ..Typed::default() };
+    show_tab(&provider, owner, flash, typed).await
+}
+
+pub async fn messages(
+    State(provider): State<Shared>,
+    owner: AppOwner,
+    Told(flash): Told,
+) -> Result<Response, PageError> {
+    let typed = Typed { tab: AppTab::Messages, ..Typed::default() };
+    show_tab(&provider, owner, flash, typed).await
+}
+
+async fn show_tab(
+    provider: &Provider,
+    owner: AppOwner,
+    flash: Option<Flash>,
+    typed: Typed,
+) -> Result<Response, PageError> {
+    let own = load(provider, owner.app).await?;
+    let (policy, layout) = (provider.policy(), owner.user.layout().with_flash(flash));
+    let standing = Standing::of(&policy, &owner.user.user);
+    view::page(provider, &own.page(layout, &policy, standing, provider.now(), typed))
 }
 
 /// The app's page once more, with what was typed and what is wrong with it.
@@ -210,70 +264,13 @@ async fn load(provider: &Provider, app: App) -> Result<OwnApp, PageError> {
     provider.store.db.read(read).await
 }
 
-pub async fn confirm_delete(
-    State(provider): State<Shared>,
-    AppOwner { user, app }: AppOwner,
-) -> Result<Response, PageError> {
-    let page = delete_page(&provider, &user, &app, None).await?;
-    view::page(&provider, &page)
-}
-
-async fn delete_page(
-    provider: &Provider,
-    user: &SignedInUser,
-    app: &App,
-    error: Option<String>,
-) -> Result<DeleteApp, PageError> {
-    let id = app.id;
-    let count =
-        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(consents::count_given_to(tx, id).await?);
-    Ok(DeleteApp {
-        layout: user.layout().in_section(Section::Apps),
-        id: id.to_string(),
-        name: app.name.clone(),
-        user_count: provider.store.db.read(count).await?,
-        error,
-    })
-}
-
-/// Delete the app, after ending all access of it.
-pub async fn delete(
-    State(provider): State<Shared>,
-    ClientAddress(address): ClientAddress,
-    AppOwner { user, app }: AppOwner,
-    form: SignedForm,
-) -> Result<Response, PageError> {
-    if form.params.one("confirm")?.map(str::trim) != Some(app.name.as_str()) {
-        let error = Some("That is not the app’s name.".to_owned());
-        let page = delete_page(&provider, &user, &app, error).await?;
-        return view::page_again(&provider, &page);
+/// May this user consent to tests of the app? Whoever may change it.
+pub(crate) async fn may_test(tx: &mut Tx<'_>, id: AppId, user: UserId) -> Result<bool, PageError> {
+    match owned(tx, id, user).await {
+        Ok(_) => Ok(true),
+        Err(PageError::NotFound) => Ok(false),
+        Err(error) => Err(error),
     }
-    let back = TakingBack {
-        actor: AuditActor::User(user.user.id),
-        reason: RevokeReason::Staff,
-        address: Some(address),
-        now: provider.now(),
-    };
-    let (id, entropy) = (app.id, provider.entropy.clone());
-    let write = async move |tx: &mut Tx<'_>| {
-        let app = owned(tx, id, user.user.id).await?;
-        let given = consents::list_given_to(tx, id).await?;
-        let event = AuditEvent::new(back.now, AuditKind::AppDeleted, back.actor)
-            .app(id)
-            .address(address)
-            .detail(json!({
-                "name": app.name, "client_id": app.client_id, "users": given.len(),
-            }));
-        for consent in given {
-            back.withdraw(tx, consent, &*entropy).await?;
-        }
-        apps::delete(tx, id).await?;
-        changes::record(tx, Change::App(id)).await?;
-        audit::record(tx, &event).await?;
-        Ok::<_, PageError>(())
-    };
-    provider.store.db.write(write).await?;
-    Ok(Done::AppDeleted.redirect("/apps").into_response())
 }
 
 pub(super) fn path_of(app: AppId) -> String {

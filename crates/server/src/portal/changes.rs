@@ -17,21 +17,21 @@ use serde_json::{Value, json};
 use store::{Tx, apps, audit, changes};
 
 use super::app_view::{Typed, days, form_of, lifetimes_of, minutes, written_addresses};
-use super::apps::{owned, path_of, show_again};
+use super::apps::{owned, show_again};
 use super::form;
 use super::registration::Standing;
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::flash::Done;
-use crate::pages::views::{AppForm, AppFormErrors, Lifetimes};
+use crate::pages::views::{AppForm, AppFormErrors, AppTab, Lifetimes};
 use crate::provider::{Provider, Shared};
 
 /// A change that is ready to be written: how the app looks after it, and what the audit says.
-struct Changed {
-    app: App,
-    detail: Value,
-    done: Done,
+pub(super) struct Changed {
+    pub(super) app: App,
+    pub(super) detail: Value,
+    pub(super) done: Done,
 }
 
 pub async fn details(
@@ -49,14 +49,14 @@ pub async fn details(
         errors.name = form::imitation_error(&about.name, provider.pages.brand_name());
     }
     if !form::is_clean(&errors) {
-        return again(&provider, owner, typed, errors).await;
+        return again(&provider, owner, AppTab::Settings, typed, errors).await;
     }
     let rules = Rules::of(&provider, &owner);
     let change = move |app: App, now| {
         let to = about.clone().revision(app.latest_revision().redirect_uris);
         rules.revise(app, to, now)
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Settings, change).await
 }
 
 /// What was typed about the app, with the lists that its other forms hold.
@@ -112,14 +112,14 @@ pub async fn redirect_uris(
     if !form::is_clean(&errors) {
         let as_it_stands = form_of(&owner.app, &provider.policy());
         let typed = AppForm { redirect_uris: text.to_owned(), ..as_it_stands };
-        return again(&provider, owner, typed, errors).await;
+        return again(&provider, owner, AppTab::Settings, typed, errors).await;
     }
     let rules = Rules::of(&provider, &owner);
     let change = move |app: App, now| {
         let to = Revision { redirect_uris: uris.clone(), ..app.latest_revision() };
         rules.revise(app, to, now)
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Settings, change).await
 }
 
 /// Take back what waits for review.
@@ -135,7 +135,7 @@ pub async fn withdraw_proposal(
         let detail = json!({ "changes": changes });
         Ok(Changed { app: app.withdraw_proposal(now), detail, done: Done::ProposalWithdrawn })
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Overview, change).await
 }
 
 /// Where the app may call from. Nobody but the app's own servers feels it, so nobody reviews it.
@@ -151,7 +151,7 @@ pub async fn addresses(
     if !form::is_clean(&errors) {
         let as_it_stands = form_of(&owner.app, &provider.policy());
         let typed = AppForm { addresses: text.to_owned(), ..as_it_stands };
-        return again(&provider, owner, typed, errors).await;
+        return again(&provider, owner, AppTab::Settings, typed, errors).await;
     }
     let change = move |app: App, _| {
         let (before, after) = (written_addresses(&app.addresses), written_addresses(&networks));
@@ -160,7 +160,7 @@ pub async fn addresses(
         let app = App { addresses: networks.clone(), ..app };
         Ok(Changed { app, detail: json!({ "changes": fields }), done: Done::AppSaved })
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Settings, change).await
 }
 
 /// Ask for more scopes.
@@ -180,11 +180,12 @@ pub async fn request_scopes(
         errors.scopes = Some("Tick at least one scope.".to_owned());
     }
     if !form::is_clean(&errors) {
-        return again(&provider, owner, AppForm { scopes, ..as_it_stands }, errors).await;
+        let typed = AppForm { scopes, ..as_it_stands };
+        return again(&provider, owner, AppTab::Scopes, typed, errors).await;
     }
     let standing = Standing::of(&policy, &owner.user.user);
     let change = move |app, now| ask_for(app, requests.clone(), standing, now);
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Scopes, change).await
 }
 
 fn ask_for(
@@ -195,8 +196,8 @@ fn ask_for(
 ) -> Result<Changed, AppError> {
     let names: Vec<_> = requests.iter().map(|request| request.scope.clone()).collect();
     let mut app = app.request_scopes(requests, now)?;
-    let mut done = if app.is_live() { Done::ScopesRequested } else { Done::AppToReview };
-    if app.is_live() && standing == Standing::Unreviewed {
+    let mut done = if app.is_admitted() { Done::ScopesRequested } else { Done::AppToReview };
+    if app.is_admitted() && standing == Standing::Unreviewed {
         app.approved.extend(names.iter().cloned());
         app = app.change_unreviewed(now)?;
         done = Done::AppSaved;
@@ -217,7 +218,7 @@ pub async fn remove_scope(
         let detail = json!({ "scopes_removed": [scope] });
         Ok(Changed { app: app.drop_scope(&scope, now), detail, done: Done::ScopeRemoved })
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Scopes, change).await
 }
 
 pub async fn lifetimes(
@@ -229,7 +230,8 @@ pub async fn lifetimes(
     let policy = provider.policy();
     let read = read_lifetimes(&form.params, lifetimes_of(&owner.app, &policy))?;
     if read.error.is_some() {
-        let typed = Typed { lifetimes: Some(read), ..Typed::default() };
+        let tab = AppTab::Settings;
+        let typed = Typed { tab, lifetimes: Some(read), ..Typed::default() };
         return show_again(&provider, owner, typed).await;
     }
     let defaults = policy.lifetimes_of(owner.app.main_dialect());
@@ -241,7 +243,7 @@ pub async fn lifetimes(
         let app = App { lifetimes: wish, ..app };
         Ok(Changed { app, detail: detail.clone(), done: Done::AppSaved })
     };
-    write(&provider, owner, address, change).await
+    write(&provider, owner, address, AppTab::Settings, change).await
 }
 
 /// What was typed, with an error when it is no number or too large.
@@ -276,23 +278,29 @@ fn wish_for(read: &Lifetimes, defaults: policy::Lifetimes, stands: AppLifetimes)
 async fn again(
     provider: &Provider,
     owner: AppOwner,
+    tab: AppTab,
     form: AppForm,
     errors: AppFormErrors,
 ) -> Result<Response, PageError> {
-    show_again(provider, owner, Typed { form: Some(form), errors, ..Typed::default() }).await
+    show_again(provider, owner, Typed { tab, form: Some(form), errors, ..Typed::default() }).await
 }
 
 /// Write what `change` makes of the app as it stands then.
-async fn write(
+pub(super) async fn write(
     provider: &Provider,
     owner: AppOwner,
     address: std::net::IpAddr,
+    tab: AppTab,
     change: impl Fn(App, Timestamp) -> Result<Changed, AppError> + Send + Sync + 'static,
 ) -> Result<Response, PageError> {
     let (id, user, now) = (owner.app.id, owner.user.user.id, provider.now());
     let write = async move |tx: &mut Tx<'_>| {
         let app = owned(tx, id, user).await?;
-        let changed = change(app, now).map_err(conflict)?;
+        // Nothing is written yet, so a refusal is no reason for a rollback.
+        let changed = match change(app, now) {
+            Ok(changed) => changed,
+            Err(refusal) => return Ok(Err(conflict(refusal))),
+        };
         apps::save(tx, &changed.app).await?;
         changes::record(tx, Change::App(id)).await?;
         let event = AuditEvent::new(now, AuditKind::AppChanged, AuditActor::User(user))
@@ -300,10 +308,10 @@ async fn write(
             .address(address)
             .detail(changed.detail);
         audit::record(tx, &event).await?;
-        Ok::<_, PageError>(changed.done)
+        Ok::<_, PageError>(Ok(changed.done))
     };
-    let done = provider.store.db.write(write).await?;
-    Ok(done.redirect(&path_of(id)).into_response())
+    let done = provider.store.db.write(write).await??;
+    Ok(done.redirect(&tab.path(&id.to_string())).into_response())
 }
 
 fn conflict(error: AppError) -> PageError {

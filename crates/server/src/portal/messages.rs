@@ -10,12 +10,12 @@ use protocol::params::{Duplicate, Params};
 use store::{Tx, apps, audit, changes};
 
 use super::app_view::Typed;
-use super::apps::{owned, path_of, show_again};
+use super::apps::{owned, show_again};
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::flash::Done;
-use crate::pages::views::MessageForm;
+use crate::pages::views::{AppTab, MessageForm};
 use crate::provider::{Provider, Shared};
 use crate::thread;
 
@@ -32,7 +32,8 @@ pub async fn send(
 ) -> Result<Response, PageError> {
     let message = read(&form.params)?;
     if message.error.is_some() {
-        return show_again(&provider, owner, Typed { message, ..Typed::default() }).await;
+        let typed = Typed { tab: AppTab::Messages, message, ..Typed::default() };
+        return show_again(&provider, owner, typed).await;
     }
     let (id, message) = (owner.app.id, of_developer(&provider, &owner, message.text));
     let write = async move |tx: &mut Tx<'_>| {
@@ -40,7 +41,7 @@ pub async fn send(
         thread::write(tx, &message).await
     };
     provider.store.db.write(write).await?;
-    Ok(Done::MessageSent.redirect(&path_of(id)).into_response())
+    Ok(Done::MessageSent.redirect(&AppTab::Messages.path(&id.to_string())).into_response())
 }
 
 /// Staff asked for changes, and the developer answers that there are none to make.
@@ -61,17 +62,18 @@ pub async fn send_again(
         .address(address);
     let write = async move |tx: &mut Tx<'_>| {
         let app = owned(tx, id, message.author_id).await?;
-        let app = app
-            .send_again(message.written_at)
-            .map_err(|error| PageError::Conflict(error.to_string().into()))?;
+        let app = match app.send_again(message.written_at) {
+            Ok(app) => app,
+            Err(error) => return Ok(Err(PageError::Conflict(error.to_string().into()))),
+        };
         apps::save(tx, &app).await?;
         thread::write(tx, &message).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event).await?;
-        Ok::<_, PageError>(())
+        Ok::<_, PageError>(Ok(()))
     };
-    provider.store.db.write(write).await?;
-    Ok(Done::SentAgain.redirect(&path_of(id)).into_response())
+    provider.store.db.write(write).await??;
+    Ok(Done::SentAgain.redirect(&AppTab::Messages.path(&id.to_string())).into_response())
 }
 
 fn of_developer(provider: &Provider, owner: &AppOwner, text: String) -> AppMessage {

@@ -3,8 +3,12 @@
 pub mod app_view;
 pub mod apps;
 pub mod changes;
+mod checklist;
+pub mod danger;
 pub mod form;
 pub mod frame;
+pub mod key_set;
 pub mod messages;
+pub mod preview;
 pub mod registration;
 pub mod secrets;

@@ -2,9 +2,10 @@
 
 use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
-    Turn,
+    TEST_SECRETS_MAX, Turn,
 };
 use domain::entropy::{Entropy, random_alphanumeric};
+use domain::grant::Mode;
 use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
 use domain::policy::{Policy, Registration};
@@ -70,6 +71,7 @@ pub fn new_app(
     };
     App {
         id: AppId::random(entropy),
+        mode: Mode::Live,
         client_id: random_alphanumeric(entropy, CLIENT_ID_LENGTH),
         kind: draft.kind,
         name: draft.about.name,
@@ -80,6 +82,7 @@ pub fn new_app(
         owner: owner.id,
         publisher: owner.name.clone(),
         status: standing.status(now),
+        paused_at: None,
         redirect_uris: draft.redirect_uris,
         requested: draft.requested,
         approved,
@@ -90,6 +93,7 @@ pub fn new_app(
         optional_ticked: true,
         also_standard: draft.dialect.is_some(),
         dialect: draft.dialect,
+        keys: None,
         created_at: now,
         proposed: None,
         turn: Turn::Staff,
@@ -129,6 +133,8 @@ pub fn secret_row(
     ClientSecret {
         id: CredentialId::random(entropy),
         app_id: app,
+        mode: Mode::Live,
+        name: String::new(),
         proof: SecretProof::Mac(keyring.secret_mac(text.as_bytes())),
         hint: secret_hint(text),
         created_at: now,
@@ -143,7 +149,12 @@ pub fn secret_hint(text: &str) -> String {
     text.chars().skip(length - HINT_LENGTH.min(length / 4)).collect()
 }
 
-/// Whether one more secret fits. Expired ones still count: they are in the list until removed.
-pub fn has_room_for_secret(secrets: &[ClientSecret]) -> bool {
-    secrets.len() < CLIENT_SECRETS_MAX
+/// Whether one more secret of `mode` fits. Expired ones still count: they are in the list until
+/// removed.
+pub fn has_room_for_secret(secrets: &[ClientSecret], mode: Mode) -> bool {
+    let max = match mode {
+        Mode::Live => CLIENT_SECRETS_MAX,
+        Mode::Test => TEST_SECRETS_MAX,
+    };
+    secrets.iter().filter(|secret| secret.mode == mode).count() < max
 }

@@ -61,7 +61,7 @@ impl Candidate {
     }
 
     pub(super) fn entry(&self, policy: &Policy, now: Timestamp) -> QueueEntry {
-        let asked = match self.app.is_live() {
+        let asked = match self.app.is_admitted() {
             true => self.app.pending_scopes().len(),
             false => self.app.requested.len(),
         };
@@ -78,7 +78,7 @@ impl Candidate {
     }
 
     fn was_approved(&self) -> bool {
-        self.app.is_live() || !self.app.approved.is_empty()
+        self.app.is_admitted() || !self.app.approved.is_empty()
     }
 
     pub(super) fn page(&self, user: &SignedInUser, policy: &Policy, now: Timestamp) -> ReviewApp {

@@ -123,7 +123,7 @@ impl Verdict {
         by: UserId,
         now: Timestamp,
     ) -> Result<(App, AuditEvent), AppError> {
-        let (shown, is_live) = (shown(&app), app.is_live());
+        let (shown, is_live) = (shown(&app), app.is_admitted());
         let asked = app.requested_scopes();
         let kept = match self.decision {
             Decision::Approve => self.scopes.clone(),

@@ -26,6 +26,7 @@ use crate::error::{PageError, duration_words};
 use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
+use crate::oauth::test_mode;
 use crate::pages::views;
 use crate::provider::{Provider, Shared};
 use crate::view;
@@ -71,7 +72,7 @@ pub async fn enter(
     let look = async move |tx: &mut Tx<'_>| attempt.look(tx).await;
     let shown: String = typed.chars().take(TYPED_MAX).collect();
     match provider.store.db.write(look).await? {
-        Looked::Found(code, app) => ask(&provider, &user, &code, &app),
+        Looked::Found(code, app) => ask(&provider, &user, &code, &app).await,
         Looked::Wrong => {
             let page = views::EnterCode { error: Some(WRONG.to_owned()), ..entry(&user, shown) };
             view::page_again(&provider, &page)
@@ -115,7 +116,9 @@ impl Attempt {
         // A code that a dialect's user was shown has no device (attack B1).
         let waiting = found.filter(|code| code.is_waiting(self.now) && code.device.is_some());
         let app = match &waiting {
-            Some(code) => apps::find(tx, code.app_id).await?.filter(App::is_live),
+            Some(code) => {
+                apps::find_in_mode(tx, code.app_id, code.mode).await?.filter(App::is_live)
+            }
             None => None,
         };
         let event = |kind| {
@@ -134,7 +137,7 @@ impl Attempt {
 }
 
 /// The page that asks whether the user started this.
-fn ask(
+async fn ask(
     provider: &Provider,
     user: &SignedInUser,
     code: &UserCode,
@@ -147,7 +150,7 @@ fn ask(
     };
     let pending = Pending::new(raw, app, &*provider.entropy, provider.now());
     let pending = Pending { code_id: code.id, reply: Reply::Device, ..pending };
-    ask_about(provider, user, pending, code, app)
+    ask_about(provider, user, pending, code, app).await
 }
 
 /// The same after the user has signed in as somebody else.
@@ -158,16 +161,17 @@ pub(super) async fn ask_again(
 ) -> Result<Response, PageError> {
     let code = find_waiting(provider, pending.code_id).await?;
     let app = find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;
-    ask_about(provider, user, pending, &code, &app)
+    ask_about(provider, user, pending, &code, &app).await
 }
 
-fn ask_about(
+async fn ask_about(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
     code: &UserCode,
     app: &App,
 ) -> Result<Response, PageError> {
+    test_mode::admit(provider, user, app).await?;
     let now = provider.now();
     let AskingDevice { address, user_agent, .. } =
         code.device.as_ref().ok_or(PageError::RequestOver)?;
@@ -224,6 +228,7 @@ pub(super) async fn ask_consent(
     let code = find_waiting(provider, pending.code_id).await?;
     let app = &*find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;
     let device = code.device.as_ref().ok_or(PageError::RequestOver)?;
+    test_mode::admit(provider, user, app).await?;
     let scopes = pending.asked_scopes(app, &provider.policy())?;
     if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
         return Ok(step_up);

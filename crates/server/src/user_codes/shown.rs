@@ -14,6 +14,7 @@ use crate::error::{PageError, form_query};
 use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, Reply};
+use crate::oauth::test_mode;
 use crate::pages::views;
 use crate::provider::Provider;
 use crate::view;
@@ -94,6 +95,7 @@ pub(super) async fn ask(
     pending: Pending,
     app: &App,
 ) -> Result<Response, PageError> {
+    test_mode::admit(provider, user, app).await?;
     let scopes = pending.asked_scopes(app, &provider.policy())?;
     if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
         return Ok(step_up);

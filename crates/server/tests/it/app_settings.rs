@@ -17,8 +17,8 @@ async fn a_list_of_addresses_holds_from_the_next_request_and_needs_no_review() {
     assert!(bad.text().contains("Line 1, office: write an address"), "{}", bad.text());
     let lines = "\n198.51.100.9/24 \n203.0.113.7\n203.0.113.7\n";
     let saved = submit(&browser, &format!("{path}/addresses"), &[("addresses", lines)]).await;
-    assert_done(&saved, &format!("{path}?done=app-saved"));
-    let page = browser.get(&path).await.text();
+    assert_done(&saved, &format!("{path}/settings?done=app-saved"));
+    let page = browser.get(&format!("{path}/settings")).await.text();
     assert!(page.contains("198.51.100.0/24\n203.0.113.7</textarea>"), "{page}");
     assert!(find_app(&app, client.app.id).await.unwrap().is_live());
     let refused = client.refresh(&app, &tokens.refresh, &[]).await;

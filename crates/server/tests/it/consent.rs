@@ -2,6 +2,7 @@
 
 use domain::app::AppKind;
 use domain::audit::AuditKind;
+use domain::grant::Mode;
 use http::StatusCode;
 use http::header::CONTENT_SECURITY_POLICY;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
@@ -11,7 +12,8 @@ use crate::harness::{Client, ISSUER, TestApp, Tokens};
 
 async fn scopes_remembered(app: &TestApp, client: &Client, user: &domain::user::User) -> String {
     let (user, app_id) = (user.id, client.app.id);
-    let find = async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, app_id).await;
+    let find =
+        async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, app_id, Mode::Live).await;
     app.write(find).await.map(|consent| consent.scopes.to_string()).unwrap_or_default()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
+use domain::grant::Mode;
 use domain::id::AppId;
 use domain::policy::{
     AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
@@ -31,6 +32,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
     let policy = if kind == AppKind::Native { RedirectPolicy::Native } else { RedirectPolicy::Web };
     App {
         id,
+        mode: Mode::Live,
         client_id: client_id.to_owned(),
         kind,
         name: format!("The {client_id}"),
@@ -41,6 +43,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         owner: owner.id,
         publisher: "Northwind Labs".to_owned(),
         status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
+        paused_at: None,
         redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],
         requested: vec![
             request("balances.read", true),
@@ -55,6 +58,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         optional_ticked: true,
         dialect: None,
         also_standard: false,
+        keys: None,
         created_at: owner.created_at,
         proposed: None,
         turn: Turn::Staff,
@@ -74,6 +78,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         host: None,
         path_prefix: "/api".to_owned(),
         upstream: None,
+        test_upstream: None,
         envelope: ErrorEnvelope::problem_json(),
         introspection: Some(IntrospectionCredentials {
             id: id.to_owned(),

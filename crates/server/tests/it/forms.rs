@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::app::App;
 use domain::consent::Consent;
+use domain::grant::Mode;
 use domain::id::AppId;
 use domain::user::User;
 use http::StatusCode;
@@ -32,7 +33,8 @@ pub async fn find_app(app: &TestApp, id: AppId) -> Option<App> {
 
 pub async fn consent_of(app: &TestApp, user: &User, client: &Client) -> Consent {
     let (user, client) = (user.id, client.app.id);
-    let find = async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, client).await;
+    let find =
+        async move |tx: &mut Tx<'_>| store::consents::find_of(tx, user, client, Mode::Live).await;
     app.write(find).await.unwrap()
 }
 

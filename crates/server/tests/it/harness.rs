@@ -15,7 +15,7 @@ use domain::audit::AuditKind;
 use domain::authentication::Methods;
 use domain::change::Change;
 use domain::entropy::{random_alphanumeric, random_bytes};
-use domain::grant::Grant;
+use domain::grant::{Grant, Mode};
 use domain::id::{AppId, CredentialId, GrantId, UserId};
 use domain::keyring::MasterKey;
 use domain::mail::Post;
@@ -167,6 +167,8 @@ impl TestApp {
         let stored_secret = secret.as_ref().map(|secret| ClientSecret {
             id: CredentialId::random(&*self.entropy),
             app_id: app.id,
+            mode: Mode::Live,
+            name: String::new(),
             proof: SecretProof::Mac(self.provider.keyring().secret_mac(secret.as_bytes())),
             hint: "test".to_owned(),
             created_at: self.provider.now(),

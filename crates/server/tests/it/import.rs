@@ -184,7 +184,7 @@ async fn the_first_use_of_a_secret_replaces_its_foreign_hash() {
     let owner =
         app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
     let browser = app.signed_in(&owner.unwrap()).await;
-    let page = format!("/apps/{}", before.app_id);
+    let page = format!("/apps/{}/credentials", before.app_id);
     assert!(browser.get(&page).await.text().contains("Brought along when the app moved here"));
     assert_eq!(ask(&app, "moved", BCRYPT_SECRET).await.status, StatusCode::OK);
     let after = secrets(&app, "moved").await.remove(0);

@@ -158,14 +158,14 @@ async fn a_secret_is_shown_once_and_works() {
     let secret = shown_secret(&answer);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(secret.len() == 43 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let page = browser.get(&format!("/apps/{}", made.id)).await.text();
+    let page = browser.get(&format!("/apps/{}/credentials", made.id)).await.text();
     assert!(!page.contains(&secret) && page.contains(&secret[39..]), "{page}");
     let client = Client { app: made, secret: Some(secret) };
     let answer = client.post(&app, "/oauth/introspect", &[("token", "x")]).await;
     assert_eq!(answer.json()["active"], false, "the secret authenticates");
 }
 
-fn shown_secret(answer: &Answer) -> String {
+pub(crate) fn shown_secret(answer: &Answer) -> String {
     let page = answer.text();
     let (_, rest) = page.split_once("id=\"client-secret\"").unwrap();
     let (_, rest) = rest.split_once('>').unwrap();
@@ -182,7 +182,9 @@ async fn an_app_has_at_most_five_secrets_and_a_public_one_has_none() {
     for _ in 0..4 {
         assert_eq!(submit(&browser, &path, &[]).await.status, StatusCode::OK);
     }
-    assert_eq!(submit(&browser, &path, &[]).await.status, StatusCode::CONFLICT);
+    let sixth = submit(&browser, &path, &[("secret_name", "Sixth")]).await;
+    assert_eq!(sixth.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(sixth.text().contains("has 5 secrets already"), "{}", sixth.text());
     let native = with(&[("kind", "native"), ("name", "Pocket")]);
     let answer = submit(&browser, "/apps/new", &native).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "no secret, so no page with one");
@@ -211,7 +213,7 @@ async fn removing_a_secret_ends_it_and_what_the_app_got_for_itself_with_it() {
     let first = app.write(list).await.into_iter().find(|secret| secret.hint == "test").unwrap();
     let fields = [("secret", &*first.id.to_string())];
     let answer = submit(&browser, &format!("{path}/remove"), &fields).await;
-    assert_done(&answer, &format!("/apps/{app_id}?done=secret-removed"));
+    assert_done(&answer, &format!("/apps/{app_id}/credentials?done=secret-removed"));
     assert_eq!(client.post(&app, "/oauth/token", &service).await.error(), "invalid_client");
     assert_eq!(live_scope(&app, &second, &by_first).await, None);
     assert!(live_scope(&app, &second, &by_second).await.is_some());
@@ -242,12 +244,12 @@ async fn a_description_changes_at_once_and_a_name_waits_while_the_old_one_stays_
     let app = TestApp::start().await;
     let (browser, client, tokens) = live_app(&app).await;
     let path = format!("/apps/{}", client.app.id);
-    let page = browser.get(&path).await.text();
+    let page = browser.get(&format!("{path}/settings")).await.text();
     assert!(page.contains("Name: a change waits until a person"), "{page}");
     assert!(page.contains("A new address waits until a person"), "{page}");
     assert_done(
         &save_details(&browser, &client, "The bot").await,
-        &format!("{path}?done=app-saved"),
+        &format!("{path}/settings?done=app-saved"),
     );
     let changed = find_app(&app, client.app.id).await.unwrap();
     assert!(changed.is_live());
@@ -255,7 +257,7 @@ async fn a_description_changes_at_once_and_a_name_waits_while_the_old_one_stays_
     assert!(live_scope(&app, &client, &tokens).await.is_some());
 
     let answer = save_details(&browser, &client, "The better bot").await;
-    assert_done(&answer, &format!("{path}?done=revision-to-review"));
+    assert_done(&answer, &format!("{path}/settings?done=revision-to-review"));
     let waiting = find_app(&app, client.app.id).await.unwrap();
     assert!(waiting.is_live() && waiting.awaits_review());
     assert_eq!(waiting.name, "The bot");
@@ -310,12 +312,12 @@ async fn more_scopes_wait_while_the_approved_ones_stay_live() {
     let path = format!("/apps/{}", client.app.id);
     let fields = [("scope", "withdraw"), ("purpose.withdraw", "To pay you out.")];
     let answer = submit(&browser, &format!("{path}/scopes"), &fields).await;
-    assert_done(&answer, &format!("{path}?done=scopes-requested"));
+    assert_done(&answer, &format!("{path}/scopes?done=scopes-requested"));
     let changed = find_app(&app, client.app.id).await.unwrap();
     assert!(changed.is_live());
     assert_eq!(changed.pending_scopes(), set("withdraw"));
     assert!(live_scope(&app, &client, &tokens).await.is_some());
-    let page = browser.get(&path).await.text();
+    let page = browser.get(&format!("{path}/scopes")).await.text();
     assert!(page.contains("id=\"change-in-review\"") && page.contains("Waits for review"));
     let nothing = submit(&browser, &format!("{path}/scopes"), &[]).await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -375,7 +377,9 @@ async fn a2_another_developers_app_does_not_exist() {
     let stranger = app.add_user("stranger", &[Role::Developer, Role::Reviewer]).await;
     let browser = app.signed_in(&stranger).await;
     let path = format!("/apps/{}", client.app.id);
-    for below in ["", "/delete"] {
+    for below in
+        ["", "/delete", "/credentials", "/settings", "/scopes", "/messages", "/consent-preview"]
+    {
         assert_eq!(browser.get(&format!("{path}{below}")).await.status, StatusCode::NOT_FOUND);
     }
     let posts = [
@@ -388,6 +392,11 @@ async fn a2_another_developers_app_does_not_exist() {
         "delete",
         "secrets",
         "secrets/remove",
+        "secrets/roll",
+        "secrets/end",
+        "keys",
+        "pause",
+        "unpause",
     ];
     for below in posts {
         let fields = [("confirm", "The bot"), ("scope", "orders.read"), ("name", "Mine now")];
@@ -472,6 +481,6 @@ async fn an_app_that_the_operator_named_after_the_provider_keeps_its_name() {
     let fields = [("name", "Test Exchange for Phones"), ("description", "By ourselves.")];
     assert_done(
         &submit(&browser, &format!("{path}/details"), &fields).await,
-        &format!("{path}?done=app-saved"),
+        &format!("{path}/settings?done=app-saved"),
     );
 }

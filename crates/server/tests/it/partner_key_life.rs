@@ -161,13 +161,13 @@ async fn the_developer_sees_the_keys_of_the_app() {
     let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
     let dev = world.app.write(find).await.unwrap();
     let browser = world.app.signed_in(&dev).await;
-    let path = format!("/apps/{}", world.client.app.id);
+    let path = format!("/apps/{}/credentials", world.client.app.id);
     assert!(browser.get(&path).await.text().contains("No user has let the app have a key."));
     let (key, _) = world.key().await;
     let page = browser.get(&path).await.text();
     assert!(page.contains(&key.public) && page.contains("Secret not retrieved"), "{page}");
     assert!(!page.contains(&world.alice.email), "whose it is, the app knows from its tokens");
     let plain = world.app.add_app("plain", AppKind::Web, |_| {}).await;
-    let page = browser.get(&format!("/apps/{}", plain.app.id)).await.text();
+    let page = browser.get(&format!("/apps/{}/credentials", plain.app.id)).await.text();
     assert!(!page.contains("Partner keys"), "it may not ask for any");
 }

@@ -69,7 +69,8 @@ async fn staff_approve_scope_by_scope_and_the_developer_reads_why() {
     assert!(!browser.get("/staff/review").await.text().contains("The newcomer"));
 
     let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
-    let page = app.signed_in(&dev.unwrap()).await.get(&format!("/apps/{}", client.app.id)).await;
+    let page =
+        app.signed_in(&dev.unwrap()).await.get(&format!("/apps/{}/scopes", client.app.id)).await;
     for text in ["Once a minute.", "A newcomer does not need this.", "Rejected"] {
         assert!(page.text().contains(text), "{text}");
     }
@@ -121,7 +122,7 @@ async fn staff_ask_for_changes_and_see_the_app_again_when_the_developer_has_answ
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
     let fields = [("message", "We do, in <b>Oslo</b>.")];
     let again = submit(&dev, &format!("{path}/send-again"), &fields).await;
-    assert_done(&again, &format!("{path}?done=sent-again"));
+    assert_done(&again, &format!("{path}/messages?done=sent-again"));
     let twice = submit(&dev, &format!("{path}/send-again"), &fields).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
     assert!(browser.get("/staff/review").await.text().contains("The newcomer"));
@@ -192,7 +193,7 @@ async fn a_developers_question_waits_until_staff_have_answered_it() {
     let thread = format!("/staff/apps/{}/messages", client.app.id);
     let question = [("message", "May the bot cancel orders?")];
     let answer = submit(&dev, &format!("{path}/messages"), &question).await;
-    assert_done(&answer, &format!("{path}?done=message-sent"));
+    assert_done(&answer, &format!("{path}/messages?done=message-sent"));
     assert!(browser.get("/staff/review").await.text().contains(&thread));
     let too_long = "x".repeat(2001);
     let answer = submit(&browser, &thread, &[("message", &too_long)]).await;
@@ -202,7 +203,7 @@ async fn a_developers_question_waits_until_staff_have_answered_it() {
     let answer = submit(&browser, &thread, &[("message", "It may.")]).await;
     assert_done(&answer, &format!("{thread}?done=message-sent"));
     assert!(!browser.get("/staff/review").await.text().contains(&thread), "it is answered");
-    let page = dev.get(&path).await.text();
+    let page = dev.get(&format!("{path}/messages")).await.text();
     assert!(page.contains("It may."), "{page}");
     assert!(!page.contains(&format!("<strong>{}<", staff.name)), "staff have no names here");
     for _ in 0..49 {

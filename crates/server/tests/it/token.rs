@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::app::AppKind;
 use domain::audit::AuditKind;
 use domain::change::Change;
-use domain::grant::{GrantStatus, LIVE_GRANTS_PER_APP_AND_USER_MAX, RevokeReason};
+use domain::grant::{GrantStatus, LIVE_GRANTS_PER_APP_AND_USER_MAX, Mode, RevokeReason};
 use domain::token::CODE_LIFETIME;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -144,7 +144,7 @@ async fn t8_a_code_is_worth_nothing_once_user_app_or_consent_are_gone() {
     let (user_id, app_id) = (user.id, client.app.id);
     let entropy = app.entropy.clone();
     app.write(async move |tx: &mut Tx<'_>| {
-        let consent = store::consents::find_of(tx, user_id, app_id).await?.unwrap();
+        let consent = store::consents::find_of(tx, user_id, app_id, Mode::Live).await?.unwrap();
         store::consents::save(tx, &consent.withdraw(&*entropy, now).unwrap()).await
     })
     .await;

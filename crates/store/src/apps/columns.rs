@@ -1,6 +1,7 @@
 //! How an app's parts are spelled in columns.
 
 use domain::app::{App, AppKind, AppStatus, Approval};
+use domain::grant::Mode;
 use domain::id::UserId;
 use domain::revision::Revision;
 use domain::time::Timestamp;
@@ -17,6 +18,14 @@ pub(super) const KINDS: [(AppKind, &str); 4] = [
     (AppKind::SinglePage, "single_page"),
     (AppKind::Service, "service"),
 ];
+
+pub(crate) fn of_mode_name(name: String) -> Option<Mode> {
+    match name.as_str() {
+        "live" => Some(Mode::Live),
+        "test" => Some(Mode::Test),
+        _ => None,
+    }
+}
 
 pub(super) fn name_of(kinds: &[(AppKind, &'static str)], kind: AppKind) -> &'static str {
     kinds.iter().find(|(known, _)| *known == kind).map_or("web", |(_, name)| *name)

@@ -21,7 +21,7 @@ use crate::{DbError, Tx, apps, client_secrets, grants};
 #[derive(Clone, Debug)]
 pub struct Client {
     pub app: Arc<App>,
-    /// The expired ones too.
+    /// Of the app's mode; the expired ones too.
     pub secrets: Arc<[ClientSecret]>,
 }
 
@@ -36,8 +36,8 @@ pub struct CodeRows {
 impl Live {
     pub(crate) async fn client(&self, client_id: &str) -> Result<Option<Client>, DbError> {
         let names = &self.caches.client_ids;
-        if let Some(app_id) = names.find(client_id).filter(|_| self.is_sure())
-            && let Some(client) = self.client_of_app(app_id).await?
+        if let Some(ids) = names.find(client_id).filter(|_| self.is_sure())
+            && let Some(client) = self.client_of_app(ids).await?
         {
             return Ok(Some(client));
         }
@@ -45,34 +45,36 @@ impl Live {
         let ticket = self.leave(names, client_id);
         let wanted = client_id.to_owned();
         let read = async move |tx: &mut Tx<'_>| apps::find_id_by_client_id(tx, &wanted).await;
-        let Some(app_id) = self.db.read(read).await? else { return Ok(None) };
-        names.insert(ticket, client_id.to_owned(), app_id);
-        self.client_of_app(app_id).await
+        let Some(ids) = self.db.read(read).await? else { return Ok(None) };
+        names.insert(ticket, client_id.to_owned(), ids);
+        self.client_of_app(ids).await
     }
 
-    async fn client_of_app(&self, app_id: AppId) -> Result<Option<Client>, DbError> {
+    async fn client_of_app(&self, ids: (AppId, Mode)) -> Result<Option<Client>, DbError> {
         let (known_apps, known_secrets) = (&self.caches.apps, &self.caches.secrets);
         if self.is_sure()
-            && let (Some(app), Some(secrets)) =
-                (known_apps.find(&app_id), known_secrets.find(&app_id))
+            && let (Some(app), Some(secrets)) = (known_apps.find(&ids), known_secrets.find(&ids))
         {
             return Ok(Some(Client { app, secrets }));
         }
-        let tickets = (self.leave(known_apps, &app_id), self.leave(known_secrets, &app_id));
+        let tickets = (self.leave(known_apps, &ids), self.leave(known_secrets, &ids));
         let read = async move |tx: &mut Tx<'_>| {
-            let Some(app) = apps::find(tx, app_id).await? else { return Ok(None) };
-            Ok::<_, DbError>(Some((app, client_secrets::list_of_app(tx, app_id).await?)))
+            let (id, mode) = ids;
+            let Some(app) = apps::find_in_mode(tx, id, mode).await? else { return Ok(None) };
+            let mut secrets = client_secrets::list_of_app(tx, id).await?;
+            secrets.retain(|secret| secret.mode == mode);
+            Ok::<_, DbError>(Some((app, secrets)))
         };
         let Some((app, secrets)) = self.db.read(read).await? else { return Ok(None) };
         let client = Client { app: Arc::new(app), secrets: secrets.into() };
-        known_apps.insert(tickets.0, app_id, Arc::clone(&client.app));
-        known_secrets.insert(tickets.1, app_id, Arc::clone(&client.secrets));
+        known_apps.insert(tickets.0, ids, Arc::clone(&client.app));
+        known_secrets.insert(tickets.1, ids, Arc::clone(&client.secrets));
         Ok(Some(client))
     }
 
     /// The last use of a secret was noted, of which no other node needs to hear.
-    pub(crate) fn forget_secrets(&self, app_id: AppId) {
-        self.caches.secrets.forget(&app_id);
+    pub(crate) fn forget_secrets(&self, app_id: AppId, mode: Mode) {
+        self.caches.secrets.forget(&(app_id, mode));
     }
 
     /// The rows behind a grant; `is_fresh`: the grant itself as the database has it now.
@@ -124,11 +126,11 @@ impl Live {
 
     pub(crate) async fn code_rows(
         &self,
-        app_id: AppId,
+        app: (AppId, Mode),
         user_id: UserId,
         consent_id: ConsentId,
     ) -> Result<CodeRows, DbError> {
-        let ids = (app_id, Some(user_id), Some(consent_id));
+        let ids = (app, Some(user_id), Some(consent_id));
         let found = match self.is_sure() {
             true => self.read_behind(ids).await?,
             false => self.find_behind(ids).await?,
@@ -137,7 +139,7 @@ impl Live {
     }
 
     async fn behind(&self, grant: &Grant) -> Result<Behind, DbError> {
-        let ids = (grant.app_id, grant.user_id(), grant.consent_id());
+        let ids = ((grant.app_id, grant.mode), grant.user_id(), grant.consent_id());
         match self.is_sure() {
             true => self.read_behind(ids).await,
             false => self.find_behind(ids).await,

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use domain::app::App;
 use domain::authority::Unverifiable;
 use domain::change::Change;
+use domain::grant::Mode;
 use domain::key_access::LiveKey;
 use domain::partner_key::PartnerKey;
 use domain::user::User;
@@ -44,7 +45,8 @@ impl Live {
                 None => return Ok(None),
             },
         };
-        let ids = (known.key.app_id, Some(known.key.user_id), None);
+        // Keys are for the real thing only.
+        let ids = ((known.key.app_id, Mode::Live), Some(known.key.user_id), None);
         let Behind { app: Some(app), user: Some(user), .. } = self.read_behind(ids).await? else {
             return Ok(None);
         };

@@ -128,7 +128,7 @@ on_both! {
                 grants::list_live_of_credential(tx, credential, NOW).await?,
                 grants::find_of_credential(tx, credential, Mode::Live).await?,
                 grants::find_of_credential(tx, credential, Mode::Test).await?,
-                grants::list_last_uses_of(tx, user, app, NOW).await?,
+                grants::list_last_uses_of(tx, (user, app, Mode::Live), NOW).await?,
             )
         });
         let ids = |grants: &[Grant]| grants.iter().map(|grant| grant.id).collect::<Vec<_>>();

@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use domain::app::{App, AppKind, AppStatus, Approval, ClientSecret, SecretProof, Turn};
+use domain::app::{App, AppKeys, AppKind, AppStatus, Approval, ClientSecret, SecretProof, Turn};
 use domain::app_message::AppMessage;
 use domain::authentication::Methods;
 use domain::consent::Consent;
 use domain::foreign_hash::ForeignHash;
+use domain::grant::Mode;
 use domain::id::{AppId, AppMessageId, CredentialId, SessionId, TokenId};
 use domain::revision::Revision;
 use domain::session::Session;
@@ -210,7 +211,7 @@ on_both! {
             apps::delete(tx, app).await?;
             (
                 grants::find(tx, case.grant.id).await?,
-                consents::find_of(tx, user, app).await?,
+                consents::find_of(tx, user, app, Mode::Live).await?,
                 client_secrets::delete(tx, id).await?,
             )
         });
@@ -276,6 +277,63 @@ on_both! {
         same(&tx!(db, async move |tx| { client_secrets::list_of_app(tx, app).await? }), &vec![upgraded]);
     }
 
+    async fn the_end_of_a_secret_is_set_and_taken_back(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 24).await;
+        let row = ClientSecret { mode: Mode::Test, name: "Laptop".to_owned(), ..secret(case.app.id) };
+        let (inserted, app) = (row.clone(), case.app.id);
+        let (done, listed) = tx!(db, async move |tx| {
+            client_secrets::insert(tx, &inserted).await?;
+            let mut done = vec![client_secrets::save_end(tx, inserted.id, Some(NOW)).await?];
+            done.push(client_secrets::save_end(tx, inserted.id, None).await?);
+            let nobodys = CredentialId::from_bytes([9; 16]);
+            done.push(client_secrets::save_end(tx, nobodys, Some(NOW)).await?);
+            (done, client_secrets::list_of_app(tx, app).await?)
+        });
+        assert_eq!(done, [true, true, false]);
+        same(&listed, &vec![ClientSecret { expires_at: None, ..row }]);
+    }
+
+    async fn a_consent_to_tests_is_another_row(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 25).await;
+        let (user, app) = (case.user.id, case.app.id);
+        let given = case.consent.clone();
+        let asked = given.asked.clone();
+        let tests = Consent::give(&*entropy(61), app, user, asked.clone(), asked, LATER);
+        let tests = Consent { mode: Mode::Test, ..tests };
+        let save = tests.clone();
+        let found = tx!(db, async move |tx| {
+            consents::save(tx, &save).await?;
+            (
+                consents::find_of(tx, user, app, Mode::Live).await?,
+                consents::find_of(tx, user, app, Mode::Test).await?,
+                consents::list_given_to(tx, app).await?.len(),
+                consents::count_given_to(tx, app).await?,
+            )
+        });
+        assert_eq!(found, (Some(given), Some(tests), 2, 1));
+    }
+
+    async fn an_app_in_tests_is_found_and_never_stored(database: TestDb) {
+        let db = database.open().await;
+        let case = Case::insert(&db, 26).await;
+        let id = case.app.id;
+        let paused = case.app.clone().pause(NOW).unwrap();
+        let keys = Some(AppKeys::Pasted("{}".to_owned()));
+        let changed = App { keys, ..paused };
+        let saved = changed.clone();
+        let found = tx!(db, async move |tx| {
+            apps::save(tx, &saved).await?;
+            (apps::find(tx, id).await?, apps::find_in_mode(tx, id, Mode::Test).await?)
+        });
+        same(&found.0, &Some(changed.clone()));
+        same(&found.1, &Some(changed.clone().in_test_mode()));
+        let in_tests = changed.in_test_mode();
+        let refused = db.write(async move |tx| apps::save(tx, &in_tests).await).await;
+        assert!(matches!(refused, Err(DbError::Corrupt(_))), "{refused:?}");
+    }
+
     async fn a_consent_is_one_row_that_changes(database: TestDb) {
         let db = database.open().await;
         let case = Case::insert(&db, 6).await;
@@ -294,7 +352,7 @@ on_both! {
             consents::save(tx, &save).await?;
             (
                 consents::find(tx, save.id).await?,
-                consents::find_of(tx, user, app).await?,
+                consents::find_of(tx, user, app, Mode::Live).await?,
                 consents::count_given_to(tx, app).await?,
             )
         });
@@ -434,6 +492,8 @@ fn secret(app_id: AppId) -> ClientSecret {
     ClientSecret {
         id: CredentialId::from_bytes([8; 16]),
         app_id,
+        mode: Mode::Live,
+        name: "Server".to_owned(),
         proof: SecretProof::Mac([1; 32]),
         hint: "abcd".to_owned(),
         created_at: NOW,

@@ -93,6 +93,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
     let uri = |text| RedirectUri::register(RedirectPolicy::Web, text).unwrap();
     App {
         id: AppId::random(entropy),
+        mode: Mode::Live,
         client_id: client_id.to_owned(),
         kind: AppKind::Web,
         name: "Trading Bot".to_owned(),
@@ -106,6 +107,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
             since: NOW,
             approval: Approval::Reviewed { at: NOW, by: owner.id },
         },
+        paused_at: None,
         redirect_uris: vec![uri("https://bot.example/back"), uri("https://bot.example/b?x=1")],
         requested: vec![ScopeRequest {
             scope: ScopeName::parse("orders.create").unwrap(),
@@ -124,6 +126,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         optional_ticked: false,
         dialect: None,
         also_standard: false,
+        keys: None,
         created_at: NOW,
         proposed: None,
         turn: Turn::Staff,

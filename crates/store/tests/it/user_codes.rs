@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::authentication::Methods;
+use domain::grant::Mode;
 use domain::id::{CodeId, SessionId};
 use domain::user_code::{Allowed, AskingDevice, PollPace, UserCode, UserCodeStatus};
 use store::testing::TestDb;
@@ -15,6 +16,7 @@ fn waiting(case: &Case, seed: u64) -> UserCode {
     UserCode {
         id: CodeId::random(&*entropy(seed)),
         app_id: case.app.id,
+        mode: Mode::Test,
         dialect: None,
         asked: scopes("orders.create balances.read"),
         resources: vec!["https://a.example/\"".to_owned()],

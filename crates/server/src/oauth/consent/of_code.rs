@@ -40,6 +40,7 @@ impl OfCode {
             let code = UserCode {
                 id,
                 app_id: app.id,
+                mode: app.mode,
                 dialect: pending.dialect.clone(),
                 asked: asked.clone(),
                 resources: resources(&[], &provider.policy()),

@@ -42,7 +42,13 @@ pub(super) async fn client_credentials(
     let known: Vec<String> =
         provider.policy().resources.iter().map(|resource| resource.identifier.clone()).collect();
     let audience = pick_audience(resources, &known)?;
-    let wanted = Wanted { credential, ceiling, resources: known, now: provider.now() };
+    let wanted = Wanted {
+        credential,
+        mode: client.app.mode,
+        ceiling,
+        resources: known,
+        now: provider.now(),
+    };
     let grant = match wanted.find(provider).await? {
         Some(grant) => grant,
         None => wanted.store(provider, client).await?,
@@ -54,6 +60,7 @@ pub(super) async fn client_credentials(
 #[derive(Clone)]
 struct Wanted {
     credential: CredentialId,
+    mode: Mode,
     ceiling: ScopeSet,
     resources: Vec<String>,
     now: Timestamp,
@@ -68,7 +75,7 @@ impl Wanted {
     }
 
     async fn find(&self, provider: &Provider) -> Result<Option<Grant>, DbError> {
-        let found = provider.store.service_grant(self.credential, Mode::Live).await?;
+        let found = provider.store.service_grant(self.credential, self.mode).await?;
         Ok(found.filter(|grant| self.is_met_by(grant)).map(Arc::unwrap_or_clone))
     }
 
@@ -89,7 +96,7 @@ impl Wanted {
         .address(client.address)
         .detail(json!({ "credential": self.credential, "scopes": self.ceiling }));
         let write = async move |tx: &mut Tx<'_>| {
-            let found = grants::find_of_credential(tx, self.credential, Mode::Live).await?;
+            let found = grants::find_of_credential(tx, self.credential, self.mode).await?;
             match found {
                 Some(mut grant) if grant.is_live(self.now) => {
                     let (scopes, resources) = (&self.ceiling, &self.resources);
@@ -125,7 +132,7 @@ impl Wanted {
             subject: GrantSubject::Service { credential_id: self.credential },
             scopes: self.ceiling.clone(),
             resources: self.resources.clone(),
-            mode: Mode::Live,
+            mode: self.mode,
             // Dialects have no client credentials.
             dialect: None,
             session_id: None,

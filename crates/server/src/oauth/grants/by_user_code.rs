@@ -139,5 +139,5 @@ impl Shown {
 }
 
 fn is_of(code: &UserCode, client: &AuthenticatedClient, dialect: Option<&str>) -> bool {
-    code.app_id == client.app.id && code.dialect.as_deref() == dialect
+    client.is(code.app_id, code.mode) && code.dialect.as_deref() == dialect
 }

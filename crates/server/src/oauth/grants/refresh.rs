@@ -42,7 +42,9 @@ pub(super) async fn refresh(
     for _ in 0..SWAPS_MAX {
         let rows = provider.store.grant_rows(token.grant_id, is_fresh).await?.ok_or_else(over)?;
         // Somebody else's token: nothing happens to it (attack C2).
-        if rows.grant.app_id != client.app.id || rows.grant.dialect.as_deref() != dialect {
+        if !client.is(rows.grant.app_id, rows.grant.mode)
+            || rows.grant.dialect.as_deref() != dialect
+        {
             return Err(over());
         }
         let now = provider.now();

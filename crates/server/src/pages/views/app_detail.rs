@@ -8,7 +8,8 @@ use super::{
     ScopeKind, Section, Tier, View,
 };
 
-/// `GET /apps/{id}`.
+/// `GET /apps/{id}`, `/apps/{id}/credentials`, `…/settings`, `…/scopes`, `…/messages`: five pages
+/// of one view, of which `tab` says which is shown.
 ///
 /// | form `name` (`id`) | method, action | fields |
 /// |---|---|---|
@@ -21,7 +22,12 @@ use super::{
 /// | `withdraw-proposal` | POST `/apps/{id}/proposal/withdraw` | |
 /// | `send-message` | POST `/apps/{id}/messages` | `message` |
 /// | `send-again` | POST `/apps/{id}/send-again` | `message` |
-/// | `add-secret` | POST `/apps/{id}/secrets` | |
+/// | `add-secret` | POST `/apps/{id}/secrets` | `mode`, `secret_name` |
+/// | `add-test-secret` | POST `/apps/{id}/secrets` | `mode`, `test_secret_name` |
+/// | `roll-secret` (and `-{secret}`) | POST `/apps/{id}/secrets/roll` | `secret`, `overlap` |
+/// | `secret-end` (and `-{secret}`) | POST `/apps/{id}/secrets/end` | `secret`, `ends_on` |
+/// | `key-set` | POST `/apps/{id}/keys` | `keys_from`, `jwks`, `jwks_uri` |
+/// | `pause`, `unpause` | POST `/apps/{id}/pause`, `/apps/{id}/unpause` | |
 /// | `remove-secret` (`remove-secret-{secret}`) | POST `/apps/{id}/secrets/remove` | `secret` |
 ///
 /// *Delete* links to `/apps/{id}/delete` ([`DeleteApp`](super::DeleteApp)). The client id is in
@@ -30,6 +36,11 @@ use super::{
 pub struct AppDetail {
     pub layout: Layout,
     pub frame: AppFrame,
+    pub tab: AppTab,
+    /// What is left to do until users come, on the overview.
+    pub checklist: Vec<ChecklistStep>,
+    /// Its developer has stopped it.
+    pub paused_at: Option<Moment>,
     pub id: String,
     pub status: AppStatus,
     /// Why it was rejected or suspended, or what the reviewer asks.
@@ -43,6 +54,7 @@ pub struct AppDetail {
     /// Which fields wait for staff when they are changed, as people call them; empty: none does.
     pub reviewed: Vec<&'static str>,
     pub client_id: String,
+    pub test_client_id: String,
     /// The name as it stands (the form may hold an unsaved one).
     pub name: String,
     /// Values of the forms; `form.scopes` are the scopes that may still be asked for.
@@ -54,6 +66,15 @@ pub struct AppDetail {
     pub secrets: Option<Vec<AppSecret>>,
     /// At most so many; the button goes away when they are used up.
     pub secrets_max: u64,
+    /// For tests; `None` as above.
+    pub test_secrets: Option<Vec<AppSecret>>,
+    pub test_secrets_max: u64,
+    /// Names of secrets that were typed and not taken, and why not.
+    pub secret_name: String,
+    pub test_secret_name: String,
+    pub secret_error: Option<SecretError>,
+    /// `None` for public clients.
+    pub key_set: Option<KeySetForm>,
     /// Its wire format takes calls only from listed addresses.
     pub needs_addresses: bool,
     pub lifetimes: Lifetimes,
@@ -145,15 +166,49 @@ pub enum ScopeState {
     Rejected,
 }
 
+/// One step on the way to production.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChecklistStep {
+    pub id: &'static str,
+    pub title: String,
+    /// What to do, while it is to be done.
+    pub text: String,
+    pub done: bool,
+    pub link: Option<String>,
+}
+
+/// What is wrong with a form about secrets, and with which.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SecretError {
+    /// `live` or `test` for a new one, else the id of the secret.
+    pub of: String,
+    pub text: String,
+}
+
+/// Where the app's public keys are.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct KeySetForm {
+    /// `none`, `pasted` or `uri`.
+    pub keys_from: &'static str,
+    pub jwks: String,
+    pub jwks_uri: String,
+    pub error: Option<String>,
+}
+
 /// What may be shown of a secret after its first moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct AppSecret {
     pub id: String,
+    /// As its developer calls it; may be empty.
+    pub name: String,
     /// Its last characters, to tell it from the others.
     pub ends_with: String,
     pub created_at: Moment,
     pub last_used_at: Option<Moment>,
     pub expires_at: Option<Moment>,
+    pub is_expired: bool,
+    /// The value of the date field.
+    pub ends_on: String,
 }
 
 /// A key with which the app signs calls of one user.
@@ -185,6 +240,11 @@ impl View for AppDetail {
     fn sample() -> Vec<Self> {
         let live = live_app();
         let public = Self {
+            tab: AppTab::Settings,
+            frame: AppFrame::sample(AppTab::Settings),
+            test_secrets: None,
+            key_set: None,
+            paused_at: Some(Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago")),
             status: AppStatus::Rejected,
             status_note: Some("Please say what the bot does with balances.".into()),
             secrets: None,
@@ -203,6 +263,9 @@ impl View for AppDetail {
             ..live.clone()
         };
         let young = Self {
+            checklist: Vec::new(),
+            test_secrets: Some(Vec::new()),
+            test_secrets_max: 0,
             status: AppStatus::InReview,
             status_note: None,
             change_in_review: false,
@@ -224,8 +287,41 @@ impl View for AppDetail {
             form: AppForm { scopes: Vec::new(), ..live.form.clone() },
             ..live.clone()
         };
-        vec![live, public, young]
+        let error = SecretError { of: "s2".into(), text: "Choose a day to come.".into() };
+        let key_set = KeySetForm {
+            keys_from: "uri",
+            jwks: String::new(),
+            jwks_uri: "http://bot.example.com/jwks".into(),
+            error: Some("Use https.".into()),
+        };
+        let credentials = on(AppTab::Credentials, &live);
+        let again =
+            Self { secret_error: Some(error), key_set: Some(key_set), ..credentials.clone() };
+        let bare = on(AppTab::Credentials, &Self { tab: AppTab::Credentials, ..young.clone() });
+        let more = [AppTab::Settings, AppTab::Scopes, AppTab::Messages].map(|tab| on(tab, &live));
+        let asked = [AppTab::Scopes, AppTab::Messages].map(|tab| on(tab, &young));
+        let mut all = vec![live.clone(), public.clone(), young, credentials, again, bare];
+        all.push(on(AppTab::Credentials, &public));
+        all.push(on(AppTab::Scopes, &public));
+        all.extend(more);
+        all.extend(asked);
+        all
     }
+}
+
+fn on(tab: AppTab, page: &AppDetail) -> AppDetail {
+    AppDetail { tab, frame: AppFrame::sample(tab), ..page.clone() }
+}
+
+fn sample_checklist() -> Vec<ChecklistStep> {
+    let step = |id, title: &str, done| ChecklistStep {
+        id,
+        title: title.into(),
+        text: "Say why the app needs each of them.".into(),
+        done,
+        link: (!done).then(|| "/apps/a1/scopes".into()),
+    };
+    vec![step("redirect", "Redirect URI", true), step("scopes", "Scopes with purposes", false)]
 }
 
 fn live_app() -> AppDetail {
@@ -233,6 +329,9 @@ fn live_app() -> AppDetail {
     AppDetail {
         layout: Layout::sample().in_section(Section::Apps),
         frame: AppFrame::sample(AppTab::Overview),
+        tab: AppTab::Overview,
+        checklist: sample_checklist(),
+        paused_at: None,
         id: "a1".into(),
         status: AppStatus::Live,
         status_note: None,
@@ -247,6 +346,7 @@ fn live_app() -> AppDetail {
         thread: ThreadMessage::samples(),
         message: MessageForm::default(),
         client_id: "trading-bot".into(),
+        test_client_id: "test_3f2a".into(),
         name: "Trading Bot".into(),
         form: AppForm {
             name: "Trading Bot".into(),
@@ -264,6 +364,16 @@ fn live_app() -> AppDetail {
         scopes: sample_scopes(),
         secrets: Some(sample_secrets(&recently)),
         secrets_max: 5,
+        test_secrets: Some(vec![AppSecret {
+            id: "t1".into(),
+            name: "Laptop".into(),
+            ..sample_secrets(&recently).remove(0)
+        }]),
+        test_secrets_max: 2,
+        secret_name: String::new(),
+        test_secret_name: String::new(),
+        secret_error: None,
+        key_set: Some(KeySetForm { keys_from: "none", ..KeySetForm::default() }),
         needs_addresses: false,
         lifetimes: Lifetimes {
             access_minutes: 15,
@@ -346,6 +456,9 @@ fn sample_secrets(recently: &Moment) -> Vec<AppSecret> {
     vec![
         AppSecret {
             id: "s1".into(),
+            name: "Production servers".into(),
+            is_expired: false,
+            ends_on: String::new(),
             ends_with: "q7Xk".into(),
             created_at: Moment::sample("2026-01-09T10:00:00Z", "9 January 2026"),
             last_used_at: Some(recently.clone()),
@@ -353,6 +466,9 @@ fn sample_secrets(recently: &Moment) -> Vec<AppSecret> {
         },
         AppSecret {
             id: "s2".into(),
+            name: String::new(),
+            is_expired: false,
+            ends_on: "2026-04-10".into(),
             ends_with: "B2mm".into(),
             created_at: Moment::sample("2025-06-01T10:00:00Z", "1 June 2025"),
             last_used_at: None,

@@ -22,30 +22,42 @@ pub struct AppTabLink {
     pub is_current: bool,
 }
 
-/// The pages about one application, in the order in which they are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppTab {
-    Overview,
-    Docs,
+/// Declares the pages about one application: name, title, and what follows `/apps/{id}`.
+macro_rules! tabs {
+    ($first:ident $first_title:literal $first_path:literal
+     $($name:ident $title:literal $path:literal)*) => {
+        /// The pages about one application, in the order in which they are shown.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum AppTab {
+            #[default]
+            $first,
+            $($name,)*
+        }
+
+        impl AppTab {
+            pub const ALL: &[Self] = &[Self::$first, $(Self::$name,)*];
+
+            pub const fn title(self) -> &'static str {
+                match self { Self::$first => $first_title, $(Self::$name => $title,)* }
+            }
+
+            /// Of the app `id`.
+            pub fn path(self, id: &str) -> String {
+                let pattern = match self { Self::$first => $first_path, $(Self::$name => $path,)* };
+                pattern.replace("{id}", id)
+            }
+        }
+    };
 }
 
-impl AppTab {
-    pub const ALL: &[Self] = &[Self::Overview, Self::Docs];
-
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Docs => "Docs",
-        }
-    }
-
-    /// Of the app `id`.
-    pub fn path(self, id: &str) -> String {
-        match self {
-            Self::Overview => format!("/apps/{id}"),
-            Self::Docs => format!("/docs?app={id}"),
-        }
-    }
+tabs! {
+    Overview "Overview" "/apps/{id}"
+    Credentials "Credentials" "/apps/{id}/credentials"
+    Settings "Settings" "/apps/{id}/settings"
+    Scopes "Scopes" "/apps/{id}/scopes"
+    Docs "Docs" "/docs?app={id}"
+    Messages "Messages" "/apps/{id}/messages"
 }
 
 impl AppFrame {

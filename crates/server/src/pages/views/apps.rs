@@ -10,6 +10,8 @@ use super::{Flash, Layout, Moment, ScopeKind, Section, Tier, View};
 pub enum AppStatus {
     InReview,
     Live,
+    /// Its developer has stopped it for a while.
+    Paused,
     Rejected,
     Suspended,
 }
@@ -278,6 +280,10 @@ pub struct SecretOnce {
     pub app_name: String,
     pub client_id: String,
     pub secret: String,
+    /// For tests only.
+    pub test: bool,
+    /// When the secret that it replaces ends; `None`: it replaces none, or that one is gone.
+    pub old_ends_at: Option<Moment>,
     /// The app was registered by this same request.
     pub app_is_new: bool,
 }
@@ -292,9 +298,13 @@ impl View for SecretOnce {
             app_name: "Trading Bot".into(),
             client_id: "trading-bot".into(),
             secret: "cs_4yV0sZ2m9QeR7uT1wX8kLpN3aBcD5fGhJ6iKoM_q7Xk".into(),
+            test: false,
+            old_ends_at: None,
             app_is_new: true,
         };
-        vec![new.clone(), Self { app_is_new: false, ..new }]
+        let ends = Moment::sample("2026-04-03T09:00:00Z", "tomorrow");
+        let rolled = Self { app_is_new: false, old_ends_at: Some(ends), ..new.clone() };
+        vec![new.clone(), rolled, Self { app_is_new: false, test: true, ..new }]
     }
 }
 
@@ -309,6 +319,8 @@ pub struct DeleteApp {
     pub id: String,
     pub name: String,
     pub user_count: u64,
+    /// What ends with it, in words: “12 live grants”.
+    pub breaks: Vec<String>,
     pub error: Option<String>,
 }
 
@@ -321,9 +333,10 @@ impl View for DeleteApp {
             id: "a1".into(),
             name: "Trading Bot".into(),
             user_count: 1284,
+            breaks: vec!["1,422 live grants".into(), "3 partner keys".into()],
             error: None,
         };
         let error = Some("That is not the app’s name.".into());
-        vec![first.clone(), Self { user_count: 0, error, ..first }]
+        vec![first.clone(), Self { user_count: 0, breaks: Vec::new(), error, ..first }]
     }
 }

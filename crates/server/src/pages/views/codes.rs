@@ -97,6 +97,7 @@ fn player(verification: Verification) -> ConsentApp {
         homepage: None,
         privacy_url: None,
         terms_url: None,
+        test: false,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct ConnectedCard {
     pub moves_money: bool,
     /// Not used for 90 days: the page suggests to end it.
     pub unused: bool,
+    /// Given to tests of the user's own app.
+    pub test: bool,
     /// It has a key with which it signs calls.
     pub key: Option<KeyState>,
 }
@@ -57,6 +59,7 @@ impl View for ConnectedApps {
             scope_count: 4,
             moves_money: true,
             unused: false,
+            test: false,
             key: Some(KeyState::Active),
         };
         let tracker = ConnectedCard {
@@ -68,6 +71,7 @@ impl View for ConnectedApps {
             scope_count: 1,
             moves_money: false,
             unused: true,
+            test: true,
             key: Some(KeyState::Disabled),
             ..bot.clone()
         };
@@ -114,6 +118,8 @@ pub struct ConnectedApp {
     /// The network address of the last call.
     pub last_used_from: Option<String>,
     pub unused: bool,
+    /// Given to tests of the user's own app.
+    pub test: bool,
     pub scopes: Vec<ConnectedScope>,
     /// Live grants, newest first.
     pub grants: Vec<LiveGrant>,
@@ -194,6 +200,7 @@ impl View for ConnectedApp {
             last_used_at: None,
             last_used_from: None,
             unused: true,
+            test: true,
             scopes: Vec::new(),
             grants: Vec::new(),
             key: None,
@@ -235,6 +242,7 @@ fn busy_app() -> ConnectedApp {
         last_used_at: Some(recently.clone()),
         last_used_from: Some("203.0.113.24".into()),
         unused: false,
+        test: false,
         scopes: vec![
             scope("balances.read", ScopeKind::Read, Tier::Sensitive, "See your balances"),
             scope("orders.cancel", ScopeKind::Change, Tier::Low, "Cancel your open orders"),

@@ -37,6 +37,16 @@ pub struct Consent {
     pub changes: Option<ConsentChanges>,
     /// The app asks for a key.
     pub key: Option<ConsentKey>,
+    /// Its developer looks at it, and nothing can be pressed.
+    pub preview: Option<Preview>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// The page of the app.
+    pub back: String,
+    /// As it will be once everything is approved.
+    pub proposed: bool,
 }
 
 /// What a key may do, for the user to pick: whole groups (`group`, value `name`) or single
@@ -81,6 +91,8 @@ pub struct ConsentApp {
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
+    /// Its developer tries it: nothing of it is approved, and no real data is reached.
+    pub test: bool,
 }
 
 /// What this provider knows about the app's claims about itself.
@@ -192,6 +204,7 @@ fn trading_bot() -> Consent {
             homepage: Some("https://bot.example.com/".into()),
             privacy_url: Some("https://bot.example.com/privacy".into()),
             terms_url: Some("https://bot.example.com/terms".into()),
+            test: false,
         },
         destination: Destination { kind: DestinationKind::Web, place: "bot.example.com".into() },
         account: Account { name: "Alice Moreau".into(), email: "alice@example.com".into() },
@@ -201,6 +214,7 @@ fn trading_bot() -> Consent {
         works_while_away: true,
         changes: None,
         key: None,
+        preview: None,
     }
 }
 

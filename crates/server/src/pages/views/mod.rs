@@ -28,8 +28,8 @@ pub use account::{
     LanguageChoice, MailSent, ResetPassword, SessionCard, SignUp, VerifyAddress,
 };
 pub use app_detail::{
-    AppDetail, AppKey, AppScope, AppSecret, Asked, Endpoint, Lifetimes, MessageForm, ScopeState,
-    ThreadMessage,
+    AppDetail, AppKey, AppScope, AppSecret, Asked, ChecklistStep, Endpoint, KeySetForm, Lifetimes,
+    MessageForm, ScopeState, SecretError, ThreadMessage,
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
@@ -43,7 +43,7 @@ pub use connected::{
 };
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
-    KeyGroup, KeyPermission, Verification,
+    KeyGroup, KeyPermission, Preview, Verification,
 };
 pub use docs::{
     Block, DocsAnswer, DocsApi, DocsApiCard, DocsApp, DocsArticle, DocsBody, DocsChapter,
