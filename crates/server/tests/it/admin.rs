@@ -42,19 +42,18 @@ pub async fn token(app: &TestApp, scopes: &[AdminScope], user: Option<&User>) ->
 }
 
 /// A program with a token, at the internal listener.
-pub struct Program<'a> {
-    app: &'a TestApp,
+pub struct Program {
     router: Router,
     pub token: Option<String>,
 }
 
-impl<'a> Program<'a> {
-    pub fn new(app: &'a TestApp, token: Option<String>) -> Self {
-        Self { app, router: server::admin_router(app.provider.clone()), token }
+impl Program {
+    pub fn new(app: &TestApp, token: Option<String>) -> Self {
+        Self { router: server::admin_router(app.provider.clone()), token }
     }
 
     /// One that may do everything, in the name of the admin `staff`.
-    pub async fn mighty(app: &'a TestApp) -> Self {
+    pub async fn mighty(app: &TestApp) -> Self {
         let staff = app.add_user("staff", &[domain::user::Role::Admin]).await;
         Self::new(app, Some(token(app, AdminScope::ALL, Some(&staff)).await))
     }
@@ -94,10 +93,6 @@ impl<'a> Program<'a> {
         let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.header("etag").unwrap().to_owned()
-    }
-
-    pub fn app(&self) -> &TestApp {
-        self.app
     }
 }
 

@@ -148,7 +148,7 @@ async fn nobody_decides_without_a_member_of_staff_behind_the_token_or_about_thei
     let app = TestApp::start().await;
     app.add_app("bot", AppKind::Web, |found| found.status = AppStatus::InReview).await;
     let approve = json!({ "decision": "approve", "scopes": "balances.read" });
-    let decide = async |program: &Program<'_>, body: &Value| {
+    let decide = async |program: &Program, body: &Value| {
         program.send(Method::POST, "/apps/bot/decision", ANY, body).await
     };
     let nobody = Program::new(&app, Some(token(&app, &[AdminScope::ReviewDecide], None).await));
@@ -272,7 +272,7 @@ async fn the_trail_is_searched_and_reports_are_read() {
     let consent = given["items"][0]["consent_id"].as_str().unwrap();
     let browser = app.signed_in(&alice).await;
     let csrf = browser.csrf();
-    let fields = [("csrf", &*csrf), ("text", "It trades too much.")];
+    let fields = [("csrf", &*csrf), ("what", "It trades too much.")];
     browser.post(&format!("/connected/{consent}/report"), &fields).await;
     let reports = program.get("/reports?app=bot").await.json();
     assert_eq!(reports["items"][0]["text"], "It trades too much.", "{reports}");

@@ -209,7 +209,7 @@ async fn a_token_makes_none_that_may_do_more_and_no_staff_without_the_right_to()
 }
 
 /// The client ids of all pages of `path`, and how many pages there were.
-async fn walk(program: &Program<'_>, path: &str) -> (Vec<String>, usize) {
+async fn walk(program: &Program, path: &str) -> (Vec<String>, usize) {
     let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());
     loop {
         let page = program.get(&format!("{path}{cursor}")).await.json();
@@ -269,7 +269,7 @@ fn new_user(email: &str) -> Value {
     json!({ "email": email, "password": "a long enough one" })
 }
 
-async fn keyed(program: &Program<'_>, path: &str, key: &str, body: &Value) -> Answer {
+async fn keyed(program: &Program, path: &str, key: &str, body: &Value) -> Answer {
     program.send(Method::POST, path, &[("idempotency-key", key)], body).await
 }
 
