@@ -36,7 +36,8 @@ wire! {
         pub at: String,
         /// What: `app.suspended`.
         pub kind: &'static str,
-        /// `user:ID`, `app:ID`, `admin_token:ID`, `cli:UID` (a command, by the user of the machine) or `system`.
+        /// `user:ID`, `app:ID`, `admin_token:ID`, `cli:UID` (a command, by the user of the
+        /// machine) or `system`.
         pub actor: String,
         /// The app that it is about.
         pub app_id: Option<String>,
@@ -59,7 +60,8 @@ wire! {
     pub struct Verified {
         /// How many blocks it has.
         pub blocks: i64,
-        /// Of the newest block. Kept elsewhere, it proves later that nothing up to it was rewritten.
+        /// Of the newest block. Kept elsewhere, it proves later that nothing up to it was
+        /// rewritten.
         pub hash: String,
     }
 

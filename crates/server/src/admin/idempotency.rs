@@ -49,7 +49,8 @@ pub(super) async fn answer(
 ) -> Response {
     let Some(key) = header(request.headers(), &KEY) else { return next.run(request).await };
     match begin(provider, admin, key, request).await {
-        Ok(Begun::Now(claim, request)) => {
+        Ok(Begun::Now(begun)) => {
+            let (claim, request) = *begun;
             // A task of its own: whoever hangs up asks again, and must get what was done.
             let provider = Arc::clone(provider);
             let run = async move { claim.keep(&provider, next.run(request).await).await };
@@ -63,7 +64,7 @@ pub(super) async fn answer(
 }
 
 enum Begun {
-    Now(Claim, Request),
+    Now(Box<(Claim, Request)>),
     Before(Kept),
 }
 
@@ -101,7 +102,7 @@ async fn begin(
         }
     };
     match provider.store.db.write(write).await? {
-        None => Ok(Begun::Now(claim, request)),
+        None => Ok(Begun::Now(Box::new((claim, request)))),
         Some(earlier) => judge(provider, &earlier, &hash, now).map(Begun::Before),
     }
 }

@@ -1,5 +1,5 @@
-//! Apps that move here from another system, with their ids and secrets: a file at a time, all of it or
-//! nothing. What was there already with the same content is no obstacle.
+//! Apps that move here from another system, with their ids and secrets: a file at a time, all of it
+//! or nothing. What was there already with the same content is no obstacle.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Which keys there are, and their rotation by hand. New sealing keys are used at once; a new signing
-//! key is published first and used once everyone can know it.
+//! Which keys there are, and their rotation by hand. New sealing keys are used at once; a new
+//! signing key is published first and used once everyone can know it.
 
 use axum::Json;
 use axum::extract::State;

@@ -4,7 +4,8 @@
 use domain::audit::AuditActor;
 use serde_json::Value;
 
-/// A user of the machine. Put into a request's extensions by whoever accepted the connection, and by
+/// A user of the machine. Put into a request's extensions by whoever accepted the connection, and
+/// by
 /// nobody else: it takes the place of a token.
 #[derive(Clone, Debug)]
 pub struct Operator {

@@ -1,5 +1,5 @@
-//! What can go wrong in the admin API, as RFC 9457 says it: `application/problem+json` with a `type`
-//! that stays what it is, and a pointer (RFC 6901) to each field that is wrong.
+//! What can go wrong in the admin API, as RFC 9457 says it: `application/problem+json` with a
+//! `type` that stays what it is, and a pointer (RFC 6901) to each field that is wrong.
 
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ kinds! {
     Conflict = "conflict" 409,
     /// A request with this idempotency key is being carried out. Ask again in a moment.
     InProgress = "request-in-progress" 409,
-    /// A request with this idempotency key broke off: look whether it was done, then take another key.
+    /// A request with this idempotency key broke off: look whether it was done, then take another
+    /// key.
     OutcomeUnknown = "outcome-unknown" 409,
     /// The thing is no longer what `If-Match` names. Read it again.
     Stale = "precondition-failed" 412,

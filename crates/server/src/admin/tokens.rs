@@ -1,5 +1,5 @@
-//! Tokens of this API. A token is told once, in the answer that made it, and makes no token that may
-//! do more than itself.
+//! Tokens of this API. A token is told once, in the answer that made it, and makes no token that
+//! may do more than itself.
 
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ wire! {
         pub scopes: Vec<AdminScope>,
         /// After how many days it expires, 1 to 366; 90 unless you say.
         pub days: Option<u32>,
-        /// The member of staff (an e-mail address) in whose name it decides and writes to developers; without one it does neither.
+        /// The member of staff (an e-mail address) in whose name it decides and writes to
+        /// developers; without one it does neither.
         pub user: Option<String>,
     }
 

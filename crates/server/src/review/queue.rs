@@ -155,8 +155,8 @@ pub async fn decide(
     Ok(done.redirect("/staff/review").into_response())
 }
 
-/// Carry out what was decided about `app`, whoever says it in whatever way. `sign` says in the audit
-/// trail who it was and from where.
+/// Carry out what was decided about `app`, whoever says it in whatever way. `sign` says in the
+/// audit trail who it was and from where.
 pub(crate) async fn settle(
     tx: &mut Tx<'_>,
     app: App,

@@ -8,7 +8,6 @@ use domain::user::Role;
 use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use store::Tx;
 use tower::ServiceExt as _;
@@ -47,25 +46,21 @@ async fn send(app: &TestApp, body: &Value) -> (StatusCode, Value) {
     let request = Request::post("/admin/v1/import/apps").header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(body.to_string())).unwrap();
     let answer = crate::admin::at_socket(app).oneshot(request).await.unwrap();
-    let status = answer.status();
-    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&bytes).unwrap())
+    let answer = crate::admin::answer_of(answer).await;
+    (answer.status, answer.json())
 }
 
-/// What became of each entry: `imported`, `already_there`, or the reasons against it; then of the
-/// others nothing.
+/// Of each entry: `imported`, `already_there`, or the reasons against it (of the others nothing).
 async fn outcomes(app: &TestApp, dry_run: bool, entries: &[Value]) -> Vec<String> {
     let (status, answer) = send(app, &json!({ "dry_run": dry_run, "apps": entries })).await;
     if status == StatusCode::OK {
-        let outcomes = answer["outcomes"].as_array().unwrap();
-        return outcomes.iter().map(|outcome| outcome.as_str().unwrap().to_owned()).collect();
+        return serde_json::from_value(answer["outcomes"].clone()).unwrap();
     }
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
     let mut told: Vec<Vec<&str>> = vec![Vec::new(); entries.len()];
     for error in answer["errors"].as_array().unwrap() {
-        let pointer = error["pointer"].as_str().unwrap().strip_prefix("/apps/").unwrap();
-        let index: usize = pointer.split('/').next().unwrap().parse().unwrap();
-        told[index].push(error["detail"].as_str().unwrap());
+        let index = error["pointer"].as_str().unwrap().split('/').nth(2).unwrap();
+        told[index.parse::<usize>().unwrap()].push(error["detail"].as_str().unwrap());
     }
     told.iter().map(|reasons| reasons.join("\n")).collect()
 }
@@ -304,8 +299,7 @@ async fn a_file_is_imported_whole_or_not_at_all_and_a_dry_run_says_the_same() {
     assert!(told[3].starts_with("owner: there is no user no@example.com"), "{}", told[3]);
     assert_eq!(outcomes(&app, false, &entries).await, told);
     assert_eq!(outcomes(&app, true, &entries[..2]).await, ["imported"; 2]);
-    let all = app.write(async |tx: &mut Tx<'_>| store::apps::list_all(tx).await).await;
-    assert_eq!((all.len(), app.audited().await), (0, Vec::new()), "all or nothing");
+    assert_eq!(app.audited().await, [], "all or nothing");
     assert_eq!(outcomes(&app, false, &entries[..2]).await, ["imported"; 2]);
     assert_eq!(outcomes(&app, true, &entries[..2]).await, ["already_there"; 2]);
 }

@@ -1,5 +1,5 @@
-//! `consentry import …`: what moves here from another system, a file at a time: all of it or nothing.
-//! The file is read to its end first, and goes to the server in one request.
+//! `consentry import …`: what moves here from another system, a file at a time: all of it or
+//! nothing. The file is read to its end first, and goes to the server in one request.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write as _};
@@ -37,8 +37,8 @@ pub struct ImportArgs {
 enum ImportCommand {
     /// Bring apps here with their client ids and their secrets, or hashes of their secrets
     ///
-    /// All of the file or nothing: when a line is refused, each is told with the reason, and nothing
-    /// is changed. What is there already is recognised, so running it again is harmless.
+    /// All of the file or nothing: when a line is refused, each is told with the reason, and
+    /// nothing is changed. What is there already is recognised, so running it again is harmless.
     /// Exit code 1: something was refused.
     Apps(AppsArgs),
 }

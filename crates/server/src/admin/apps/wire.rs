@@ -12,7 +12,12 @@ use crate::admin::schema::{choices, wire};
 
 choices! {
     /// What an app may do as a whole.
-    pub enum Status { InReview = "in_review", Live = "live", Rejected = "rejected", Suspended = "suspended", }
+    pub enum Status {
+        InReview = "in_review",
+        Live = "live",
+        Rejected = "rejected",
+        Suspended = "suspended",
+    }
 }
 
 wire! {
