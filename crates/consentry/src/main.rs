@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use consentry::cli::{Cli, Command, app, audit, check, import, init, keys, mail, report, user};
+use consentry::cli::{
+    Cli, Command, admin_token, app, audit, check, import, init, keys, mail, report, user,
+};
 use consentry::config::Environment;
 use consentry::{demo, serve};
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Command::User(arguments) => user::run(&arguments, &environment),
         Command::Import(arguments) => import::run(&arguments, &environment),
         Command::Mail(arguments) => mail::run(&arguments, &environment),
+        Command::AdminToken(arguments) => admin_token::run(&arguments, &environment),
         Command::Keys(arguments) => keys::run(&arguments, &environment),
         Command::Audit(arguments) => audit::run(&arguments, &environment),
     };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use crate::id::{AppId, ConsentId, GrantId, UserId};
+use crate::id::{AdminTokenId, AppId, ConsentId, GrantId, UserId};
 use crate::time::Timestamp;
 
 /// Who acted.
@@ -17,6 +17,8 @@ pub enum AuditActor {
     CommandLine {
         uid: Option<u32>,
     },
+    /// A token of the admin API.
+    AdminToken(AdminTokenId),
     /// A job, or somebody who is nobody yet.
     System,
 }
@@ -124,6 +126,12 @@ kinds! {
     /// Signed requests that named a key and were refused; a flood of them is one row.
     PartnerKeyRefused = "partner_key.refused",
     KeysRotated = "keys.rotated",
+    /// The operator changed an account's name or roles.
+    UserChanged = "user.changed",
+    /// The operator tried the mail settings.
+    MailTested = "mail.tested",
+    AdminTokenCreated = "admin_token.created",
+    AdminTokenRevoked = "admin_token.revoked",
 }
 
 #[derive(Clone, Debug)]
@@ -145,7 +153,9 @@ impl AuditEvent {
         let (app_id, user_id) = match actor {
             AuditActor::User(id) => (None, Some(id)),
             AuditActor::App(id) => (Some(id), None),
-            AuditActor::CommandLine { .. } | AuditActor::System => (None, None),
+            AuditActor::CommandLine { .. } | AuditActor::AdminToken(_) | AuditActor::System => {
+                (None, None)
+            }
         };
         Self {
             at,

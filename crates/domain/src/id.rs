@@ -91,6 +91,8 @@ ids! {
     PartnerKeyId
     /// What a developer or staff wrote about an app.
     AppMessageId
+    /// A token for the admin API.
+    AdminTokenId
     /// A link in a message, which works once.
     LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).

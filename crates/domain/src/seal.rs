@@ -34,10 +34,12 @@ pub enum Purpose {
     TotpSecret,
     /// The secret of a partner key. It stays in the database.
     PartnerSecret,
+    /// What the admin API answered, kept for whoever asks again. It stays in the database.
+    Answer,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 11] = [
+    pub const ALL: [Purpose; 12] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -49,6 +51,7 @@ impl Purpose {
         Self::Proof,
         Self::TotpSecret,
         Self::PartnerSecret,
+        Self::Answer,
     ];
 
     /// How a text of this purpose begins.
@@ -65,6 +68,7 @@ impl Purpose {
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
             Self::PartnerSecret => "cs_ps_",
+            Self::Answer => "cs_an_",
         }
     }
 
@@ -75,6 +79,8 @@ impl Purpose {
             Self::Form => 12 * 1024,
             // It is a cookie, and browsers keep 4096 bytes of one with its name (RFC 6265 §6.1).
             Self::HandOff => 3900,
+            // Of an import: an outcome for each app.
+            Self::Answer => 4 << 20,
             _ => 4096,
         }
     }

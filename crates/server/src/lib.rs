@@ -5,8 +5,8 @@
 pub mod account;
 pub mod actor;
 pub mod address;
+pub mod admin;
 pub mod browsers;
-pub mod control;
 pub mod cookie;
 pub mod csrf;
 pub mod dialect;
@@ -17,6 +17,7 @@ pub mod flash;
 pub mod foreign_hash;
 pub mod form;
 pub mod headers;
+pub mod health;
 pub mod known_passwords;
 pub mod mail;
 pub mod new_password;
@@ -35,7 +36,8 @@ pub mod view;
 mod routes;
 
 pub use address::ClientAddress;
+pub use admin::router as admin_router;
 pub use error::RequestId;
 pub use noted::{Answered, Noted};
 pub use provider::{Provider, Shared};
-pub use routes::{control_router, health_router, router};
+pub use routes::{health_router, router};

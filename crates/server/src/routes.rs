@@ -1,8 +1,7 @@
-//! Every route of the public listener, of the internal one and of the control socket, on one
-//! screen.
+//! Every route of the public listener, and health, on one screen. Those of the admin API are in
+//! `admin::routes`.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
@@ -19,7 +18,7 @@ use crate::oauth::{
 use crate::portal::{apps, changes, danger, key_set, messages, preview, secrets};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
-use crate::{account, control, dialect, error, pages, user_codes};
+use crate::{account, dialect, error, health, pages, user_codes};
 
 /// Everything for browsers and apps.
 pub fn router(provider: Shared) -> Router {
@@ -162,35 +161,10 @@ fn review() -> Router<Shared> {
         .route("/staff/apps/{id}/resume", post(staff_apps::resume))
 }
 
-/// JSON for the command line, over the Unix socket in the data directory. Whoever can open the
-/// socket is the operator.
-pub fn control_router(provider: Shared) -> Router {
-    Router::new()
-        .route("/apps", get(control::apps::list).post(control::apps::create))
-        .route("/apps/{client_id}", get(control::apps::show))
-        .route("/apps/{client_id}/suspend", post(control::apps::suspend))
-        .route("/apps/{client_id}/resume", post(control::apps::resume))
-        .route(
-            "/import/apps",
-            post(control::import::import)
-                .layer(DefaultBodyLimit::max(control::import::BODY_BYTES_MAX)),
-        )
-        .route("/users", get(control::users::list).post(control::users::create))
-        .route("/users/{email}/block", post(control::users::block))
-        .route("/users/{email}/unblock", post(control::users::unblock))
-        .route("/mails", get(control::mails::list))
-        .route("/mails/test", post(control::mails::test))
-        .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
-        .route("/keys/rotate", post(control::keys::rotate))
-        .route("/audit", get(control::audit::list))
-        .route("/audit/verify", get(control::audit::verify))
-        .with_state(provider)
-}
-
 /// Liveness and readiness, for the internal listener.
 pub fn health_router(provider: Shared) -> Router {
     Router::new()
-        .route("/healthz", get(control::health::live))
-        .route("/readyz", get(control::health::ready))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
         .with_state(provider)
 }

@@ -33,6 +33,15 @@ pub async fn load(
 
 /// Add a message. What a developer writes waits for an answer; what staff write is one.
 pub async fn write(tx: &mut Tx<'_>, message: &AppMessage) -> Result<(), PageError> {
+    write_by(tx, message, |event| event).await
+}
+
+/// The same, where `sign` says in the audit trail who it was.
+pub async fn write_by(
+    tx: &mut Tx<'_>,
+    message: &AppMessage,
+    sign: impl Fn(AuditEvent) -> AuditEvent,
+) -> Result<(), PageError> {
     let (app, now) = (message.app_id, message.written_at);
     if !message.by_staff {
         let written = app_messages::count_of_developer(tx, app, now.before(DAY)).await?;
@@ -47,6 +56,6 @@ pub async fn write(tx: &mut Tx<'_>, message: &AppMessage) -> Result<(), PageErro
     let event = AuditEvent::new(now, AuditKind::AppMessageSent, actor)
         .app(app)
         .detail(json!({ "message": message.id, "by_staff": message.by_staff }));
-    audit::record(tx, &event).await?;
+    audit::record(tx, &sign(event)).await?;
     Ok(())
 }

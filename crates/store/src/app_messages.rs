@@ -41,6 +41,25 @@ pub async fn list_of_app(
     rows.into_iter().rev().map(read).collect()
 }
 
+/// At most `limit` older than `before` (when it was written, and its id), the newest first.
+pub async fn list_page_of_app(
+    tx: &mut Tx<'_>,
+    app: AppId,
+    before: (Timestamp, &str),
+    limit: i64,
+) -> Result<Vec<(AppMessage, String)>, DbError> {
+    let rows = tx
+        .query_all(
+            "SELECT m.id, m.app_id, m.author_id, m.by_staff, m.text, m.written_at, u.name \
+             FROM app_messages m JOIN users u ON u.id = m.author_id \
+             WHERE m.app_id = $1 AND (m.written_at < $2 OR (m.written_at = $2 AND m.id < $3)) \
+             ORDER BY m.written_at DESC, m.id DESC LIMIT $4",
+            bind![app, before.0, before.1, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// How many a developer wrote about `app` since then.
 pub async fn count_of_developer(
     tx: &mut Tx<'_>,

@@ -146,6 +146,59 @@ pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
     rows.into_iter().map(read).collect()
 }
 
+/// Which apps a page shows; `None`: whatever it is.
+#[derive(Clone, Debug, Default)]
+pub struct AppFilter {
+    /// As the column has it: `live`.
+    pub status: Option<&'static str>,
+    pub kind: Option<AppKind>,
+    pub owner: Option<UserId>,
+    pub dialect: Option<String>,
+    /// What waits for staff.
+    pub waits: bool,
+    /// In the name, as people read it, or the client id exactly.
+    pub text: Option<String>,
+}
+
+/// At most `limit` by client id, after `after`.
+pub async fn list_page(
+    tx: &mut Tx<'_>,
+    filter: &AppFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    // Letters and digits only, so nothing in it is a pattern.
+    let pattern = filter.text.as_deref().map(|text| match normalize_name(text) {
+        name if name.is_empty() => name,
+        name => format!("%{name}%"),
+    });
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE c.wire_id > $1 AND (CAST($2 AS TEXT) IS NULL OR a.status = $2) \
+                 AND (CAST($3 AS TEXT) IS NULL OR a.kind = $3) \
+                 AND (CAST($4 AS TEXT) IS NULL OR a.owner_id = $4) \
+                 AND (CAST($5 AS TEXT) IS NULL OR c.dialect = $5) \
+                 AND (CAST($6 AS TEXT) IS NULL OR a.awaits = $6) \
+                 AND (CAST($7 AS TEXT) IS NULL OR a.name_normalized LIKE $7 OR c.wire_id = $8) \
+                 ORDER BY c.wire_id LIMIT $9"
+            ),
+            bind![
+                after,
+                filter.status,
+                filter.kind.map(|kind| name_of(&KINDS, kind)),
+                filter.owner,
+                filter.dialect.as_ref(),
+                filter.waits.then_some("staff"),
+                pattern,
+                filter.text.as_deref().unwrap_or_default(),
+                limit,
+            ],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The names of live apps, for the look-alike check.
 pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, DbError> {
     let sql = "SELECT id, name FROM apps WHERE status = 'live' ORDER BY name, id";

@@ -14,6 +14,10 @@ use domain::id::{AppId, ConsentId, UserId};
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
 
+mod page;
+
+pub use page::{AuditFilter, list_page};
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -228,6 +232,7 @@ fn actor_texts(actor: AuditActor) -> (&'static str, Option<String>) {
         AuditActor::User(id) => ("user", Some(id.to_string())),
         AuditActor::App(id) => ("app", Some(id.to_string())),
         AuditActor::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
+        AuditActor::AdminToken(id) => ("admin_token", Some(id.to_string())),
         AuditActor::System => ("system", None),
     }
 }
@@ -269,6 +274,7 @@ fn read_actor(row: &mut Row) -> Result<AuditActor, DbError> {
             let uid = id.map(|id| id.parse()).transpose().map_err(|_| damaged())?;
             Ok(AuditActor::CommandLine { uid })
         }
+        ("admin_token", Some(id)) => Ok(AuditActor::AdminToken(id.parse().map_err(|_| damaged())?)),
         ("system", None) => Ok(AuditActor::System),
         _ => Err(damaged()),
     }

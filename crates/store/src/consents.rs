@@ -91,6 +91,32 @@ pub async fn list_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Consent>, 
     rows.into_iter().map(read).collect()
 }
 
+/// What `user` has let in, by id, at most `limit` after `after`.
+pub async fn list_page_of_user(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Consent>, DbError> {
+    let sql =
+        select!("WHERE user_id = $1 AND id > $2 AND withdrawn_at IS NULL ORDER BY id LIMIT $3");
+    let rows = tx.query_all(sql, bind![user, after, limit]).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The consents that `app` holds, by id, at most `limit` after `after`.
+pub async fn list_page_of_app(
+    tx: &mut Tx<'_>,
+    app: AppId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Consent>, DbError> {
+    let sql =
+        select!("WHERE app_id = $1 AND id > $2 AND withdrawn_at IS NULL ORDER BY id LIMIT $3");
+    let rows = tx.query_all(sql, bind![app, after, limit]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// How many users have let `app` in, outside of tests.
 pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError> {
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND mode = 'live' \

@@ -172,6 +172,33 @@ async fn delete_retired(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> 
     Ok(())
 }
 
+/// What may be told of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    pub id: i64,
+    /// `seal_code`, `sign_es256` and so on.
+    pub class: String,
+    pub created_at: Timestamp,
+    pub use_at: Timestamp,
+    pub retire_at: Option<Timestamp>,
+}
+
+/// Every key that still opens or verifies anything, oldest first.
+pub async fn list_records(tx: &mut Tx<'_>) -> Result<Vec<KeyRecord>, DbError> {
+    let sql = "SELECT id, class, created_at, use_at, retire_at FROM keys ORDER BY id";
+    let rows = tx.query_all(sql, &[]).await?;
+    let read = |mut row: crate::value::Row| {
+        Ok(KeyRecord {
+            id: row.take()?,
+            class: row.take()?,
+            created_at: row.take()?,
+            use_at: row.take()?,
+            retire_at: row.take()?,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
 async fn list(tx: &mut Tx<'_>) -> Result<Vec<StoredKey>, DbError> {
     let sql = "SELECT id, class, wrapped, use_at, retire_at FROM keys ORDER BY id";
     let rows = tx.query_all(sql, &[]).await?;

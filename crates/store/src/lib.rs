@@ -17,6 +17,7 @@ mod stats;
 mod tx;
 mod value;
 
+pub mod admin_tokens;
 pub mod app_messages;
 pub mod apps;
 pub mod audit;
@@ -24,6 +25,7 @@ pub mod changes;
 pub mod client_secrets;
 pub mod consents;
 pub mod grants;
+pub mod idempotent_answers;
 pub mod identities;
 pub mod keys;
 pub mod mails;

@@ -125,6 +125,17 @@ pub async fn list(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<QueuedMail>, DbErro
     rows.into_iter().map(read).collect()
 }
 
+/// As [`list`], those before the id `before`.
+pub async fn list_page(
+    tx: &mut Tx<'_>,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<QueuedMail>, DbError> {
+    let sql = select!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    let rows = tx.query_all(sql, bind![before, limit]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Delete at most `limit` that are not worth sending any more.
 pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {
     tx.execute(

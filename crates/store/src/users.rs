@@ -95,6 +95,47 @@ pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<User>, DbError> {
     rows.into_iter().map(read).collect()
 }
 
+/// Which users a page shows; `None`: whoever it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    pub role: Option<Role>,
+    pub blocked: Option<bool>,
+    /// How the address begins.
+    pub email: Option<String>,
+}
+
+/// At most `limit` by address, after the normalized `after`.
+pub async fn list_page(
+    tx: &mut Tx<'_>,
+    filter: &UserFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<User>, DbError> {
+    let begins = filter.email.as_deref().map(normalize_email).unwrap_or_default();
+    // Nothing that is an address comes after it.
+    let ends = format!("{begins}\u{10ffff}");
+    let role = filter.role.and_then(|role| ROLES.iter().find(|(known, _)| *known == role));
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE email_normalized > $1 AND email_normalized >= $2 AND email_normalized < $3 \
+                 AND (CAST($4 AS TEXT) IS NULL OR roles LIKE $4) AND (CAST($5 AS BIGINT) IS NULL \
+                 OR CASE WHEN blocked_at IS NULL THEN 0 ELSE 1 END = $5) \
+                 ORDER BY email_normalized LIMIT $6"
+            ),
+            bind![
+                after,
+                begins,
+                ends,
+                role.map(|(_, name)| format!("%{name}%")),
+                filter.blocked,
+                limit,
+            ],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The admins who can sign in.
 pub async fn list_active_admins(tx: &mut Tx<'_>) -> Result<Vec<User>, DbError> {
     let sql = select!("WHERE blocked_at IS NULL AND roles LIKE $1 ORDER BY email_normalized");

@@ -245,6 +245,7 @@ ids! {
     SessionId
     PartnerKeyId
     AppMessageId
+    AdminTokenId
     LinkId
     FactorId
     AttemptId

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::control::{Control, path};
+use super::control::{Control, named, path};
 use super::output::{self, field};
 use super::{ControlArgs, Failure, block_on};
 use crate::config::Environment;
@@ -45,6 +45,44 @@ enum AppCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Delete an app after ending all access of it
+    Delete {
+        /// The client id of the app
+        client_id: String,
+    },
+    /// Approve what waits for review: these scopes, and the new revision; the rest is refused
+    Approve {
+        #[command(flatten)]
+        decision: DecisionArgs,
+        /// A scope to approve. Repeat for more; without any, all that it asks for
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// A condition, in words: `orders.create=Up to 100 users`. Repeat for more
+        #[arg(long = "condition", value_name = "SCOPE=TEXT")]
+        conditions: Vec<String>,
+    },
+    /// Ask the developer for changes, with --note; what was approved stays as it is
+    AskForChanges {
+        #[command(flatten)]
+        decision: DecisionArgs,
+    },
+    /// Reject what waits for review, with --note; what was approved stays as it is
+    Reject {
+        #[command(flatten)]
+        decision: DecisionArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct DecisionArgs {
+    /// The client id of the app
+    client_id: String,
+    /// To the developer
+    #[arg(long, default_value = "")]
+    note: String,
+    /// The member of staff who decides. With --server, the token says it
+    #[arg(long, value_name = "EMAIL")]
+    by: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -118,38 +156,86 @@ impl Kind {
 
 pub fn run(arguments: &AppArgs, environment: &Environment) -> Result<(), Failure> {
     let control = &arguments.control;
-    let (method, path, body) = match &arguments.command {
-        AppCommand::Create(create) => (Method::POST, "/apps".to_owned(), Some(new_app(create)?)),
-        AppCommand::List => (Method::GET, "/apps".to_owned(), None),
-        AppCommand::Show { client_id } => (Method::GET, path(&["apps", client_id]), None),
-        AppCommand::Suspend { client_id, reason } => {
-            let body = json!({ "reason": reason });
-            (Method::POST, path(&["apps", client_id, "suspend"]), Some(body))
-        }
-        AppCommand::Resume { client_id, reason } => {
-            let body = json!({ "reason": reason });
-            (Method::POST, path(&["apps", client_id, "resume"]), Some(body))
-        }
-    };
     let answer = block_on(async {
-        let control = Control::open(&control.config, environment).await?;
-        control.call(method, &path, body).await
+        let mut control = Control::open(control, environment).await?;
+        let answer = ask(&mut control, &arguments.command).await;
+        control.close().await;
+        answer
     })?;
     match &arguments.command {
+        AppCommand::Delete { client_id } => {
+            output::line(&format!("The app {client_id} is deleted, and all access of it ended."))
+        }
         _ if control.json => output::json(&answer),
         AppCommand::List => output::line(&list(&answer)),
         _ => output::line(&show(&answer)),
     }
 }
 
-fn new_app(create: &CreateArgs) -> Result<Value, Failure> {
-    let mut scopes = Map::new();
-    for scope in &create.scopes {
-        let (name, purpose) = scope.split_once('=').unwrap_or((scope, ""));
-        if scopes.insert(name.trim().to_owned(), purpose.trim().into()).is_some() {
-            return Err(Failure::Usage(format!("--scope {name} is there twice")));
+async fn ask(control: &mut Control, command: &AppCommand) -> Result<Value, Failure> {
+    match command {
+        AppCommand::Create(create) => {
+            control.send(Method::POST, "/apps", Some(new_app(create)?)).await
+        }
+        AppCommand::List => control.list("/apps").await.map(|apps| named("apps", apps)),
+        AppCommand::Show { client_id } => {
+            control.send(Method::GET, &path(&["apps", client_id]), None).await
+        }
+        AppCommand::Suspend { client_id, reason } => {
+            let body = Some(json!({ "reason": reason }));
+            control.send(Method::POST, &path(&["apps", client_id, "suspend"]), body).await
+        }
+        AppCommand::Resume { client_id, reason } => {
+            let body = Some(json!({ "reason": reason }));
+            control.send(Method::POST, &path(&["apps", client_id, "resume"]), body).await
+        }
+        AppCommand::Delete { client_id } => {
+            let app = path(&["apps", client_id]);
+            control.change(&app, Method::DELETE, &app, None).await
+        }
+        AppCommand::Approve { decision, scopes, conditions } => {
+            let said = (scopes.join(" "), pairs("--condition", conditions)?);
+            decide(control, "approve", decision, Some(said)).await
+        }
+        AppCommand::AskForChanges { decision } => decide(control, "ask", decision, None).await,
+        AppCommand::Reject { decision } => decide(control, "reject", decision, None).await,
+    }
+}
+
+/// About the app as it is now: whoever decides has just looked at it.
+async fn decide(
+    control: &mut Control,
+    decision: &str,
+    arguments: &DecisionArgs,
+    approved: Option<(String, Map<String, Value>)>,
+) -> Result<Value, Failure> {
+    let app = path(&["apps", &arguments.client_id]);
+    let mut body = json!({ "decision": decision, "note": arguments.note, "by": arguments.by });
+    if let (Some((scopes, conditions)), Some(members)) = (approved, body.as_object_mut()) {
+        let scopes = match scopes.is_empty() {
+            false => scopes,
+            true => field(&control.send(Method::GET, &app, None).await?, "scopes_requested"),
+        };
+        members.insert("scopes".to_owned(), scopes.into());
+        members.insert("conditions".to_owned(), conditions.into());
+    }
+    control.change(&app, Method::POST, &format!("{app}/decision"), Some(body)).await
+}
+
+/// `NAME=TEXT`, each name once.
+fn pairs(option: &str, given: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut pairs = Map::new();
+    for one in given {
+        let (name, text) = one.split_once('=').unwrap_or((one, ""));
+        if pairs.insert(name.trim().to_owned(), text.trim().into()).is_some() {
+            return Err(Failure::Usage(format!("{option} {name} is there twice")));
         }
     }
+    Ok(pairs)
+}
+
+fn new_app(create: &CreateArgs) -> Result<Value, Failure> {
+    let scopes = pairs("--scope", &create.scopes)?;
     Ok(json!({
         "name": create.name,
         "kind": create.kind.as_str(),

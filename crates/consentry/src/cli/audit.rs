@@ -32,22 +32,34 @@ pub fn run(arguments: &AuditArgs, environment: &Environment) -> Result<(), Failu
 }
 
 fn export(arguments: &AuditArgs, environment: &Environment) -> Result<(), Failure> {
-    let mut after = 0;
+    block_on(async {
+        let mut control = Control::open(&arguments.control, environment).await?;
+        let done = print_all(&mut control).await;
+        control.close().await;
+        done
+    })
+}
+
+/// Page by page: the trail may be longer than the memory.
+async fn print_all(control: &mut Control) -> Result<(), Failure> {
+    let mut cursor: Option<String> = None;
     loop {
-        let answer = call(arguments, environment, &format!("/audit?after={after}"))?;
-        let events = answer.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
-        let Some(last) = events.last().and_then(|event| event.get("position")?.as_i64()) else {
-            return Ok(());
-        };
-        for event in &events {
+        let page = control.page("/audit?order=oldest", cursor.as_deref()).await?;
+        for event in page.get("items").and_then(Value::as_array).into_iter().flatten() {
             output::line(&event.to_string())?;
         }
-        after = last;
+        cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            return Ok(());
+        }
     }
 }
 
 fn verify(arguments: &AuditArgs, environment: &Environment) -> Result<(), Failure> {
-    let answer = call(arguments, environment, "/audit/verify")?;
+    let answer = block_on(async {
+        let control = Control::open(&arguments.control, environment).await?;
+        control.call(Method::GET, "/audit/verify", None).await
+    })?;
     if arguments.control.json {
         return output::json(&answer);
     }
@@ -61,11 +73,4 @@ fn verify(arguments: &AuditArgs, environment: &Environment) -> Result<(), Failur
         "The audit trail is whole: {blocks}.\nKeep the hash of the newest block elsewhere; \
          it proves later that nothing up to here was rewritten:\n{hash}"
     ))
-}
-
-fn call(arguments: &AuditArgs, environment: &Environment, path: &str) -> Result<Value, Failure> {
-    block_on(async {
-        let control = Control::open(&arguments.control.config, environment).await?;
-        control.call(Method::GET, path, None).await
-    })
 }

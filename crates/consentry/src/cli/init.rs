@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use domain::keyring::MasterKey;
 use domain::user::Role;
-use server::control::users::{NewUser, register_by};
+use server::admin::Admin;
+use server::admin::users::{NewUser, register_by};
 use zeroize::Zeroizing;
 
 use super::{Failure, block_on, output};
@@ -92,8 +93,8 @@ fn create_admin(
             password: password.to_owned(),
             roles: vec![Role::Admin],
         };
-        let operator = control_socket::operator(own_uid().ok());
-        let created = register_by(&instance.provider, &operator, admin).await;
+        let operator = Admin::operator(control_socket::operator(own_uid().ok()));
+        let created = register_by(&instance.provider, operator, admin).await;
         instance.close().await;
         created.map(drop).map_err(|error| Failure::Failed(error.to_string()))
     })

@@ -25,7 +25,7 @@ enum KeysCommand {
 pub fn run(arguments: &KeysArgs, environment: &Environment) -> Result<(), Failure> {
     let KeysCommand::Rotate = arguments.command;
     let answer = block_on(async {
-        let control = Control::open(&arguments.control.config, environment).await?;
+        let control = Control::open(&arguments.control, environment).await?;
         control.call(Method::POST, "/keys/rotate", None).await
     })?;
     if arguments.control.json {

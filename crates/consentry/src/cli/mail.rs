@@ -30,13 +30,11 @@ enum MailCommand {
 
 pub fn run(arguments: &MailArgs, environment: &Environment) -> Result<(), Failure> {
     let control = &arguments.control;
-    let (method, path, body) = match &arguments.command {
-        MailCommand::List => (Method::GET, "/mails", None),
-        MailCommand::Test { to } => (Method::POST, "/mails/test", Some(json!({ "to": to }))),
-    };
     let answer = block_on(async {
-        let control = Control::open(&control.config, environment).await?;
-        control.call(method, path, body).await
+        let mut control = Control::open(control, environment).await?;
+        let answer = ask(&mut control, &arguments.command).await;
+        control.close().await;
+        answer
     })?;
     if control.json {
         return output::json(&answer);
@@ -47,6 +45,20 @@ pub fn run(arguments: &MailArgs, environment: &Environment) -> Result<(), Failur
              while it waits."
         )),
         MailCommand::List => list(&answer),
+    }
+}
+
+async fn ask(control: &mut Control, command: &MailCommand) -> Result<Value, Failure> {
+    match command {
+        MailCommand::Test { to } => {
+            control.send(Method::POST, "/mails/test", Some(json!({ "to": to }))).await
+        }
+        MailCommand::List => {
+            let first = control.page("/mails", None).await?;
+            let sends_mail = first.get("sends_mail").cloned();
+            let mails = control.list("/mails").await?;
+            Ok(json!({ "sends_mail": sends_mail, "mails": mails }))
+        }
     }
 }
 

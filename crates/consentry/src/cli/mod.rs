@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigErrors, Environment};
 
+pub mod admin_token;
 pub mod app;
 pub mod audit;
 pub mod check;
@@ -38,7 +39,7 @@ pub enum Command {
     Init(init::InitArgs),
     /// Report every mistake of a config file, with its place and what to do
     Check(check::CheckArgs),
-    /// Create, list, show, suspend and resume apps
+    /// Create, list, show, suspend, resume and delete apps, and decide about what waits for review
     App(app::AppArgs),
     /// Create, list, block and unblock users
     User(user::UserArgs),
@@ -46,6 +47,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// List what waits to be sent, and try the mail settings
     Mail(mail::MailArgs),
+    /// Make, list and revoke tokens of the admin API
+    AdminToken(admin_token::AdminTokenArgs),
     /// Rotate keys
     Keys(keys::KeysArgs),
     /// Export and verify the audit trail
@@ -67,6 +70,14 @@ pub struct ControlArgs {
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub json: bool,
+    /// Speak to the admin API at this address, http://HOST:PORT of a server's internal listener,
+    /// with
+    /// the token in CONSENTRY_ADMIN_TOKEN or --token-file
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// File that holds the admin token for --server
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// Why a command ended without success.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::control::{Control, path};
+use super::control::{Control, named, path};
 use super::output::{self, field};
 use super::{ControlArgs, Failure, block_on, init};
 use crate::config::Environment;
@@ -110,8 +110,13 @@ pub fn run(arguments: &UserArgs, environment: &Environment) -> Result<(), Failur
         }
     };
     let answer = block_on(async {
-        let control = Control::open(&control.config, environment).await?;
-        control.call(method, &path, body).await
+        let mut control = Control::open(control, environment).await?;
+        let answer = match &arguments.command {
+            UserCommand::List => control.list(&path).await.map(|users| named("users", users)),
+            _ => control.send(method, &path, body).await,
+        };
+        control.close().await;
+        answer
     })?;
     match &arguments.command {
         _ if control.json => output::json(&answer),

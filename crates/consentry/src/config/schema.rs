@@ -194,8 +194,8 @@ static LISTEN: Shape = Shape {
             "internal",
             Kind::Text,
             "none",
-            "Address for `/healthz`, `/readyz`, `/metrics` and forward-auth. Never reachable from \
-             outside.",
+            "Address for `/healthz`, `/readyz`, `/metrics`, the admin API and forward-auth. \
+             Never reachable from outside.",
         ),
         key(
             "trusted_proxies",

@@ -13,9 +13,9 @@ use domain::user::Role;
 use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::totp::{self, SECRET_BYTES};
 use server::Shared;
-use server::control::apps::NewApp;
-use server::control::users::NewUser;
-use server::control::{ControlError, apps as control_apps, users as control_users};
+use server::admin::apps::NewApp;
+use server::admin::users::NewUser;
+use server::admin::{Problem, apps as admin_apps, users as admin_users};
 use store::{Tx, apps, audit, changes, second_factors, users};
 
 use super::apps::{AppScript, Callback, Wire};
@@ -74,7 +74,7 @@ pub(super) async fn seed(
     scripts: &'static [AppScript],
     app_origin: &str,
 ) -> Result<Vec<Seeded>, Failure> {
-    let failed = |error: ControlError| Failure::Failed(format!("the demo's data: {error}"));
+    let failed = |error: Problem| Failure::Failed(format!("the demo's data: {error}"));
     for person in &PEOPLE {
         create_person(provider, person).await.map_err(failed)?;
     }
@@ -85,10 +85,10 @@ pub(super) async fn seed(
     Ok(seeded)
 }
 
-async fn create_person(provider: &Shared, person: &Person) -> Result<(), ControlError> {
+async fn create_person(provider: &Shared, person: &Person) -> Result<(), Problem> {
     let email = person.email();
     let read = async move |tx: &mut Tx<'_>| {
-        Ok::<_, ControlError>(users::find_by_email(tx, &email).await?.is_some())
+        Ok::<_, Problem>(users::find_by_email(tx, &email).await?.is_some())
     };
     if provider.store.db.read(read).await? {
         return Ok(());
@@ -99,16 +99,16 @@ async fn create_person(provider: &Shared, person: &Person) -> Result<(), Control
         password: person.password(),
         roles: person.roles.to_vec(),
     };
-    let user = control_users::register(provider, new).await?.id;
+    let user = admin_users::register(provider, new).await?.id;
     match person.totp_secret {
         Some(secret) => add_app(provider, user, secret).await,
         None => Ok(()),
     }
 }
 
-async fn add_app(provider: &Shared, user: UserId, secret: &[u8]) -> Result<(), ControlError> {
+async fn add_app(provider: &Shared, user: UserId, secret: &[u8]) -> Result<(), Problem> {
     let sealed = seal_secret(&provider.keyring(), user, secret, &*provider.entropy)
-        .ok_or_else(|| ControlError::Invalid("a secret could not be sealed".to_owned()))?;
+        .ok_or_else(|| Problem::conflict("a secret could not be sealed"))?;
     let totp = Totp {
         id: FactorId::random(&*provider.entropy),
         user_id: user,
@@ -119,7 +119,7 @@ async fn add_app(provider: &Shared, user: UserId, secret: &[u8]) -> Result<(), C
         last_used_at: None,
     };
     let write = async move |tx: &mut Tx<'_>| {
-        Ok::<_, ControlError>(second_factors::insert_totp(tx, &totp).await?)
+        Ok::<_, Problem>(second_factors::insert_totp(tx, &totp).await?)
     };
     provider.store.db.write(write).await
 }
@@ -128,7 +128,7 @@ async fn create_app(
     provider: &Shared,
     script: &'static AppScript,
     app_origin: &str,
-) -> Result<Seeded, ControlError> {
+) -> Result<Seeded, Problem> {
     let redirect_uri = match script.callback {
         Callback::PracticeApp => format!("{app_origin}/callback/{}", script.key),
         Callback::Loopback => "http://127.0.0.1/callback".to_owned(),
@@ -137,12 +137,12 @@ async fn create_app(
         script.kind.is_confidential().then(|| secret_of(&provider.keyring(), script.client_id));
     let wanted = redirect_uri.clone();
     let read = async move |tx: &mut Tx<'_>| {
-        Ok::<_, ControlError>(apps::find_by_client_id(tx, script.client_id).await?)
+        Ok::<_, Problem>(apps::find_by_client_id(tx, script.client_id).await?)
     };
     match provider.store.db.read(read).await? {
         None => {
             let new = new_app(script, &redirect_uri, client_secret.clone());
-            control_apps::register(provider, new).await?;
+            admin_apps::register(provider, new).await?;
             if script.is_reviewed {
                 say_reviewed(provider, script.client_id).await?;
             }
@@ -187,7 +187,7 @@ fn new_app(script: &AppScript, redirect_uri: &str, client_secret: Option<String>
 }
 
 /// Some apps were looked at, so that both kinds of consent page can be seen.
-async fn say_reviewed(provider: &Shared, client_id: &'static str) -> Result<(), ControlError> {
+async fn say_reviewed(provider: &Shared, client_id: &'static str) -> Result<(), Problem> {
     let now = provider.now();
     let write = async move |tx: &mut Tx<'_>| {
         let reviewer = users::find_by_email(tx, REVIEWER).await?;
@@ -211,13 +211,13 @@ async fn follow(
     app: App,
     script: &AppScript,
     wanted: &str,
-) -> Result<(), ControlError> {
+) -> Result<(), Problem> {
     let policy = match app.kind {
         AppKind::Native => RedirectPolicy::Native,
         _ => RedirectPolicy::Web,
     };
     let uri = RedirectUri::register(policy, wanted)
-        .map_err(|error| ControlError::Invalid(error.to_string()))?;
+        .map_err(|error| Problem::conflict(error.to_string()))?;
     let app = App {
         redirect_uris: vec![uri],
         dialect: script.wire.dialect().map(str::to_owned),
@@ -232,7 +232,7 @@ async fn follow(
     provider.store.db.write(write).await
 }
 
-async fn save(tx: &mut Tx<'_>, app: &App, kind: AuditKind) -> Result<(), ControlError> {
+async fn save(tx: &mut Tx<'_>, app: &App, kind: AuditKind) -> Result<(), Problem> {
     apps::save(tx, app).await?;
     changes::record(tx, Change::App(app.id)).await?;
     let event = AuditEvent::new(app.changed_at, kind, AuditActor::System).app(app.id);

@@ -8,7 +8,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use server::control::Operator;
+use server::admin::Operator;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 

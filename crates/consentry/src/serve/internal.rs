@@ -1,4 +1,5 @@
-//! The internal listener: health, metrics, and the questions of other proxies (forward-auth).
+//! The internal listener: health, metrics, the admin API, and the questions of other proxies
+//! (forward-auth).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use server::ClientAddress;
 use store::Store;
 use tower::ServiceExt as _;
 
 use super::observe::{Metrics, Observer};
 
 pub(super) struct Internal {
+    pub(super) admin: Router,
     pub(super) health: Router,
     pub(super) gateway: Gateway<Store>,
     pub(super) forward_auth_peers: Vec<IpNet>,
@@ -35,6 +38,9 @@ impl Internal {
         if let (Some(metrics), "/metrics") = (&self.metrics, request.uri().path()) {
             return told(metrics);
         }
+        if request.uri().path().starts_with("/admin/") {
+            return self.administer(request, peer).await;
+        }
         let path = request.uri().path().to_owned();
         match self.health.clone().oneshot(request.map(Body::new)).await {
             Ok(answer) => {
@@ -42,6 +48,15 @@ impl Internal {
                 tracing::debug!(%peer, path, status = answer.status().as_u16(), "probed");
                 answer
             }
+            Err(never) => match never {},
+        }
+    }
+
+    /// Whoever has a token. An `Operator` is only at the control socket.
+    async fn administer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        request.extensions_mut().insert(ClientAddress(peer.ip()));
+        match self.admin.clone().oneshot(request.map(Body::new)).await {
+            Ok(answer) => answer,
             Err(never) => match never {},
         }
     }

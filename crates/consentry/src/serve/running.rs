@@ -130,6 +130,7 @@ impl Running {
             api_hosts: policy.resources.iter().filter_map(|api| api.host.clone()).collect(),
         });
         let connections = accept_public(&accepting, sockets.public, &site, listen);
+        let admin = server::admin_router(instance.provider.clone());
         if let Some(listener) = sockets.internal {
             let metrics = Metrics::of(Watched {
                 provider: instance.provider.clone(),
@@ -142,6 +143,7 @@ impl Running {
             let internal = Arc::new(Internal {
                 observer,
                 metrics,
+                admin: admin.clone(),
                 health: server::health_router(instance.provider.clone()),
                 gateway: instance.gateway.clone(),
                 forward_auth_peers: config.listen.forward_auth_peers.clone(),
@@ -153,8 +155,8 @@ impl Running {
             Failure::Failed(format!("cannot make the control socket {}: {error}", path.display()))
         })?;
         let control_shutdown = CancellationToken::new();
-        let router = server::control_router(instance.provider.clone());
-        let control = tokio::spawn(control_socket::serve(socket, router, control_shutdown.clone()));
+        let control = control_socket::serve(socket, admin, control_shutdown.clone());
+        let control = tokio::spawn(control);
         let jobs = JobSet::start(&instance);
         Ok(Self {
             instance,

@@ -15,6 +15,7 @@
 )]
 
 mod accounts;
+mod admin;
 mod attacks_open;
 #[cfg(feature = "full-tests")]
 mod browser;

@@ -87,6 +87,12 @@ impl Limits {
         ])
     }
 
+    /// Tokens of the admin API that are none.
+    pub(crate) fn of_admin_tokens(address: IpAddr) -> Self {
+        let network = network_of(address, 32, 64);
+        Self(vec![(format!("admin-token address {network}"), Rule::Steady(PER_ADDRESS))])
+    }
+
     /// Passkeys, which cannot be guessed: what counts is the work that wrong ones make.
     pub(super) fn of_passkeys(address: IpAddr) -> Self {
         let network = network_of(address, 32, 64);

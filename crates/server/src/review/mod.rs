@@ -6,4 +6,4 @@ pub mod look_alike;
 pub mod messages;
 pub mod queue;
 pub mod staff_apps;
-mod verdict;
+pub(crate) mod verdict;

@@ -6,8 +6,10 @@ use std::fmt;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::app::App;
+use domain::app_message::AppMessage;
+use domain::audit::AuditEvent;
 use domain::change::Change;
-use domain::id::AppId;
+use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use protocol::params::Params;
 use store::{Tx, apps, audit, changes};
@@ -146,19 +148,33 @@ pub async fn decide(
             let text = "The developer changed the app since you opened it. Look at it again.";
             return Err(PageError::Conflict(text.into()));
         }
-        let (app, event) = verdict
-            .apply(app, by, now)
-            .map_err(|error| PageError::Conflict(error.to_string().into()))?;
-        apps::save(tx, &app).await?;
-        changes::record(tx, Change::App(id)).await?;
-        audit::record(tx, &event.address(address)).await?;
-        if let Some(note) = &note {
-            thread::write(tx, note).await?;
-        }
-        Ok(())
+        let sign = |event: AuditEvent| event.address(address);
+        settle(tx, app, &verdict, (by, now), note.as_ref(), &sign).await.map(drop)
     };
     provider.store.db.write(write).await?;
     Ok(done.redirect("/staff/review").into_response())
+}
+
+/// Carry out what was decided about `app`, whoever says it in whatever way. `sign` says in the
+/// audit trail who it was and from where.
+pub(crate) async fn settle(
+    tx: &mut Tx<'_>,
+    app: App,
+    verdict: &Verdict,
+    (by, now): (UserId, Timestamp),
+    note: Option<&AppMessage>,
+    sign: &(dyn Fn(AuditEvent) -> AuditEvent + Sync),
+) -> Result<App, PageError> {
+    let (app, event) = verdict
+        .apply(app, by, now)
+        .map_err(|error| PageError::Conflict(error.to_string().into()))?;
+    apps::save(tx, &app).await?;
+    changes::record(tx, Change::App(app.id)).await?;
+    audit::record(tx, &sign(event)).await?;
+    if let Some(note) = note {
+        thread::write_by(tx, note, sign).await?;
+    }
+    Ok(app)
 }
 
 fn parse_id(text: &str) -> Result<AppId, PageError> {

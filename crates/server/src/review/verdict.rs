@@ -20,7 +20,7 @@ use crate::portal::changes::told;
 const NOTE_MAX: usize = 1000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     Approve,
     AskForChanges,
     Reject,
@@ -54,16 +54,16 @@ impl Decision {
 }
 
 /// What the reviewer decided.
-pub(super) struct Verdict {
-    pub(super) decision: Decision,
+pub(crate) struct Verdict {
+    pub(crate) decision: Decision,
     scopes: ScopeSet,
     conditions: BTreeMap<ScopeName, String>,
-    pub(super) note: String,
+    pub(crate) note: String,
     pub(super) revision: String,
 }
 
 impl Verdict {
-    pub(super) fn read(params: &Params, app: &App) -> Result<Self, PageError> {
+    pub(crate) fn read(params: &Params, app: &App) -> Result<Self, PageError> {
         let decision = params.one("decision")?.and_then(Decision::parse);
         let decision =
             decision.ok_or(PageError::BadRequest("The form carries no decision.".into()))?;
@@ -85,7 +85,7 @@ impl Verdict {
         })
     }
 
-    pub(super) fn error(&self, app: &App) -> Option<&'static str> {
+    pub(crate) fn error(&self, app: &App) -> Option<&'static str> {
         let texts = self.conditions.values().chain([&self.note]);
         if texts.into_iter().any(|text| text.chars().count() > NOTE_MAX) {
             return Some("Use at most 1000 characters for a note or a condition.");

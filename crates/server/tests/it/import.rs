@@ -8,7 +8,6 @@ use domain::user::Role;
 use futures_util::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use store::Tx;
 use tower::ServiceExt as _;
@@ -44,26 +43,26 @@ fn service(client_id: &str, secret: &Value) -> Value {
 }
 
 async fn send(app: &TestApp, body: &Value) -> (StatusCode, Value) {
-    let request = Request::post("/import/apps").header(CONTENT_TYPE, "application/json");
+    let request = Request::post("/admin/v1/import/apps").header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(body.to_string())).unwrap();
-    let answer = server::control_router(app.provider.clone()).oneshot(request).await.unwrap();
-    let status = answer.status();
-    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&bytes).unwrap())
+    let answer = crate::admin::at_socket(app).oneshot(request).await.unwrap();
+    let answer = crate::admin::answer_of(answer).await;
+    (answer.status, answer.json())
 }
 
-/// What became of each entry: `imported`, `already_there` or the reasons.
+/// Of each entry: `imported`, `already_there`, or the reasons against it (of the others nothing).
 async fn outcomes(app: &TestApp, dry_run: bool, entries: &[Value]) -> Vec<String> {
     let (status, answer) = send(app, &json!({ "dry_run": dry_run, "apps": entries })).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let text = |outcome: &Value| match outcome["reasons"].as_array() {
-        Some(reasons) => {
-            let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str().unwrap()).collect();
-            reasons.join("\n")
-        }
-        None => outcome["outcome"].as_str().unwrap().to_owned(),
-    };
-    answer["outcomes"].as_array().unwrap().iter().map(text).collect()
+    if status == StatusCode::OK {
+        return serde_json::from_value(answer["outcomes"].clone()).unwrap();
+    }
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    let mut told: Vec<Vec<&str>> = vec![Vec::new(); entries.len()];
+    for error in answer["errors"].as_array().unwrap() {
+        let index = error["pointer"].as_str().unwrap().split('/').nth(2).unwrap();
+        told[index.parse::<usize>().unwrap()].push(error["detail"].as_str().unwrap());
+    }
+    told.iter().map(|reasons| reasons.join("\n")).collect()
 }
 
 async fn import(app: &TestApp, entry: &Value) -> String {
@@ -286,7 +285,7 @@ async fn x2_too_many_guesses_at_one_app_at_once_are_told_to_come_back_and_others
 }
 
 #[tokio::test]
-async fn a_dry_run_says_the_same_and_changes_nothing() {
+async fn a_file_is_imported_whole_or_not_at_all_and_a_dry_run_says_the_same() {
     let app = start().await;
     let entries = [
         service("a", &json!({ "client_secret": "secret" })),
@@ -295,12 +294,13 @@ async fn a_dry_run_says_the_same_and_changes_nothing() {
         service("d", &json!({ "client_secret": "secret", "owner": "no@example.com" })),
     ];
     let told = outcomes(&app, true, &entries).await;
-    assert_eq!(told[..2], ["imported", "imported"]);
+    assert_eq!(told[..2], ["", ""]);
     assert!(told[2].starts_with("client_secret: is missing"), "{}", told[2]);
     assert!(told[3].starts_with("owner: there is no user no@example.com"), "{}", told[3]);
-    let all = app.write(async |tx: &mut Tx<'_>| store::apps::list_all(tx).await).await;
-    assert_eq!((all.len(), app.audited().await), (0, Vec::new()));
     assert_eq!(outcomes(&app, false, &entries).await, told);
+    assert_eq!(outcomes(&app, true, &entries[..2]).await, ["imported"; 2]);
+    assert_eq!(app.audited().await, [], "all or nothing");
+    assert_eq!(outcomes(&app, false, &entries[..2]).await, ["imported"; 2]);
     assert_eq!(outcomes(&app, true, &entries[..2]).await, ["already_there"; 2]);
 }
 
@@ -404,7 +404,7 @@ async fn what_people_read_about_an_app_is_refused_with_field_and_reason() {
     let told = outcomes(&app, false, &[json!("text"), json!({})]).await;
     assert_eq!(told[0], "the entry is not an object with fields");
     assert!(told[1].lines().count() >= 4, "every reason at once: {}", told[1]);
-    let many = json!({ "apps": vec![json!({}); 501] });
+    let many = json!({ "apps": vec![json!({}); 20_001] });
     assert_eq!(send(&app, &many).await.0, StatusCode::BAD_REQUEST);
 }
 

@@ -9,12 +9,16 @@
 )]
 #![expect(unreachable_pub, reason = "the harness is one module of one binary")]
 
+mod admin;
 mod app_settings;
 mod forms;
 mod harness;
 mod proofs;
 
 mod account;
+mod admin_api;
+mod admin_commands;
+mod admin_conventions;
 mod authorize;
 mod client_auth;
 mod connected;

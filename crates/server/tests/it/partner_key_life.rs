@@ -127,11 +127,11 @@ async fn keys_end_when_the_account_is_blocked_and_do_not_come_back_with_it() {
     world.key().await;
     for done in ["block", "unblock"] {
         let body = json!({ "reason": "stolen phone" }).to_string();
-        let request = Request::post(format!("/users/alice@example.com/{done}"))
+        let request = Request::post(format!("/admin/v1/users/alice@example.com/{done}"))
             .header("content-type", "application/json")
             .body(Body::from(body))
             .unwrap();
-        let control = server::control_router(world.app.provider.clone());
+        let control = crate::admin::at_socket(&world.app);
         assert_eq!(control.oneshot(request).await.unwrap().status(), StatusCode::OK);
         assert_eq!(world.stored().await, None, "{done}");
     }

@@ -9,6 +9,7 @@
     reason = "tests assert by panicking"
 )]
 
+mod admin;
 mod audit;
 mod disk;
 mod grants;

@@ -1,18 +1,17 @@
-//! `consentry import …`: what moves here from another system. The file is read twice, so that one
-//! that cannot be read imports nothing, and in batches, so that its size does not matter.
+//! `consentry import …`: what moves here from another system, a file at a time: all of it or
+//! nothing. The file is read to its end first, and goes to the server in one request.
 
-use std::collections::HashMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
-use server::control::import::{FIELDS, ImportAnswer, Outcome};
-use tokio::sync::mpsc;
+use server::admin::import::{BODY_BYTES_MAX, ENTRIES_MAX, FIELDS, ImportAnswer};
 
-use super::control::Control;
+use super::control::{Control, Refused};
 use super::output::{self, plain};
 use super::{ControlArgs, Failure, block_on};
 use crate::config::{Environment, nearest};
@@ -21,10 +20,8 @@ mod csv;
 mod json;
 mod reader;
 
-/// Entries of one request.
-const BATCH: usize = 200;
-/// Bytes of one request, about; the server takes twice as many.
-const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of all apps: what the server takes, without what is around them.
+const FILE_BYTES_MAX: usize = BODY_BYTES_MAX - (1 << 20);
 /// Bytes of one app; none needs as many.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 
@@ -40,8 +37,9 @@ pub struct ImportArgs {
 enum ImportCommand {
     /// Bring apps here with their client ids and their secrets, or hashes of their secrets
     ///
-    /// Each line stands alone: it becomes an app, is there already, or is refused with the reason
-    /// and changes nothing. Running it again is harmless. Exit code 1: something was refused.
+    /// All of the file or nothing: when a line is refused, each is told with the reason, and
+    /// nothing is changed. What is there already is recognised, so running it again is harmless.
+    /// Exit code 1: something was refused.
     Apps(AppsArgs),
 }
 
@@ -78,25 +76,16 @@ type Each<'e> = &'e mut dyn FnMut(Line) -> Result<(), Failure>;
 pub fn run(arguments: &ImportArgs, environment: &Environment) -> Result<(), Failure> {
     let ImportCommand::Apps(apps) = &arguments.command;
     let format = apps.format.map_or_else(|| format_of(&apps.file), Ok)?;
-    let mut total = 0;
-    read(&apps.file, format, &mut |_| {
-        total += 1;
-        Ok(())
-    })?;
-    let mut import = Import {
-        apps,
-        total,
-        as_json: arguments.control.json,
-        seen: HashMap::new(),
-        tally: Tally::default(),
-    };
-    block_on(async {
-        let mut control = Control::open(&arguments.control.config, environment).await?;
-        let done = import.run(&mut control, format).await;
+    let mut import = Import::new(apps, arguments.control.json);
+    let mut seen = HashMap::new();
+    read(&apps.file, format, &mut |line| import.take(line, &mut seen))?;
+    let answer = block_on(async {
+        let mut control = Control::open(&arguments.control, environment).await?;
+        let answer = import.send(&mut control).await;
         control.close().await;
-        done
+        answer
     })?;
-    import.report()
+    import.report(answer)
 }
 
 fn format_of(file: &Path) -> Result<Format, Failure> {
@@ -129,66 +118,56 @@ fn unknown_field(name: &str) -> Option<String> {
     })
 }
 
-#[derive(Default)]
-struct Tally {
-    imported: u64,
-    already_there: u64,
-    refused: u64,
-    /// Kept for programs only; people see each as it comes.
-    refusals: Vec<Value>,
-}
+/// Which app of the file, where it begins, and what is wrong.
+type Refusal = (usize, u64, String);
 
 struct Import<'a> {
     apps: &'a AppsArgs,
-    total: u64,
     as_json: bool,
-    /// Client ids with the lines that have them.
-    seen: HashMap<String, u64>,
-    tally: Tally,
-}
-
-#[derive(Default)]
-struct Batch {
-    numbers: Vec<u64>,
+    /// Apps of the file so far.
+    total: usize,
+    /// Of each entry: which app of the file it is, and where it begins.
+    numbers: Vec<(usize, u64)>,
     entries: Vec<Value>,
     bytes: usize,
+    refusals: Vec<Refusal>,
 }
 
-impl Import<'_> {
-    async fn run(&mut self, control: &mut Control, format: Format) -> Result<(), Failure> {
-        let (sender, mut lines) = mpsc::channel(BATCH);
-        let file = self.apps.file.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            read(&file, format, &mut |line| {
-                let gone = |_| Failure::Failed("the import was given up".to_owned());
-                sender.blocking_send(line).map_err(gone)
-            })
-        });
-        let mut batch = Batch::default();
-        while let Some(Line { number, entry }) = lines.recv().await {
-            match entry.and_then(|entry| self.complete(entry, number)) {
-                Err(reason) => self.refuse(number, &[reason])?,
-                Ok((entry, bytes)) => {
-                    batch.bytes += bytes;
-                    batch.numbers.push(number);
-                    batch.entries.push(entry);
-                }
-            }
-            if batch.entries.len() == BATCH || batch.bytes >= BATCH_BYTES {
-                self.send(control, std::mem::take(&mut batch)).await?;
+impl<'a> Import<'a> {
+    fn new(apps: &'a AppsArgs, as_json: bool) -> Self {
+        let (numbers, entries, refusals) = (Vec::new(), Vec::new(), Vec::new());
+        Self { apps, as_json, total: 0, numbers, entries, bytes: 0, refusals }
+    }
+
+    fn take(&mut self, line: Line, seen: &mut HashMap<String, u64>) -> Result<(), Failure> {
+        let Line { number, entry } = line;
+        self.total += 1;
+        match entry.and_then(|entry| self.complete(entry, number, seen)) {
+            Err(reason) => self.refusals.push((self.total, number, reason)),
+            Ok((entry, bytes)) => {
+                self.bytes += bytes;
+                self.numbers.push((self.total, number));
+                self.entries.push(entry);
             }
         }
-        self.send(control, batch).await?;
-        self.show_progress(false)?;
-        reading.await.map_err(|_| Failure::Failed("reading the file broke off".to_owned()))?
+        if self.entries.len() > ENTRIES_MAX || self.bytes > FILE_BYTES_MAX {
+            return Err(Failure::Failed(format!(
+                "{} is too long: at most {ENTRIES_MAX} apps and {} MiB are imported at once. Make \
+                 several files of it.",
+                self.apps.file.display(),
+                FILE_BYTES_MAX >> 20,
+            )));
+        }
+        Ok(())
     }
 
     /// Fill in the owner; the entry with its size. Refused: unknown fields, a client id that came
-    /// before, more than fits into a request.
+    /// before, more than an app has.
     fn complete(
-        &mut self,
+        &self,
         mut entry: Map<String, Value>,
         number: u64,
+        seen: &mut HashMap<String, u64>,
     ) -> Result<(Value, usize), String> {
         if let Some(reason) = entry.keys().find_map(|name| unknown_field(name)) {
             return Err(reason);
@@ -205,7 +184,7 @@ impl Import<'_> {
             _ => String::new(),
         };
         if !client_id.is_empty()
-            && let Some(before) = self.seen.insert(client_id.clone(), number)
+            && let Some(before) = seen.insert(client_id.clone(), number)
         {
             return Err(format!("client_id: line {before} has {client_id} too"));
         }
@@ -218,83 +197,72 @@ impl Import<'_> {
         }
     }
 
-    async fn send(&mut self, control: &mut Control, batch: Batch) -> Result<(), Failure> {
-        if batch.entries.is_empty() {
-            return Ok(());
-        }
-        let body = json!({ "dry_run": self.apps.dry_run, "apps": batch.entries });
-        let answer = control.send(Method::POST, "/import/apps", Some(body)).await;
-        let answer = answer.and_then(|answer| {
-            ImportAnswer::deserialize(answer).map_err(|error| Failure::Failed(error.to_string()))
-        });
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(failure) => {
-                self.show_progress(false)?;
-                let first = batch.numbers.first().copied().unwrap_or_default();
-                return Err(Failure::Failed(format!(
-                    "{failure}\nThe import stopped at line {first}. Run it again: apps that are \
-                     there already are recognised."
-                )));
+    /// If something is refused already, only to hear what is wrong with the rest. `None`: something
+    /// was refused.
+    async fn send(&mut self, control: &mut Control) -> Result<Option<ImportAnswer>, Failure> {
+        let dry_run = self.apps.dry_run || !self.refusals.is_empty();
+        let body = json!({ "dry_run": dry_run, "apps": std::mem::take(&mut self.entries) });
+        match control.ask(Method::POST, "/import/apps", Some(body), None).await? {
+            Ok(answer) => {
+                let read = ImportAnswer::deserialize(answer.value);
+                let read = read.map_err(|error| Failure::Failed(error.to_string()))?;
+                Ok(self.refusals.is_empty().then_some(read))
             }
-        };
-        for (number, outcome) in batch.numbers.into_iter().zip(answer.outcomes) {
-            match outcome {
-                Outcome::Imported => self.tally.imported += 1,
-                Outcome::AlreadyThere => self.tally.already_there += 1,
-                Outcome::Refused { reasons } => self.refuse(number, &reasons)?,
+            Err(Refused(status, problem)) => {
+                let errors = problem.get("errors").and_then(Value::as_array);
+                let reasons: Vec<_> =
+                    errors.into_iter().flatten().filter_map(|one| self.refusal(one)).collect();
+                if reasons.is_empty() {
+                    return Err(Refused(status, problem).into());
+                }
+                self.refusals.extend(reasons);
+                Ok(None)
             }
         }
-        self.show_progress(true)
     }
 
-    fn refuse(&mut self, number: u64, reasons: &[String]) -> Result<(), Failure> {
-        self.tally.refused += 1;
+    /// `/apps/7/name` is a line of the file.
+    fn refusal(&self, error: &Value) -> Option<Refusal> {
+        let index = error.get("pointer")?.as_str()?.split('/').nth(2)?;
+        let (which, line) = *self.numbers.get(index.parse::<usize>().ok()?)?;
+        Some((which, line, error.get("detail")?.as_str()?.to_owned()))
+    }
+
+    fn report(mut self, answer: Option<ImportAnswer>) -> Result<(), Failure> {
+        self.refusals.sort_by_key(|(which, ..)| *which);
+        let apps: BTreeSet<_> =
+            self.refusals.iter().map(|(which, line, _)| (*which, *line)).collect();
+        let (refused, total) = (apps.len(), self.total);
+        let counts = answer.map(|answer| (answer.imported, answer.already_there));
+        let (imported, already_there) = counts.unwrap_or_default();
         if self.as_json {
-            self.tally.refusals.push(json!({ "line": number, "reasons": reasons }));
-            return Ok(());
-        }
-        self.show_progress(false)?;
-        let mut stderr = io::stderr().lock();
-        for reason in reasons {
-            writeln!(stderr, "{}:{number}: {}", self.apps.file.display(), plain(reason))?;
-        }
-        Ok(())
-    }
-
-    /// A line that is written over, for a person who watches.
-    fn show_progress(&self, show: bool) -> Result<(), Failure> {
-        let mut stderr = io::stderr().lock();
-        if !stderr.is_terminal() {
-            return Ok(());
-        }
-        let Tally { imported, already_there, refused, .. } = &self.tally;
-        let done = imported + already_there + refused;
-        match show {
-            true => write!(stderr, "\r\u{1b}[K{done}/{}", self.total)?,
-            false => write!(stderr, "\r\u{1b}[K")?,
-        }
-        Ok(stderr.flush()?)
-    }
-
-    fn report(self) -> Result<(), Failure> {
-        let Tally { imported, already_there, refused, refusals } = self.tally;
-        let told = if self.as_json {
+            let reasons = |app: usize| {
+                let of_app = self.refusals.iter().filter(|(which, ..)| *which == app);
+                of_app.map(|(.., reason)| reason.as_str()).collect::<Vec<_>>()
+            };
+            let refusal =
+                |(app, line): &(usize, u64)| json!({ "line": line, "reasons": reasons(*app) });
             output::json(&json!({
                 "dry_run": self.apps.dry_run,
                 "imported": imported,
                 "already_there": already_there,
-                "refused": refusals,
-            }))
+                "refused": apps.iter().map(refusal).collect::<Vec<_>>(),
+            }))?;
         } else {
+            let mut stderr = io::stderr().lock();
+            for (_, number, reason) in &self.refusals {
+                writeln!(stderr, "{}:{number}: {}", self.apps.file.display(), plain(reason))?;
+            }
             let verb = if self.apps.dry_run { "would import" } else { "imported" };
             output::line(&format!(
                 "{verb} {imported}, refused {refused}, already there {already_there}"
-            ))
-        };
+            ))?;
+        }
         match refused {
-            0 => told,
-            _ => Err(Failure::Failed(format!("{refused} of {} apps were refused", self.total))),
+            0 => Ok(()),
+            _ => Err(Failure::Failed(format!(
+                "{refused} of {total} apps were refused, so nothing was imported"
+            ))),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The control socket's JSON, and health.
+//! What an operator does with commands, over the socket, and health.
 
+use axum::Router;
 use axum::body::Body;
-use axum::{Extension, Router};
 use domain::app::AppKind;
 use domain::audit::AuditKind;
 use domain::id::FactorId;
@@ -11,10 +11,11 @@ use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use server::control::Operator;
+use server::admin::PREFIX;
 use store::{Tx, second_factors};
 use tower::ServiceExt as _;
 
+use crate::admin::at_socket;
 use crate::forms::{is_accepted, live_scope};
 use crate::harness::{Client, TestApp, Tokens};
 
@@ -26,14 +27,14 @@ async fn send(router: Router, request: Request<Body>) -> (StatusCode, Value) {
 }
 
 async fn get(app: &TestApp, path: &str) -> (StatusCode, Value) {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    send(server::control_router(app.provider.clone()), request).await
+    let request = Request::get(format!("{PREFIX}{path}")).body(Body::empty()).unwrap();
+    send(at_socket(app), request).await
 }
 
 async fn post(app: &TestApp, path: &str, body: &Value) -> (StatusCode, Value) {
-    let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+    let request = Request::post(format!("{PREFIX}{path}")).header(CONTENT_TYPE, "application/json");
     let request = request.body(Body::from(body.to_string())).unwrap();
-    send(server::control_router(app.provider.clone()), request).await
+    send(at_socket(app), request).await
 }
 
 fn new_app(change: &Value) -> Value {
@@ -74,7 +75,7 @@ async fn an_app_that_the_operator_creates_works_at_once() {
     assert_eq!((&shown["status"], &shown["owner"]), (&json!("live"), &json!("dev@example.com")));
     assert_eq!(shown["created_at"], "2026-04-02T09:00:00Z");
     let (_, list) = get(&app, "/apps").await;
-    assert_eq!(list["apps"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -97,7 +98,10 @@ async fn an_app_that_moves_here_keeps_its_credentials() {
         (&moved["client_id"], &moved["client_secret"])
     );
     let (status, twice) = post(&app, "/apps", &new_app(&moved)).await;
-    assert_eq!((status, &twice["error"]), (StatusCode::CONFLICT, &json!("conflict")));
+    assert_eq!(
+        (status, &twice["type"]),
+        (StatusCode::CONFLICT, &json!("urn:consentry:problem:conflict"))
+    );
 }
 
 #[tokio::test]
@@ -120,11 +124,11 @@ async fn a_wrong_app_is_refused_with_the_reason() {
     for (change, reason) in wrong {
         let (status, answer) = post(&app, "/apps", &new_app(&change)).await;
         assert_eq!(
-            (status, &answer["error"]),
-            (StatusCode::BAD_REQUEST, &json!("invalid")),
+            (status, &answer["type"]),
+            (StatusCode::BAD_REQUEST, &json!("urn:consentry:problem:invalid-request")),
             "{change}"
         );
-        let message = answer["message"].as_str().unwrap();
+        let message = answer["detail"].as_str().unwrap();
         assert!(message.contains(reason), "{change}: {message}");
     }
     let all = json!({
@@ -134,7 +138,7 @@ async fn a_wrong_app_is_refused_with_the_reason() {
     });
     let (status, answer) = post(&app, "/apps", &new_app(&all)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let message = answer["message"].as_str().unwrap();
+    let message = answer["detail"].as_str().unwrap();
     let fields: Vec<_> =
         message.lines().skip(1).map(|line| line.trim().split(':').next().unwrap()).collect();
     let expected = [
@@ -153,7 +157,10 @@ async fn a_wrong_app_is_refused_with_the_reason() {
     assert_eq!(fields, expected, "{message}");
     let (status, answer) =
         post(&app, "/apps", &new_app(&json!({ "owner": "no@example.com" }))).await;
-    assert_eq!((status, &answer["error"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+    assert_eq!(
+        (status, &answer["type"]),
+        (StatusCode::NOT_FOUND, &json!("urn:consentry:problem:not-found"))
+    );
     assert_eq!(app.audited().await, [], "nothing was stored");
 }
 
@@ -226,7 +233,7 @@ async fn the_last_admin_who_can_sign_in_cannot_be_blocked() {
     let block = |name: &str| format!("/users/{name}@example.com/block");
     assert_eq!(post(&app, &block("alice"), &json!({})).await.0, StatusCode::OK);
     let (status, refused) = post(&app, &block("bob"), &json!({})).await;
-    let message = refused["message"].as_str().unwrap();
+    let message = refused["detail"].as_str().unwrap();
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(message.starts_with("bob@example.com is the last admin"), "{message}");
     assert_eq!(post(&app, &block("carol"), &json!({})).await.0, StatusCode::OK);
@@ -275,8 +282,7 @@ async fn a_user_who_has_lost_every_second_factor_is_let_in_by_the_operator() {
 #[tokio::test]
 async fn what_a_command_does_is_audited_with_who_gave_it() {
     let app = TestApp::start().await;
-    let operator = Operator::of_uid(Some(1000), Some("olga".to_owned()));
-    let router = server::control_router(app.provider.clone()).layer(Extension(operator));
+    let router = at_socket(&app);
     let password = "a long enough password";
     let commands = [
         ("/users", json!({ "email": "dev@example.com", "password": password })),
@@ -289,13 +295,14 @@ async fn what_a_command_does_is_audited_with_who_gave_it() {
         ("/keys/rotate", Value::Null),
     ];
     for (path, body) in &commands {
-        let request = Request::post(*path).header(CONTENT_TYPE, "application/json");
+        let request =
+            Request::post(format!("{PREFIX}{path}")).header(CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(body.to_string())).unwrap();
         let (status, answer) = send(router.clone(), request).await;
         assert!(status.is_success(), "{path}: {answer}");
     }
-    let (_, trail) = get(&app, "/audit").await;
-    let events = trail["events"].as_array().unwrap();
+    let (_, trail) = get(&app, "/audit?order=oldest").await;
+    let events = trail["items"].as_array().unwrap();
     assert_eq!(events.len(), commands.len());
     for event in events {
         assert_eq!(
@@ -333,7 +340,7 @@ async fn a_user_that_the_operator_creates_can_sign_in() {
         assert_eq!(post(&app, "/users", &body).await.0, expected, "{change}");
     }
     let (_, list) = get(&app, "/users").await;
-    assert_eq!(list["users"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
     assert!(!list.to_string().contains("argon2"), "{list}");
 }
 

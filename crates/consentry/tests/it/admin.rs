@@ -1,0 +1,118 @@
+//! The admin API as an operator has it: over the socket, and from elsewhere with a token.
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+use crate::served::{Site, stderr};
+
+/// A site with staff and an app `bot` of dev@example.com, and its server.
+async fn site() -> Site {
+    let site = Site::new("http://127.0.0.1:1");
+    site.also_config("registration = \"review\"");
+    site.add_user("dev@example.com", Some("developer")).await;
+    site.add_user("rita@example.com", Some("reviewer")).await;
+    site
+}
+
+async fn bot(site: &Site) {
+    let words = ["--owner", "dev@example.com", "--name", "Bot", "--kind", "service"];
+    let more = ["--scope", "items.read=To copy them", "--client-id", "bot"];
+    site.command(&[&["app", "create"][..], &words, &more].concat()).await;
+}
+
+async fn token(site: &Site, scopes: &[&str], more: &[&str]) -> Value {
+    let scopes: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope]).collect();
+    let words = ["admin-token", "create", "--name", "test"];
+    site.command(&[&words[..], &scopes, more].concat()).await
+}
+
+/// `consentry WORDS --server …` with the token in a file, as JSON.
+async fn elsewhere(site: &Site, token: &str, words: &[&str]) -> Result<Value, String> {
+    std::fs::write(site.path("token"), format!("{token}\n")).unwrap();
+    let server = format!("http://127.0.0.1:{}", site.internal);
+    let file = site.path("token");
+    let more = ["--json", "--server", &server, "--token-file", file.to_str().unwrap()];
+    let output = site.run(&[words, &more].concat()).await;
+    match output.status.success() {
+        true => Ok(serde_json::from_slice(&output.stdout).unwrap_or_default()),
+        false => Err(stderr(&output)),
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_does_the_same_over_the_socket_and_from_elsewhere_with_a_token() {
+    let site = site().await;
+    bot(&site).await;
+    let _server = site.serve().await;
+    let made = token(&site, &["apps:read", "apps:write", "audit:read"], &[]).await;
+    let text = made["token"].as_str().unwrap().to_owned();
+    let there = elsewhere(&site, &text, &["app", "list"]).await.unwrap();
+    assert_eq!(there, site.command(&["app", "list"]).await);
+    let words = ["app", "suspend", "bot", "--reason", "Phishing"];
+    assert_eq!(elsewhere(&site, &text, &words).await.unwrap()["status"], "suspended");
+    let trail = site.run(&["audit", "export"]).await;
+    let trail = String::from_utf8(trail.stdout).unwrap();
+    let actor = format!("\"actor\":\"admin_token:{}\"", made["id"].as_str().unwrap());
+    assert!(trail.lines().last().unwrap().contains(&actor), "{trail}");
+    let there = elsewhere(&site, &text, &["audit", "verify"]).await.unwrap();
+    assert!(there["blocks"].is_number(), "{there}");
+
+    let refused = elsewhere(&site, &text, &["user", "list"]).await.unwrap_err();
+    assert!(refused.contains("the token lacks the scope users:read"), "{refused}");
+    site.run(&["admin-token", "revoke", made["id"].as_str().unwrap()]).await;
+    let refused = elsewhere(&site, &text, &["app", "list"]).await.unwrap_err();
+    assert!(refused.contains("unknown, expired or revoked"), "{refused}");
+    let list = site.command(&["admin-token", "list"]).await;
+    assert!(list["tokens"][0]["revoked_at"].is_string(), "{list}");
+    assert!(!list.to_string().contains(&text), "{list}");
+    let output = site.run(&["app", "list", "--server", "http://127.0.0.1:1"]).await;
+    assert!(stderr(&output).contains("set CONSENTRY_ADMIN_TOKEN"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn staff_decide_with_commands_and_say_who_they_are() {
+    let site = site().await;
+    let _server = site.serve().await;
+    let entry = r#"[{ "client_id": "new", "name": "New Bot", "kind": "service", "status": "review",
+        "scopes": "items.read", "client_secret": "hunter2", "owner": "dev@example.com" }]"#;
+    std::fs::write(site.path("apps.json"), entry).unwrap();
+    let imported = site.command(&["import", "apps", "apps.json"]).await;
+    assert_eq!(imported["imported"], 1, "{imported}");
+    let shown = site.command(&["app", "show", "new"]).await;
+    assert_eq!((&shown["status"], &shown["awaits_review"]), (&"in_review".into(), &true.into()));
+    let nobody = site.run(&["app", "approve", "new"]).await;
+    assert!(stderr(&nobody).contains("say which member of staff decides"), "{}", stderr(&nobody));
+    let by = ["--by", "rita@example.com"];
+    let silent = site.run(&[&["app", "reject", "new"][..], &by].concat()).await;
+    assert!(stderr(&silent).contains("Write a note"), "{}", stderr(&silent));
+    let words = ["app", "approve", "new", "--condition", "items.read=Read slowly"];
+    let approved = site.command(&[&words[..], &by].concat()).await;
+    assert_eq!(
+        (&approved["status"], &approved["scopes_approved"]),
+        (&"live".into(), &"items.read".into())
+    );
+    let deleted = site.run(&["app", "delete", "new"]).await;
+    assert!(deleted.status.success(), "{}", stderr(&deleted));
+    assert!(!site.run(&["app", "show", "new"]).await.status.success());
+}
+
+#[tokio::test]
+async fn the_admin_api_is_on_the_internal_listener_alone_and_wants_a_token_there() {
+    let site = site().await;
+    bot(&site).await;
+    let _server = site.serve().await;
+    let made = token(&site, &["apps:read"], &["--days", "1"]).await;
+    let text = made["token"].as_str().unwrap();
+    let ask = async |port: u16, token: Option<&str>| {
+        let url = format!("http://127.0.0.1:{port}/admin/v1/apps");
+        let request = Client::new().get(url).header("host", format!("localhost:{}", site.port));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(ask(site.internal, Some(text)).await, StatusCode::OK);
+    assert_eq!(ask(site.internal, None).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(site.port, Some(text)).await, StatusCode::NOT_FOUND);
+}

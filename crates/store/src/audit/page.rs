@@ -1,0 +1,85 @@
+//! Pages of the trail for people and programs that look for something in it: a filter leads to an
+//! index, so that a page costs the same however long the trail is.
+
+use std::time::Duration;
+
+use domain::audit::AuditKind;
+use domain::id::{AppId, UserId};
+use domain::time::Timestamp;
+
+use super::{AuditRow, read};
+use crate::{DbError, Tx, bind};
+
+/// Clocks of nodes, and transactions that take their time: rows of a moment are not far apart.
+const MARGIN: Duration = Duration::from_secs(300);
+
+/// Which events a page shows; `None`: whatever it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditFilter {
+    pub app: Option<AppId>,
+    pub user: Option<UserId>,
+    pub kind: Option<AuditKind>,
+    pub since: Option<Timestamp>,
+    /// Not itself.
+    pub until: Option<Timestamp>,
+}
+
+macro_rules! pages {
+    ($lead:literal) => {
+        [pages!($lead, "ORDER BY position"), pages!($lead, "ORDER BY position DESC")]
+    };
+    ($lead:literal, $order:literal) => {
+        concat!(
+            "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
+             grant_id, address, detail, seal FROM audit WHERE ",
+            $lead,
+            " AND position > $2 AND position < $3 AND (CAST($4 AS TEXT) IS NULL OR user_id = $4) \
+             AND (CAST($5 AS TEXT) IS NULL OR kind = $5) AND at >= $6 AND at < $7 ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
+/// At most `limit` between the positions `between`, neither of them itself; `newest` first or last.
+pub async fn list_page(
+    tx: &mut Tx<'_>,
+    filter: &AuditFilter,
+    between: (i64, i64),
+    newest: bool,
+    limit: i64,
+) -> Result<Vec<AuditRow>, DbError> {
+    let AuditFilter { app, user, kind, since, until } = *filter;
+    let (mut above, mut below) = between;
+    if let Some(since) = since {
+        match first_from(tx, since.before(MARGIN)).await? {
+            Some(first) => above = above.max(first.saturating_sub(1)),
+            None => return Ok(Vec::new()),
+        }
+    }
+    if let Some(until) = until
+        && let Some(first) = first_from(tx, until.after(MARGIN)).await?
+    {
+        below = below.min(first);
+    }
+    let kind = kind.map(AuditKind::as_str);
+    let (sqls, lead, user, kind) = match (app, user, kind) {
+        (Some(app), user, kind) => (pages!("app_id = $1"), Some(app.to_string()), user, kind),
+        (None, Some(user), kind) => (pages!("user_id = $1"), Some(user.to_string()), None, kind),
+        (None, None, Some(kind)) => (pages!("kind = $1"), Some(kind.to_owned()), None, None),
+        (None, None, None) => (pages!("CAST($1 AS TEXT) IS NULL"), None, None, None),
+    };
+    let [oldest_first, newest_first] = sqls;
+    let sql = if newest { newest_first } else { oldest_first };
+    let since = since.map_or(i64::MIN, Timestamp::as_millis);
+    let until = until.map_or(i64::MAX, Timestamp::as_millis);
+    let values = bind![lead, above, below, user, kind, since, until, limit];
+    tx.query_all(sql, values).await?.into_iter().map(read).collect()
+}
+
+/// Where the trail begins to tell of `at`, about.
+async fn first_from(tx: &mut Tx<'_>, at: Timestamp) -> Result<Option<i64>, DbError> {
+    let sql = "SELECT position FROM audit WHERE at >= $1 ORDER BY at, position LIMIT 1";
+    let row = tx.query_opt(sql, bind![at]).await?;
+    row.map(|mut row| row.take()).transpose()
+}
