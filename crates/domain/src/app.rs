@@ -9,7 +9,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::foreign_hash::ForeignHash;
-use crate::id::{AppId, CredentialId, UserId};
+use crate::id::{AppId, CredentialId, LogoId, TeamId, UserId};
 use crate::revision::Revision;
 use crate::time::Timestamp;
 
@@ -25,6 +25,12 @@ pub enum AppKind {
     SinglePage,
     /// Acts for itself only, by client credentials.
     Service,
+    /// Runs where there is no browser, on a television or in a terminal; public, lets users in by
+    /// codes that they carry (RFC 8628) and by nothing else.
+    Device,
+    /// An AI agent, or the host of one (MCP): acts for users wherever it runs; public, with
+    /// the redirects of an app on the user's device, and codes where there is no browser.
+    Agent,
 }
 
 impl AppKind {
@@ -36,14 +42,19 @@ impl AppKind {
     /// May run where there is no browser (RFC 8628). An app in a browser has one, and a service has
     /// no user.
     pub const fn may_use_device_codes(self) -> bool {
-        matches!(self, Self::Web | Self::Native)
+        matches!(self, Self::Web | Self::Native | Self::Device | Self::Agent)
+    }
+
+    /// Sends users here by their browser and gets them back at a redirect URI.
+    pub const fn has_redirects(self) -> bool {
+        !matches!(self, Self::Service | Self::Device)
     }
 
     /// Which redirect URIs it may have.
     pub const fn redirect_policy(self) -> RedirectPolicy {
         match self {
-            Self::Native => RedirectPolicy::Native,
-            Self::Web | Self::SinglePage | Self::Service => RedirectPolicy::Web,
+            Self::Native | Self::Agent => RedirectPolicy::Native,
+            Self::Web | Self::SinglePage | Self::Service | Self::Device => RedirectPolicy::Web,
         }
     }
 }
@@ -104,9 +115,16 @@ pub struct App {
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
+    /// Whose it is; of an app of a team, the person among its members who answers for it.
     pub owner: UserId,
+    /// The team that it belongs to; `None`: it is `owner`'s own.
+    pub team: Option<TeamId>,
     /// Who stands behind it, as the consent page says it.
     pub publisher: String,
+    /// Shown to its developers and to staff, and to users once the brand is verified.
+    pub logo: Option<LogoId>,
+    /// Staff have seen that name and logo are the publisher's to use.
+    pub brand_verified: bool,
     pub status: AppStatus,
     pub redirect_uris: Vec<RedirectUri>,
     /// What the developer asks for; the consent page shows the purposes.
@@ -256,7 +274,10 @@ pub(crate) mod tests {
             privacy_url: None,
             terms_url: None,
             owner: UserId::from_bytes([2; 16]),
+            team: None,
             publisher: String::new(),
+            logo: None,
+            brand_verified: false,
             status: AppStatus::InReview,
             redirect_uris: Vec::new(),
             requested: requested.split_whitespace().map(request).collect(),

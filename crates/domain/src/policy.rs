@@ -76,6 +76,10 @@ pub enum Developers {
     Invited,
     /// Every account with a verified e-mail address.
     Verified,
+    /// Every account.
+    Anyone,
+    /// Reviewers and admins. Who has the role of a developer looks after the apps that there are.
+    StaffOnly,
 }
 
 /// What people may do with accounts without asking the operator.

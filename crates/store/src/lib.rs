@@ -17,6 +17,7 @@ mod stats;
 mod tx;
 mod value;
 
+pub mod app_logos;
 pub mod app_messages;
 pub mod apps;
 pub mod audit;
@@ -33,10 +34,12 @@ pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;
+pub mod teams;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]
 pub mod testing;
 pub mod throttles;
+pub mod transfers;
 pub mod usage;
 pub mod used_once;
 pub mod user_codes;

@@ -245,6 +245,9 @@ ids! {
     SessionId
     PartnerKeyId
     AppMessageId
+    TeamId
+    InvitationId
+    LogoId
     LinkId
     FactorId
     AttemptId

@@ -39,7 +39,10 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         privacy_url: None,
         terms_url: None,
         owner: owner.id,
+        team: None,
         publisher: "Northwind Labs".to_owned(),
+        logo: None,
+        brand_verified: false,
         status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
         redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],
         requested: vec![
