@@ -175,6 +175,10 @@ impl App {
         matches!(self.status, AppStatus::Live { .. })
     }
 
+    pub const fn is_suspended(&self) -> bool {
+        matches!(self.status, AppStatus::Suspended { .. })
+    }
+
     /// Is it known at the endpoints of `dialect`, or of the standard (`None`)?
     pub fn speaks(&self, dialect: Option<&str>) -> bool {
         match dialect {

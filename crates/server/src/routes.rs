@@ -15,7 +15,7 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, secrets};
+use crate::portal::{apps, changes, messages, my_apps, secrets, team_members, teams, transfers};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
@@ -26,6 +26,7 @@ pub fn router(provider: Shared) -> Router {
         .merge(oauth())
         .merge(account())
         .merge(portal())
+        .merge(team())
         .merge(review())
         .merge(dialect::routes(&provider.policy()))
         .route("/", get(account::home::show))
@@ -109,7 +110,7 @@ fn account() -> Router<Shared> {
 
 fn portal() -> Router<Shared> {
     Router::new()
-        .route("/apps", get(apps::list))
+        .route("/apps", get(my_apps::list))
         .route("/apps/new", get(apps::new).post(apps::create))
         .route("/apps/{id}", get(apps::show))
         .route("/apps/{id}/details", post(changes::details))
@@ -122,8 +123,27 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/messages", post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
+        .route("/apps/{id}/team", get(transfers::show))
+        .route("/apps/{id}/transfer", post(transfers::ask))
+        .route("/apps/{id}/transfer/end", post(transfers::take_back))
+        .route("/transfers/{id}", get(transfers::offer).post(transfers::answer))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
+}
+
+fn team() -> Router<Shared> {
+    Router::new()
+        .route("/teams", get(teams::list))
+        .route("/teams/new", get(teams::new).post(teams::create))
+        .route("/teams/invitation", get(team_members::open).post(team_members::answer))
+        .route("/teams/{id}", get(teams::show))
+        .route("/teams/{id}/rename", post(teams::rename))
+        .route("/teams/{id}/delete", post(teams::delete))
+        .route("/teams/{id}/invite", post(team_members::invite))
+        .route("/teams/{id}/invitations/end", post(team_members::end_invitation))
+        .route("/teams/{id}/members/role", post(team_members::change_role))
+        .route("/teams/{id}/members/remove", post(team_members::remove))
+        .route("/teams/{id}/leave", post(team_members::leave))
 }
 
 fn review() -> Router<Shared> {

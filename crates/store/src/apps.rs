@@ -1,7 +1,7 @@
 //! Tables `apps` and `client_ids`: an app and what it is called on the wire.
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
-use domain::id::{AppId, UserId};
+use domain::id::{AppId, TeamId, UserId};
 use domain::team::Owner;
 use domain::time::Timestamp;
 use ipnet::IpNet;
@@ -170,6 +170,13 @@ pub async fn list_of(
     rows.into_iter().map(read).collect()
 }
 
+/// All apps of a team, of which there are few (see the limit of the portal).
+pub async fn list_of_team(tx: &mut Tx<'_>, team: TeamId) -> Result<Vec<App>, DbError> {
+    let sql = select!("WHERE a.team_id = $1 ORDER BY a.created_at, a.id");
+    let rows = tx.query_all(sql, bind![team]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// How many apps a person or a team has.
 pub async fn count_of(tx: &mut Tx<'_>, owner: Owner) -> Result<u64, DbError> {
     let mut row = match owner {
@@ -182,6 +189,14 @@ pub async fn count_of(tx: &mut Tx<'_>, owner: Owner) -> Result<u64, DbError> {
         }
     };
     row.take()
+}
+
+/// How many apps a person can change: their own and those of their teams.
+pub async fn count_for(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbError> {
+    let sql = "SELECT (SELECT COUNT(*) FROM apps WHERE owner_id = $1 AND team_id IS NULL) \
+               + (SELECT COUNT(*) FROM apps a JOIN team_members m ON m.team_id = a.team_id \
+               WHERE m.user_id = $1)";
+    tx.query_one(sql, bind![user]).await?.take()
 }
 
 /// Every app, by client id. For the command line and staff; read it with [`crate::Db::read_long`].

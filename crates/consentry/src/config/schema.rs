@@ -294,10 +294,11 @@ static ACCOUNTS: Shape = Shape {
         ),
         key(
             "developers",
-            Kind::Choice(&["invited", "verified"]),
+            Kind::Choice(&["invited", "verified", "anyone", "staff_only"]),
             "`invited`",
-            "Who may register apps: accounts to which you gave the role, or every account with a \
-             confirmed e-mail address.",
+            "Who may register apps: accounts to which you gave the role, every account with a \
+             confirmed e-mail address, every account, or reviewers and admins alone (then accounts \
+             with the role look after the apps that they have).",
         ),
         key(
             "language",

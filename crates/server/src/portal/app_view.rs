@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::app::{App, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest};
+use domain::app::{App, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest};
 use domain::audit::{AuditEvent, AuditKind};
 use domain::id::AppId;
 use domain::partner_key::{PartnerKey, SecretState, uuid_of};
@@ -117,7 +117,9 @@ impl OwnApp {
         if !self.app.is_live() || standing == Standing::Unreviewed {
             return Vec::new();
         }
-        policy.reviewed.iter().map(|field| field.title()).collect()
+        // A logo has a page of its own.
+        let here = policy.reviewed.iter().filter(|field| **field != RevisionField::Logo);
+        here.map(|field| field.title()).collect()
     }
 
     fn scopes(&self, policy: &Policy) -> Vec<AppScope> {
@@ -251,7 +253,7 @@ fn endpoints(app: &App, policy: &Policy) -> Vec<Endpoint> {
     };
     let mut lines = Vec::new();
     if app.speaks(None) {
-        if app.kind != AppKind::Service {
+        if app.kind.has_redirects() {
             let label = "Authorization endpoint".to_owned();
             lines.push(line("authorize-url".to_owned(), label, "/oauth/authorize"));
         }

@@ -7,63 +7,28 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::grant::RevokeReason;
 use domain::id::{AppId, UserId};
-use domain::time::Timestamp;
+use domain::team::{TeamError, TeamRole};
 use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents, usage};
+use store::{Tx, apps, audit, changes, client_secrets, consents};
 
 use super::app_view::{OwnApp, Typed};
 use super::form;
 use super::registration::{self, NewSecret, Standing};
 use crate::account::taking_back::TakingBack;
-use crate::actor::{AppOwner, Developer, SignedForm, SignedInUser};
+use crate::actor::{AppHolder, AppOwner, Developer, SignedForm, SignedInUser, find_app};
 use crate::address::ClientAddress;
-use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{
-    AppCard, AppForm, AppFormErrors, DeleteApp, MyApps, NewApp, STANDARD, SecretOnce, Section,
+    AppForm, AppFormErrors, DeleteApp, NewApp, STANDARD, SecretOnce, Section,
 };
 use crate::provider::{Provider, Shared};
 use crate::view;
 
 /// Of one developer. Whoever needs more talks to the operator.
 pub const APPS_PER_DEVELOPER_MAX: usize = 100;
-
-pub async fn list(
-    State(provider): State<Shared>,
-    Developer(user): Developer,
-    Told(flash): Told,
-) -> Result<Response, PageError> {
-    let (owner, now) = (user.user.id, provider.now());
-    let cards = provider
-        .store
-        .db
-        .read(async move |tx| {
-            let mut cards = Vec::new();
-            for app in apps::list_of_owner(tx, owner).await? {
-                cards.push(card(tx, &app, now).await?);
-            }
-            Ok::<_, PageError>(cards)
-        })
-        .await?;
-    let layout = user.layout().in_section(Section::Apps).with_flash(flash);
-    view::page(&provider, &MyApps { layout, apps: cards })
-}
-
-async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
-    let last_call_at = usage::last_call_of_app(tx, app.id).await?;
-    Ok(AppCard {
-        id: app.id.to_string(),
-        name: app.name.clone(),
-        kind: display::app_kind(app.kind),
-        status: display::app_status(app),
-        client_id: app.client_id.clone(),
-        user_count: consents::count_given_to(tx, app.id).await?,
-        last_call_at: last_call_at.map(|at| display::moment(now, at)),
-    })
-}
 
 /// `?wire=NAME` chooses the wire format, for links from where its developers come from.
 pub async fn new(
@@ -212,7 +177,7 @@ async fn load(provider: &Provider, app: App) -> Result<OwnApp, PageError> {
 
 pub async fn confirm_delete(
     State(provider): State<Shared>,
-    AppOwner { user, app }: AppOwner,
+    AppHolder { user, app }: AppHolder,
 ) -> Result<Response, PageError> {
     let page = delete_page(&provider, &user, &app, None).await?;
     view::page(&provider, &page)
@@ -240,7 +205,7 @@ async fn delete_page(
 pub async fn delete(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
-    AppOwner { user, app }: AppOwner,
+    AppHolder { user, app }: AppHolder,
     form: SignedForm,
 ) -> Result<Response, PageError> {
     if form.params.one("confirm")?.map(str::trim) != Some(app.name.as_str()) {
@@ -256,7 +221,10 @@ pub async fn delete(
     };
     let (id, entropy) = (app.id, provider.entropy.clone());
     let write = async move |tx: &mut Tx<'_>| {
-        let app = owned(tx, id, user.user.id).await?;
+        let app = match held(tx, id, user.user.id).await? {
+            Ok(app) => app,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let given = consents::list_given_to(tx, id).await?;
         let event = AuditEvent::new(back.now, AuditKind::AppDeleted, back.actor)
             .app(id)
@@ -270,9 +238,9 @@ pub async fn delete(
         apps::delete(tx, id).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event).await?;
-        Ok::<_, PageError>(())
+        Ok::<_, PageError>(Ok(()))
     };
-    provider.store.db.write(write).await?;
+    provider.store.db.write(write).await??;
     Ok(Done::AppDeleted.redirect("/apps").into_response())
 }
 
@@ -280,7 +248,20 @@ pub(super) fn path_of(app: AppId) -> String {
     format!("/apps/{app}")
 }
 
-/// The app as it stands in this transaction, if it is still `owner`'s.
-pub(super) async fn owned(tx: &mut Tx<'_>, id: AppId, owner: UserId) -> Result<App, PageError> {
-    apps::find(tx, id).await?.filter(|app| app.owner == owner).ok_or(PageError::NotFound)
+/// The app as it stands in this transaction, if `user` may still change it.
+pub(super) async fn owned(tx: &mut Tx<'_>, id: AppId, user: UserId) -> Result<App, PageError> {
+    find_app(tx, id, user).await?.map(|(app, _)| app).ok_or(PageError::NotFound)
+}
+
+/// The same for what only its owner does, or an owner of its team.
+pub(super) async fn held(
+    tx: &mut Tx<'_>,
+    id: AppId,
+    user: UserId,
+) -> Result<Result<App, PageError>, PageError> {
+    Ok(match find_app(tx, id, user).await? {
+        Some((app, TeamRole::Owner)) => Ok(app),
+        Some(_) => Err(PageError::Forbidden(TeamError::NotOwner.to_string().into())),
+        None => Err(PageError::NotFound),
+    })
 }

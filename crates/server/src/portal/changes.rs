@@ -53,7 +53,8 @@ pub async fn details(
     }
     let rules = Rules::of(&provider, &owner);
     let change = move |app: App, now| {
-        let to = about.clone().revision(app.latest_revision().redirect_uris);
+        let latest = app.latest_revision();
+        let to = about.clone().revision(latest.redirect_uris, latest.logo);
         rules.revise(app, to, now)
     };
     write(&provider, owner, address, change).await

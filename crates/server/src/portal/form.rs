@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
+use domain::id::LogoId;
 use domain::policy::Policy;
 use domain::revision::Revision;
 use ipnet::IpNet;
@@ -39,9 +40,10 @@ pub struct About {
 }
 
 impl About {
-    pub fn revision(self, redirect_uris: Vec<RedirectUri>) -> Revision {
+    /// With what other forms say.
+    pub fn revision(self, redirect_uris: Vec<RedirectUri>, logo: Option<LogoId>) -> Revision {
         let Self { name, description, homepage, privacy_url, terms_url } = self;
-        Revision { name, description, homepage, privacy_url, terms_url, redirect_uris }
+        Revision { name, description, homepage, privacy_url, terms_url, redirect_uris, logo }
     }
 }
 
@@ -227,8 +229,13 @@ pub fn wire_error(dialect: &Dialect, kind: AppKind) -> Option<String> {
         AppKind::Service => Some(format!(
             "A service acts for itself, which the {title} format has no words for: take OAuth 2.1."
         )),
-        AppKind::Native | AppKind::SinglePage if dialect.admits_public_apps() => None,
-        AppKind::Native | AppKind::SinglePage => Some(format!(
+        AppKind::Device => Some(format!(
+            "A device that has no browser takes OAuth 2.1; in the {title} format it is a web app."
+        )),
+        AppKind::Native | AppKind::SinglePage | AppKind::Agent if dialect.admits_public_apps() => {
+            None
+        }
+        AppKind::Native | AppKind::SinglePage | AppKind::Agent => Some(format!(
             "An app of the {title} format proves itself by a secret: its kind is web, on users’ \
              devices too."
         )),
@@ -271,9 +278,12 @@ pub fn check_redirect_uris(
         }
     }
     errors.redirect_uris = match (kind, uris.len() + errors.redirect_lines.len()) {
-        (AppKind::Service, 0) => None,
+        (AppKind::Service | AppKind::Device, 0) => None,
         (AppKind::Service, _) => {
             Some("A service acts for itself and sends no user anywhere: leave this empty.".into())
+        }
+        (AppKind::Device, _) => {
+            Some("A device has no browser that could come back: leave this empty.".into())
         }
         (_, 0) => Some("Name at least one address that users come back to.".into()),
         (_, count) if count > REDIRECT_URIS_MAX => {
@@ -306,6 +316,8 @@ pub fn parse_kind(text: &str) -> Option<AppKind> {
         "native" => Some(AppKind::Native),
         "single_page" => Some(AppKind::SinglePage),
         "service" => Some(AppKind::Service),
+        "device" => Some(AppKind::Device),
+        "agent" => Some(AppKind::Agent),
         _ => None,
     }
 }

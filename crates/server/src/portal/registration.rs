@@ -51,7 +51,9 @@ impl Standing {
 
 /// Whether `user` may register apps at all.
 pub fn may_register(policy: &Policy, user: &User) -> bool {
-    policy.registration != Registration::Closed || user.has_role(Role::Reviewer)
+    let is_open = policy.registration != Registration::Closed || user.has_role(Role::Reviewer);
+    let developers = policy.accounts.developers;
+    is_open && (user.may_register(developers) || user.has_role(Role::Admin))
 }
 
 pub fn new_app(
@@ -78,7 +80,10 @@ pub fn new_app(
         privacy_url: draft.about.privacy_url,
         terms_url: draft.about.terms_url,
         owner: owner.id,
+        team: None,
         publisher: owner.name.clone(),
+        logo: None,
+        brand_verified: false,
         status: standing.status(now),
         redirect_uris: draft.redirect_uris,
         requested: draft.requested,

@@ -41,4 +41,6 @@ mod shown_codes;
 mod sign_in;
 mod sign_up;
 mod step_up;
+mod teams;
 mod token;
+mod transfer;

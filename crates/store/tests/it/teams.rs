@@ -130,6 +130,9 @@ on_both! {
         for (owner, count) in [(person, 3), (of_team, 2), (Owner::User(ben.id), 0)] {
             assert_eq!(tx!(db, async move |tx| { apps::count_of(tx, owner).await? }), count);
         }
+        for (id, count) in [(ann.id, 3), (ben.id, 0)] {
+            assert_eq!(tx!(db, async move |tx| { apps::count_for(tx, id).await? }), count);
+        }
         let passed = tx!(db, async move |tx| {
             teams::pass_on_apps(tx, TEAM, ann.id, ben.id).await?
         });
@@ -144,6 +147,7 @@ on_both! {
         tx!(db, async move |tx| {
             let owner = Member { team_id: TEAM, user_id: ben.id, role: TeamRole::Owner, since: NOW };
             teams::insert_member(tx, &owner).await?;
+            assert_eq!(apps::count_for(tx, ben.id).await?, 2, "their own and the team's");
             assert_eq!(teams::role_for(tx, &mine, ann.id).await?, Some(TeamRole::Owner));
             assert_eq!(teams::role_for(tx, &mine, ben.id).await?, None);
             assert_eq!(teams::role_for(tx, &teams_app, ben.id).await?, Some(TeamRole::Owner));

@@ -26,14 +26,16 @@ pub struct AppTabLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppTab {
     Overview,
+    Team,
 }
 
 impl AppTab {
-    pub const ALL: &[Self] = &[Self::Overview];
+    pub const ALL: &[Self] = &[Self::Overview, Self::Team];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::Team => "Team",
         }
     }
 
@@ -41,6 +43,7 @@ impl AppTab {
     pub fn path(self, id: &str) -> String {
         match self {
             Self::Overview => format!("/apps/{id}"),
+            Self::Team => format!("/apps/{id}/team"),
         }
     }
 }

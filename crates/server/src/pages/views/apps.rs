@@ -14,7 +14,7 @@ pub enum AppStatus {
     Suspended,
 }
 
-/// The field `kind`: `web`, `native`, `single_page` or `service`.
+/// The field `kind`: `web`, `native`, `single_page`, `service`, `device` or `agent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppKind {
@@ -26,19 +26,40 @@ pub enum AppKind {
     SinglePage,
     /// Acts for itself: client credentials, no user.
     Service,
+    /// Has no browser: codes that users carry.
+    Device,
+    /// An AI agent or its host: public client with PKCE, or codes.
+    Agent,
 }
 
 /// `GET /apps`. Each card links to `/apps/{id}`; *New application* to `/apps/new`.
 #[derive(Clone, Debug, Serialize)]
 pub struct MyApps {
     pub layout: Layout,
+    /// The developer's own, then those of each team.
+    pub groups: Vec<AppGroup>,
+    pub has_apps: bool,
+    /// There is one group on the page.
+    pub is_alone: bool,
+}
+
+/// The applications of one owner, newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppGroup {
+    /// `me` or the team's id: `?in=VALUE` shows this group alone.
+    pub value: String,
+    /// The team's name; `None`: the developer's own.
+    pub team: Option<String>,
     pub apps: Vec<AppCard>,
+    /// Older ones: `?in=VALUE&before=NEXT`.
+    pub next: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct AppCard {
     pub id: String,
     pub name: String,
+    pub logo_url: Option<String>,
     pub kind: AppKind,
     pub status: AppStatus,
     pub client_id: String,
@@ -55,6 +76,7 @@ impl View for MyApps {
         let bot = AppCard {
             id: "a1".into(),
             name: "Trading Bot".into(),
+            logo_url: Some("/assets/consentry.svg".into()),
             kind: AppKind::Web,
             status: AppStatus::Live,
             client_id: "trading-bot".into(),
@@ -64,6 +86,7 @@ impl View for MyApps {
         let card = |id: &str, name: &str, kind, status| AppCard {
             id: id.into(),
             name: name.into(),
+            logo_url: None,
             kind,
             status,
             client_id: format!("app_{id}"),
@@ -79,10 +102,35 @@ impl View for MyApps {
             card("a3", "Ledger Sync", AppKind::Service, AppStatus::Rejected),
             card("a4", "Chart Wall", AppKind::SinglePage, AppStatus::Suspended),
         ];
+        let of_team = vec![
+            card("a5", "Living Room Player", AppKind::Device, AppStatus::Live),
+            card("a6", "Desk Agent", AppKind::Agent, AppStatus::Live),
+        ];
+        let group = |value: &str, team: Option<&str>, apps, next: Option<&str>| AppGroup {
+            value: value.into(),
+            team: team.map(Into::into),
+            apps,
+            next: next.map(Into::into),
+        };
+        let page = |layout: &Layout, groups: Vec<AppGroup>| Self {
+            layout: layout.clone(),
+            has_apps: groups.iter().any(|group| !group.apps.is_empty()),
+            is_alone: groups.len() == 1,
+            groups,
+        };
         let deleted = Flash::done("Old Bot is deleted.");
         vec![
-            Self { layout: layout.clone(), apps },
-            Self { layout: layout.with_flash(Some(deleted)), apps: Vec::new() },
+            page(&layout, vec![group("me", None, apps.clone(), None)]),
+            page(
+                &layout,
+                vec![
+                    group("me", None, apps, Some("1-a4")),
+                    group("t1", Some("Night Desk"), of_team.clone(), None),
+                    group("t2", Some("Harbour Treasury"), Vec::new(), None),
+                ],
+            ),
+            page(&layout, vec![group("t1", Some("Night Desk"), of_team, Some("1-a6"))]),
+            page(&layout.with_flash(Some(deleted)), vec![group("me", None, Vec::new(), None)]),
         ]
     }
 }

@@ -21,6 +21,8 @@ mod layout;
 mod security;
 mod staff;
 mod system;
+mod teams;
+mod transfers;
 
 pub use account::{
     AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
@@ -32,8 +34,8 @@ pub use app_detail::{
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
-    AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
-    MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
+    AppCard, AppForm, AppFormErrors, AppGroup, AppKind, AppStatus, DeleteApp, DialectChoice,
+    LineError, MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
 };
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
@@ -54,6 +56,11 @@ pub use staff::{
     StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
+pub use teams::{
+    InviteForm, JoinTeam, NewTeam, OfferedApp, OpenInvitation, TeamCard, TeamField, TeamInvitation,
+    TeamPage, TeamPerson, Teams,
+};
+pub use transfers::{AppPerson, AppTeam, OpenTransfer, TakeApp, TeamChoice, TransferForm};
 
 /// A page's data. Rendered with [`Pages::render`](super::Pages::render).
 pub trait View: Serialize {
@@ -74,6 +81,7 @@ macro_rules! for_every_view {
             AddApp,
             AddPasskey,
             AppDetail,
+            AppTeam,
             ChangePassword,
             ConfirmDevice,
             ConfirmReset,
@@ -89,9 +97,11 @@ macro_rules! for_every_view {
             FormPost,
             GetAccess,
             Home,
+            JoinTeam,
             MailSent,
             MyApps,
             NewApp,
+            NewTeam,
             RecoveryCodes,
             ReportApp,
             ResetPassword,
@@ -104,6 +114,9 @@ macro_rules! for_every_view {
             SignUp,
             SignedOut,
             StaffApps,
+            TakeApp,
+            TeamPage,
+            Teams,
             UserCodeShown,
             VerifyAddress
         )
