@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use domain::app::App;
 use domain::entropy::random_bytes;
 use domain::id::{AppId, TeamId, UserId};
@@ -167,12 +168,39 @@ impl FromRequest<Shared> for SignedForm {
             return Err(PageError::StaleForm);
         }
         let params = form::read(&parts.headers, body).await?;
-        let presented = params.one("csrf")?.unwrap_or_default();
-        let secret = cookie::read(&parts.headers, &provider.cookies.session).unwrap_or_default();
-        if !csrf::matches(&provider.keyring(), secret, presented) {
+        check_token(provider, &parts, &params)?;
+        Ok(Self { user, params })
+    }
+}
+
+/// Whether the form carries the token of this session.
+fn check_token(provider: &Provider, parts: &Parts, params: &Params) -> Result<(), PageError> {
+    let presented = params.one("csrf")?.unwrap_or_default();
+    let secret = cookie::read(&parts.headers, &provider.cookies.session).unwrap_or_default();
+    let matches = csrf::matches(&provider.keyring(), secret, presented);
+    matches.then_some(()).ok_or(PageError::StaleForm)
+}
+
+/// The same with a file, if there is one.
+#[derive(Debug)]
+pub struct SignedUpload {
+    pub user: SignedInUser,
+    pub params: Params,
+    pub file: Option<Bytes>,
+}
+
+impl FromRequest<Shared> for SignedUpload {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let user = SignedInUser::from_request_parts(&mut parts, provider).await?;
+        if csrf::is_cross_site(&parts.headers, &provider.policy.load().issuer) {
             return Err(PageError::StaleForm);
         }
-        Ok(Self { user, params })
+        let (params, file) = form::read_upload(&parts.headers, body).await?;
+        check_token(provider, &parts, &params)?;
+        Ok(Self { user, params, file })
     }
 }
 

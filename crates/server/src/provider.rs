@@ -16,6 +16,7 @@ use crate::cookie::CookieNames;
 use crate::dialect::Paces;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
+use crate::logo::LogoPlaces;
 use crate::mail::{MailStats, Mails};
 use crate::oauth::failures::SeenFailures;
 use crate::outbound::Outbound;
@@ -33,6 +34,7 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub(crate) logos: LogoPlaces,
     pub known_passwords: Arc<KnownPasswords>,
     pub mails: Mails,
     pub mail_stats: MailStats,
@@ -80,6 +82,7 @@ impl Provider {
             clock,
             entropy,
             passwords,
+            logos: LogoPlaces::default(),
             known_passwords: Arc::new(known_passwords),
             mails,
             mail_stats: MailStats::default(),

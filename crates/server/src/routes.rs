@@ -15,7 +15,9 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, my_apps, secrets, team_members, teams, transfers};
+use crate::portal::{
+    apps, changes, logos, messages, my_apps, register, secrets, team_members, teams, transfers,
+};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
@@ -111,7 +113,8 @@ fn account() -> Router<Shared> {
 fn portal() -> Router<Shared> {
     Router::new()
         .route("/apps", get(my_apps::list))
-        .route("/apps/new", get(apps::new).post(apps::create))
+        .route("/apps/new", get(register::new).post(register::submit))
+        .route("/apps/new/check", get(register::check))
         .route("/apps/{id}", get(apps::show))
         .route("/apps/{id}/details", post(changes::details))
         .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
@@ -123,6 +126,8 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/messages", post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
+        .route("/apps/{id}/logo", get(logos::form).post(logos::change))
+        .route("/logos/{id}", get(logos::serve))
         .route("/apps/{id}/team", get(transfers::show))
         .route("/apps/{id}/transfer", post(transfers::ask))
         .route("/apps/{id}/transfer/end", post(transfers::take_back))

@@ -20,6 +20,7 @@ built_in!(
     "add_passkey.html",
     "app_detail.html",
     "app_frame.html",
+    "app_logo.html",
     "app_team.html",
     "brand_mark.html",
     "change_password.html",

@@ -1,6 +1,7 @@
-//! Register an app, see it, delete it. Changes are in `changes`, secrets in `secrets`.
+//! One app of a developer: see it, delete it. Registering is in `register`, changes in `changes`,
+//! secrets in `secrets`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
@@ -8,118 +9,22 @@ use domain::change::Change;
 use domain::grant::RevokeReason;
 use domain::id::{AppId, UserId};
 use domain::team::{TeamError, TeamRole};
-use protocol::params::Params;
-use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents};
+use store::{Tx, apps, audit, changes, consents};
 
 use super::app_view::{OwnApp, Typed};
-use super::form;
-use super::registration::{self, NewSecret, Standing};
+use super::registration::{NewSecret, Standing};
 use crate::account::taking_back::TakingBack;
-use crate::actor::{AppHolder, AppOwner, Developer, SignedForm, SignedInUser, find_app};
+use crate::actor::{AppHolder, AppOwner, SignedForm, SignedInUser, find_app};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
-use crate::pages::views::{
-    AppForm, AppFormErrors, DeleteApp, NewApp, STANDARD, SecretOnce, Section,
-};
+use crate::pages::views::{DeleteApp, SecretOnce, Section};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
 /// Of one developer. Whoever needs more talks to the operator.
 pub const APPS_PER_DEVELOPER_MAX: usize = 100;
-
-/// `?wire=NAME` chooses the wire format, for links from where its developers come from.
-pub async fn new(
-    State(provider): State<Shared>,
-    Developer(user): Developer,
-    RawQuery(query): RawQuery,
-) -> Result<Response, PageError> {
-    check_may_register(&provider, &user)?;
-    let scopes = form::offered_scopes(&provider.policy(), &ScopeSet::new());
-    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let wire = params.one("wire")?.unwrap_or(STANDARD).to_owned();
-    let form = AppForm { scopes, wire, ..AppForm::blank() };
-    view::page(&provider, &new_page(&provider, &user, form, AppFormErrors::default()))
-}
-
-fn check_may_register(provider: &Provider, user: &SignedInUser) -> Result<(), PageError> {
-    if registration::may_register(&provider.policy(), &user.user) {
-        return Ok(());
-    }
-    Err(PageError::Forbidden("New apps are registered by our staff. Ask them for one.".into()))
-}
-
-fn new_page(
-    provider: &Provider,
-    user: &SignedInUser,
-    form: AppForm,
-    errors: AppFormErrors,
-) -> NewApp {
-    let policy = provider.policy();
-    NewApp {
-        layout: user.layout().in_section(Section::Apps),
-        form,
-        errors,
-        needs_review: Standing::of(&policy, &user.user) == Standing::Reviewed,
-        dialects: form::offered_dialects(&policy),
-    }
-}
-
-/// Register an app. A confidential one gets its first secret in the answer.
-pub async fn create(
-    State(provider): State<Shared>,
-    ClientAddress(address): ClientAddress,
-    Developer(user): Developer,
-    form: SignedForm,
-) -> Result<Response, PageError> {
-    check_may_register(&provider, &user)?;
-    let policy = provider.policy();
-    let mut typed = form::read(&form.params, form::offered_scopes(&policy, &ScopeSet::new()))?;
-    let kind = form.params.one("kind")?.unwrap_or_default();
-    let draft = match form::check(&mut typed, kind, &policy, provider.pages.brand_name()) {
-        Ok(draft) => draft,
-        Err(errors) => {
-            return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));
-        }
-    };
-    let (now, entropy) = (provider.now(), &*provider.entropy);
-    let standing = Standing::of(&policy, &user.user);
-    let app = registration::new_app(draft, &user.user, standing, entropy, now);
-    let secret = app
-        .kind
-        .is_confidential()
-        .then(|| registration::new_secret(app.id, &provider.keyring(), entropy, now));
-    let row = secret.as_ref().map(|secret| secret.row.clone());
-    let event = AuditEvent::new(now, AuditKind::AppCreated, AuditActor::User(user.user.id))
-        .app(app.id)
-        .address(address)
-        .detail(json!({ "name": app.name, "client_id": app.client_id }));
-    let written = app.clone();
-    provider
-        .store
-        .db
-        .write(async move |tx| {
-            if apps::list_of_owner(tx, written.owner).await?.len() >= APPS_PER_DEVELOPER_MAX {
-                let text = "You have as many apps as one account may have. Delete one first.";
-                return Err(PageError::Conflict(text.into()));
-            }
-            if !apps::insert(tx, &written).await? {
-                return Err(PageError::Internal("a random client id came twice".to_owned()));
-            }
-            if let Some(row) = &row {
-                client_secrets::insert(tx, row).await?;
-            }
-            audit::record(tx, &event).await?;
-            Ok(())
-        })
-        .await?;
-    match secret {
-        Some(secret) => secret_page(&provider, &user, app, secret, true),
-        None => Ok(Done::AppCreated.redirect(&path_of(app.id)).into_response()),
-    }
-}
 
 /// The only answer that ever contains the secret.
 pub(super) fn secret_page(

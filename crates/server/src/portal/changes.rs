@@ -28,10 +28,10 @@ use crate::pages::views::{AppForm, AppFormErrors, Lifetimes};
 use crate::provider::{Provider, Shared};
 
 /// A change that is ready to be written: how the app looks after it, and what the audit says.
-struct Changed {
-    app: App,
-    detail: Value,
-    done: Done,
+pub(super) struct Changed {
+    pub(super) app: App,
+    pub(super) detail: Value,
+    pub(super) done: Done,
 }
 
 pub async fn details(
@@ -67,13 +67,13 @@ fn with_lists_of(as_it_stands: AppForm, typed: AppForm) -> AppForm {
 }
 
 /// What a change goes by: the operator's rules for this developer.
-struct Rules {
+pub(super) struct Rules {
     standing: Standing,
     reviewed: Vec<RevisionField>,
 }
 
 impl Rules {
-    fn of(provider: &Provider, owner: &AppOwner) -> Self {
+    pub(super) fn of(provider: &Provider, owner: &AppOwner) -> Self {
         let policy = provider.policy();
         Self {
             standing: Standing::of(&policy, &owner.user.user),
@@ -81,7 +81,12 @@ impl Rules {
         }
     }
 
-    fn revise(&self, app: App, to: Revision, now: Timestamp) -> Result<Changed, AppError> {
+    pub(super) fn revise(
+        &self,
+        app: App,
+        to: Revision,
+        now: Timestamp,
+    ) -> Result<Changed, AppError> {
         let changes: Vec<_> = app.latest_revision().changes(&to).iter().map(told).collect();
         let (app, revised) = match self.standing {
             Standing::Reviewed => app.revise(to, &self.reviewed, now)?,

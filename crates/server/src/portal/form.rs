@@ -16,8 +16,8 @@ use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
 use crate::display;
+use crate::look_alike;
 use crate::pages::views::{self, AppForm, AppFormErrors, DialectChoice, LineError, ScopeChoice};
-use crate::review::look_alike;
 
 /// In characters.
 pub const NAME_MIN: usize = 3;

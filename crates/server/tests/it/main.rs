@@ -33,6 +33,7 @@ mod partner_key_life;
 mod partner_keys;
 mod passkeys;
 mod refresh;
+mod registration;
 mod review;
 mod revoke;
 mod routes;

@@ -10,6 +10,8 @@ use super::{AppKind, AppStatus};
 pub struct AppFrame {
     pub id: String,
     pub name: String,
+    /// As the developer last chose it, approved or not.
+    pub logo_url: Option<String>,
     pub kind: AppKind,
     pub status: AppStatus,
     pub tabs: Vec<AppTabLink>,
@@ -64,6 +66,7 @@ impl AppFrame {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            logo_url: None,
             kind,
             status,
             tabs: shown.iter().map(link).collect(),

@@ -32,6 +32,13 @@ pub enum AppKind {
     Agent,
 }
 
+impl AppKind {
+    /// Whether users come back to it by their browser.
+    pub const fn has_redirects(self) -> bool {
+        !matches!(self, Self::Service | Self::Device)
+    }
+}
+
 /// `GET /apps`. Each card links to `/apps/{id}`; *New application* to `/apps/new`.
 #[derive(Clone, Debug, Serialize)]
 pub struct MyApps {
@@ -198,50 +205,11 @@ pub struct LineError {
     pub reason: String,
 }
 
-/// `GET /apps/new`.
-///
-/// | form `name`/`id` | method, action | fields |
-/// |---|---|---|
-/// | `new-app` | POST `/apps/new` | those of [`AppForm`], hidden `csrf` |
-///
-/// Input ids equal field names; the radio buttons are `kind-web`, `kind-native`,
-/// `kind-single_page`, `kind-service`; checkboxes are `scope-{scope}`. Errors are
-/// `{field}-error`; the button is `submit`.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewApp {
-    pub layout: Layout,
-    pub form: AppForm,
-    pub errors: AppFormErrors,
-    /// New apps wait for a reviewer before they work.
-    pub needs_review: bool,
-    /// Wire formats besides the standard; empty: there is nothing to choose.
-    pub dialects: Vec<DialectChoice>,
-}
-
 #[derive(Clone, Debug, Serialize)]
 pub struct DialectChoice {
     /// The value of `wire`; the radio buttons are `wire-standard` and `wire-{name}`.
     pub name: String,
     pub title: String,
-}
-
-impl View for NewApp {
-    const TEMPLATE: &'static str = "new_app.html";
-
-    fn sample() -> Vec<Self> {
-        let layout = Layout::sample().in_section(Section::Apps);
-        let empty = Self {
-            layout: layout.clone(),
-            form: AppForm { scopes: scope_choices(), ..AppForm::blank() },
-            errors: AppFormErrors::default(),
-            needs_review: true,
-            dialects: Vec::new(),
-        };
-        let dialects = vec![DialectChoice { name: "harbor-v1".into(), title: "Harbor v1".into() }];
-        let refused =
-            Self { layout, form: filled_form(), errors: errors(), needs_review: false, dialects };
-        vec![empty, refused]
-    }
 }
 
 impl AppForm {

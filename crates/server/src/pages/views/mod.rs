@@ -18,6 +18,7 @@ mod connected;
 mod consent;
 mod entry;
 mod layout;
+mod new_app;
 mod security;
 mod staff;
 mod system;
@@ -35,7 +36,7 @@ pub use app_detail::{
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppGroup, AppKind, AppStatus, DeleteApp, DialectChoice,
-    LineError, MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
+    LineError, MyApps, STANDARD, ScopeChoice, SecretOnce,
 };
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
@@ -48,6 +49,7 @@ pub use consent::{
 };
 pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
+pub use new_app::{AppLogo, NewApp, Step};
 pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
@@ -81,6 +83,7 @@ macro_rules! for_every_view {
             AddApp,
             AddPasskey,
             AppDetail,
+            AppLogo,
             AppTeam,
             ChangePassword,
             ConfirmDevice,
