@@ -166,11 +166,11 @@ static REVIEW: Shape = Shape {
     keys: &[key(
         "fields",
         Kind::Texts,
-        "`[\"name\", \"redirect_uris\"]`",
+        "`[\"name\", \"redirect_uris\", \"logo\"]`",
         "What else of a live app waits for staff when its developer changes it, besides scopes: \
-         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`. The \
-         approved state stays live meanwhile; everything that is not listed holds at once. An \
-         address that is taken away needs no review.",
+         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`, `logo`. \
+         The approved state stays live meanwhile; everything that is not listed holds at once. An \
+         address or a logo that is taken away needs no review.",
     )],
 };
 
