@@ -74,10 +74,8 @@ on_both! {
                 teams::invite(tx, row).await?;
             }
         });
-        assert_eq!(
-            tx!(db, async move |tx| { teams::list_invitations(tx, TEAM).await? }),
-            [second.clone()]
-        );
+        let listed = tx!(db, async move |tx| { teams::list_invitations(tx, TEAM).await? });
+        assert_eq!(listed, vec![second.clone()]);
         let to = |now| async move |tx: &mut Tx<'_>| {
             teams::list_invitations_to(tx, "ben@example.com", now, 9).await
         };
