@@ -267,8 +267,8 @@ impl FromRequestParts<Shared> for Reviewer {
     }
 }
 
-/// Whoever may change the app that the path parameter `id` names: its owner, or anybody in its team.
-/// To everyone else the app does not exist (attack A2).
+/// Whoever may change the app that the path parameter `id` names: its owner, or anybody in its
+/// team. To everyone else the app does not exist (attack A2).
 #[derive(Clone, Debug)]
 pub struct AppOwner {
     pub user: SignedInUser,

@@ -251,12 +251,12 @@ fn check_wire(
     if wire == views::STANDARD {
         return None;
     }
-    let Some(dialect) = policy.dialect(wire) else {
-        errors.wire = Some("Choose one of the formats.".to_owned());
-        return None;
+    let dialect = policy.dialect(wire);
+    errors.wire = match dialect {
+        Some(dialect) => wire_error(dialect, kind),
+        None => Some("Choose one of the formats.".to_owned()),
     };
-    errors.wire = wire_error(dialect, kind);
-    Some(dialect.name.clone())
+    dialect.map(|dialect| dialect.name.clone())
 }
 
 /// One URI per line; blank lines are skipped.
@@ -282,9 +282,7 @@ pub fn check_redirect_uris(
         (AppKind::Service, _) => {
             Some("A service acts for itself and sends no user anywhere: leave this empty.".into())
         }
-        (AppKind::Device, _) => {
-            Some("A device has no browser that could come back: leave this empty.".into())
-        }
+        (AppKind::Device, _) => Some("A device has no browser: leave this empty.".into()),
         (_, 0) => Some("Name at least one address that users come back to.".into()),
         (_, count) if count > REDIRECT_URIS_MAX => {
             Some(format!("At most {REDIRECT_URIS_MAX} redirect URIs."))
@@ -440,7 +438,7 @@ mod tests {
     fn a_service_has_no_redirect_uri_and_everything_else_has_one() {
         assert!(is_clean(&uris(AppKind::Service, " \n").1));
         assert!(uris(AppKind::Service, "https://a.example/cb").1.redirect_uris.is_some());
-        for kind in [AppKind::Web, AppKind::Native, AppKind::SinglePage] {
+        for kind in [AppKind::Web, AppKind::Native, AppKind::SinglePage, AppKind::Agent] {
             assert!(uris(kind, "").1.redirect_uris.is_some(), "{kind:?}");
         }
     }

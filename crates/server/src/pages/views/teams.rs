@@ -8,7 +8,9 @@ use super::{Flash, Layout, Moment, Section, View};
 ///
 /// | form `name` (`id`) | method, action | fields |
 /// |---|---|---|
-/// | `answer` (`answer-{invitation}`) | POST `/teams/invitation` | `invitation`, `decision` (`accept`, `decline`) |
+/// | `answer` (`answer-{invitation}`) | POST `/teams/invitation` | `invitation`, `decision` |
+///
+/// `decision` is `accept` or `decline`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Teams {
     pub layout: Layout,
@@ -243,7 +245,7 @@ impl View for TeamPage {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `join-team` | POST `/teams/invitation` | `link`, `invitation`, `decision` (`accept`, `decline`) |
+/// | `join-team` | POST `/teams/invitation` | `link`, `invitation`, `decision` |
 #[derive(Clone, Debug, Serialize)]
 pub struct JoinTeam {
     pub layout: Layout,

@@ -116,7 +116,9 @@ impl View for AppTeam {
 ///
 /// | form `name`/`id` | method, action | fields |
 /// |---|---|---|
-/// | `take-app` | POST `/transfers/{id}` | `into` (`me` or a team's id), `decision` (`accept`, `decline`) |
+/// | `take-app` | POST `/transfers/{id}` | `into`, `decision` |
+///
+/// `into` is `me` or a team's id, `decision` `accept` or `decline`.
 #[derive(Clone, Debug, Serialize)]
 pub struct TakeApp {
     pub layout: Layout,
