@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::foreign_hash::ForeignHash;
 use crate::grant::Mode;
-use crate::id::{AppId, CredentialId, UserId};
+use crate::id::{AppId, CredentialId, LogoId, TeamId, UserId};
 use crate::revision::Revision;
 use crate::time::Timestamp;
 
@@ -26,6 +26,12 @@ pub enum AppKind {
     SinglePage,
     /// Acts for itself only, by client credentials.
     Service,
+    /// Runs where there is no browser, on a television or in a terminal; public, lets users in by
+    /// codes that they carry (RFC 8628) and by nothing else.
+    Device,
+    /// An AI agent, or the host of one (MCP): acts for users wherever it runs; public, with
+    /// the redirects of an app on the user's device, and codes where there is no browser.
+    Agent,
 }
 
 impl AppKind {
@@ -37,14 +43,19 @@ impl AppKind {
     /// May run where there is no browser (RFC 8628). An app in a browser has one, and a service has
     /// no user.
     pub const fn may_use_device_codes(self) -> bool {
-        matches!(self, Self::Web | Self::Native)
+        matches!(self, Self::Web | Self::Native | Self::Device | Self::Agent)
+    }
+
+    /// Sends users here by their browser and gets them back at a redirect URI.
+    pub const fn has_redirects(self) -> bool {
+        !matches!(self, Self::Service | Self::Device)
     }
 
     /// Which redirect URIs it may have.
     pub const fn redirect_policy(self) -> RedirectPolicy {
         match self {
-            Self::Native => RedirectPolicy::Native,
-            Self::Web | Self::SinglePage | Self::Service => RedirectPolicy::Web,
+            Self::Native | Self::Agent => RedirectPolicy::Native,
+            Self::Web | Self::SinglePage | Self::Service | Self::Device => RedirectPolicy::Web,
         }
     }
 }
@@ -107,9 +118,16 @@ pub struct App {
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
+    /// Whose it is; of an app of a team, the person among its members who answers for it.
     pub owner: UserId,
+    /// The team that it belongs to; `None`: it is `owner`'s own.
+    pub team: Option<TeamId>,
     /// Who stands behind it, as the consent page says it.
     pub publisher: String,
+    /// Shown to its developers and to staff, and to users once the brand is verified.
+    pub logo: Option<LogoId>,
+    /// Staff have seen that name and logo are the publisher's to use.
+    pub brand_verified: bool,
     pub status: AppStatus,
     /// Since when its developer has stopped it. Staff stop it by its status.
     pub paused_at: Option<Timestamp>,
@@ -211,6 +229,8 @@ impl App {
     /// Its developer lets it go on. What staff suspended stays suspended.
     pub fn unpause(mut self) -> Result<Self, AppError> {
         self.paused_at.take().map(|_| self).ok_or(AppError::NotPaused)
+    pub const fn is_suspended(&self) -> bool {
+        matches!(self.status, AppStatus::Suspended { .. })
     }
 
     /// Is it known at the endpoints of `dialect`, or of the standard (`None`)?
@@ -330,7 +350,10 @@ pub(crate) mod tests {
             privacy_url: None,
             terms_url: None,
             owner: UserId::from_bytes([2; 16]),
+            team: None,
             publisher: String::new(),
+            logo: None,
+            brand_verified: false,
             status: AppStatus::InReview,
             paused_at: None,
             redirect_uris: Vec::new(),

@@ -111,6 +111,20 @@ kinds! {
     AppSuspended = "app.suspended",
     AppResumed = "app.resumed",
     AppDeleted = "app.deleted",
+    /// Its owner wants somebody else to have it.
+    AppTransferAsked = "app.transfer_asked",
+    /// The giver took it back, or the other side said no.
+    AppTransferEnded = "app.transfer_ended",
+    AppTransferred = "app.transferred",
+    TeamCreated = "team.created",
+    TeamRenamed = "team.renamed",
+    TeamDeleted = "team.deleted",
+    TeamMemberInvited = "team.member_invited",
+    /// It was taken back, or declined.
+    TeamInvitationEnded = "team.invitation_ended",
+    TeamMemberJoined = "team.member_joined",
+    TeamRoleChanged = "team.role_changed",
+    TeamMemberLeft = "team.member_left",
     /// A user told staff about an app.
     AppReported = "app.reported",
     SecretCreated = "secret.created",

@@ -89,6 +89,12 @@ ids! {
     SessionId
     /// A pair of public key and secret of one app for one user.
     PartnerKeyId
+    /// People who look after the same apps.
+    TeamId
+    /// Somebody is asked to join a team.
+    InvitationId
+    /// An app's logo.
+    LogoId
     /// What a developer or staff wrote about an app.
     AppMessageId
     /// A token for the admin API.

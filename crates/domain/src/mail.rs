@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{LinkId, UserId};
+use crate::id::{AppId, InvitationId, LinkId, UserId};
 use crate::password::PasswordHash;
 use crate::time::Timestamp;
 
@@ -58,7 +58,7 @@ impl Mail {
     pub fn expires_at(&self) -> Timestamp {
         let asked = match &self.kind {
             MailKind::AddressToVerify(asked) | MailKind::PasswordReset(asked) => Some(asked),
-            MailKind::SignUp { asked, .. } => Some(asked),
+            MailKind::SignUp { asked, .. } | MailKind::TeamInvitation { asked, .. } => Some(asked),
             _ => None,
         };
         asked.map_or_else(|| self.created_at.after(NOTICE_LIFETIME), |asked| asked.expires_at)
@@ -133,6 +133,19 @@ pub enum MailKind {
         left: u64,
         seen: Seen,
     },
+    /// Somebody is asked to join a team of developers. The link is for whoever reads the address.
+    TeamInvitation {
+        asked: Asked,
+        invitation: InvitationId,
+        team: String,
+        inviter: String,
+    },
+    /// An app is offered to a person, or to a team that they are an owner of.
+    AppTransfer {
+        app: String,
+        app_id: AppId,
+        giver: String,
+    },
     /// The operator tries the settings.
     Test,
 }
@@ -155,6 +168,8 @@ impl MailKind {
             Self::SecondFactorRemoved { .. } => "second_factor_removed",
             Self::SecondFactorsRemovedByStaff => "second_factors_removed_by_staff",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::TeamInvitation { .. } => "team_invitation",
+            Self::AppTransfer { .. } => "app_transfer",
             Self::Test => "test",
         }
     }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::entropy::Entropy;
-use crate::id::UserId;
+use crate::id::{InvitationId, UserId};
 use crate::keyring::Keyring;
 use crate::mail::{Asked, StoredHash};
 use crate::seal::Purpose;
@@ -22,6 +22,8 @@ pub enum LinkUse {
     VerifyAddress { user: UserId, email: String, stamp: String },
     /// Give the account another password.
     ResetPassword { user: UserId, stamp: String },
+    /// Join a team of developers.
+    JoinTeam { invitation: InvitationId },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,10 @@ pub enum Developers {
     Invited,
     /// Every account with a verified e-mail address.
     Verified,
+    /// Every account.
+    Anyone,
+    /// Reviewers and admins. Who has the role of a developer looks after the apps that there are.
+    StaffOnly,
 }
 
 /// Who may read the developer documentation.

@@ -5,6 +5,7 @@
 use protocol::redirect_uri::RedirectUri;
 
 use crate::app::{App, AppError, AppStatus, Turn};
+use crate::id::LogoId;
 use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub struct Revision {
     pub privacy_url: Option<String>,
     pub terms_url: Option<String>,
     pub redirect_uris: Vec<RedirectUri>,
+    pub logo: Option<LogoId>,
 }
 
 /// A part of a revision, of which the operator says whether staff look at it.
@@ -26,19 +28,21 @@ pub enum RevisionField {
     PrivacyUrl,
     TermsUrl,
     RedirectUris,
+    Logo,
 }
 
 impl RevisionField {
     /// What users decide by.
-    pub const REVIEWED_BY_DEFAULT: [Self; 2] = [Self::Name, Self::RedirectUris];
+    pub const REVIEWED_BY_DEFAULT: [Self; 3] = [Self::Name, Self::RedirectUris, Self::Logo];
 
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Name,
         Self::Description,
         Self::Homepage,
         Self::PrivacyUrl,
         Self::TermsUrl,
         Self::RedirectUris,
+        Self::Logo,
     ];
 
     /// As the config and the audit trail call it.
@@ -50,6 +54,7 @@ impl RevisionField {
             Self::PrivacyUrl => "privacy_url",
             Self::TermsUrl => "terms_url",
             Self::RedirectUris => "redirect_uris",
+            Self::Logo => "logo",
         }
     }
 
@@ -62,6 +67,7 @@ impl RevisionField {
             Self::PrivacyUrl => "Privacy policy",
             Self::TermsUrl => "Terms of service",
             Self::RedirectUris => "Redirect URIs",
+            Self::Logo => "Logo",
         }
     }
 }
@@ -99,6 +105,7 @@ impl Revision {
                 let uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
                 uris.join("\n")
             }
+            RevisionField::Logo => self.logo.map(|logo| logo.to_string()).unwrap_or_default(),
         }
     }
 
@@ -125,6 +132,7 @@ impl Revision {
             RevisionField::PrivacyUrl => self.privacy_url.clone_from(&from.privacy_url),
             RevisionField::TermsUrl => self.terms_url.clone_from(&from.terms_url),
             RevisionField::RedirectUris => self.redirect_uris.clone_from(&from.redirect_uris),
+            RevisionField::Logo => self.logo = from.logo,
         }
     }
 
@@ -134,6 +142,7 @@ impl Revision {
         let is_reviewed = |field: &RevisionField| match field {
             // Fewer places harm nobody, and nobody should wait to take one back.
             RevisionField::RedirectUris => self.sends_elsewhere(to) && reviewed.contains(field),
+            RevisionField::Logo => to.logo.is_some() && reviewed.contains(field),
             _ => reviewed.contains(field),
         };
         changes.filter(is_reviewed).collect()
@@ -155,6 +164,7 @@ impl App {
             privacy_url: self.privacy_url.clone(),
             terms_url: self.terms_url.clone(),
             redirect_uris: self.redirect_uris.clone(),
+            logo: self.logo,
         }
     }
 
@@ -174,9 +184,9 @@ impl App {
 
     #[must_use]
     pub fn with_revision(self, revision: Revision) -> Self {
-        let Revision { name, description, homepage, privacy_url, terms_url, redirect_uris } =
+        let Revision { name, description, homepage, privacy_url, terms_url, redirect_uris, logo } =
             revision;
-        Self { name, description, homepage, privacy_url, terms_url, redirect_uris, ..self }
+        Self { name, description, homepage, privacy_url, terms_url, redirect_uris, logo, ..self }
     }
 
     /// The developer writes a new revision. `reviewed`: what staff look at before it holds.
@@ -198,7 +208,9 @@ impl App {
         for field in stands.reviewed_changes(&to, reviewed) {
             at_once.take(field, &stands);
         }
-        let app = Self { turn: Turn::Staff, changed_at: now, ..self };
+        // Nobody has seen what it looks like from now on.
+        let brand_verified = self.brand_verified && at_once.logo == self.logo;
+        let app = Self { turn: Turn::Staff, changed_at: now, brand_verified, ..self };
         if at_once == to {
             return Ok((Self { proposed: None, ..app.with_revision(to) }, Revised::AtOnce));
         }
@@ -320,6 +332,22 @@ mod tests {
         let (app, revised) = app.revise(to.clone(), &REVIEWED, NOW).unwrap();
         assert_eq!((app.revision(), revised), (to, Revised::WithTheApp));
         assert_eq!((app.status, app.proposed), (AppStatus::InReview, None));
+    }
+
+    #[test]
+    fn a_new_logo_waits_and_one_that_nobody_reviews_is_no_verified_brand() {
+        let logo = Some(crate::id::LogoId::from_bytes([8; 16]));
+        let verified = || App { brand_verified: true, ..live("read") };
+        let to = Revision { logo, ..verified().revision() };
+        let reviewed = RevisionField::REVIEWED_BY_DEFAULT;
+        let (app, revised) = verified().revise(to.clone(), &reviewed, NOW).unwrap();
+        assert_eq!((app.logo, app.brand_verified, revised), (None, true, Revised::WhileLive));
+        let app = app.approve(&set("read"), STAFF, NOW).unwrap();
+        assert_eq!((app.logo, app.brand_verified), (logo, true));
+        let without = Revision { logo: None, ..app.revision() };
+        assert_eq!(app.revise(without, &reviewed, NOW).unwrap().1, Revised::AtOnce);
+        let (app, revised) = verified().revise(to, &[], NOW).unwrap();
+        assert_eq!((app.logo, app.brand_verified, revised), (logo, false, Revised::AtOnce));
     }
 
     #[test]

@@ -51,8 +51,28 @@ impl User {
 
     /// Whether the operator's policy has a place for apps of this account.
     pub fn is_developer(&self, developers: Developers) -> bool {
-        let is_verified = self.email_verified_at.is_some();
-        self.has_role(Role::Developer) || (developers == Developers::Verified && is_verified)
+        let admitted = match developers {
+            Developers::Invited => false,
+            Developers::Verified => self.email_verified_at.is_some(),
+            Developers::Anyone => true,
+            Developers::StaffOnly => self.has_role(Role::Reviewer),
+        };
+        admitted || self.has_role(Role::Developer)
+    }
+
+    /// Whether this account may register new apps as far as `developers` goes.
+    pub fn may_register(&self, developers: Developers) -> bool {
+        match developers {
+            Developers::StaffOnly => self.has_role(Role::Reviewer),
+            _ => self.is_developer(developers),
+        }
+    }
+
+    /// Whether mail to `email` reaches whoever has this account. `sends_mail`: otherwise nobody
+    /// can prove an address, and the operator gave it to the account.
+    pub fn reads_mail_of(&self, email: &str, sends_mail: bool) -> bool {
+        let is_proven = self.email_verified_at.is_some() || !sends_mail;
+        is_proven && normalize_email(&self.email) == normalize_email(email)
     }
 
     #[must_use]

@@ -38,3 +38,51 @@ if (menu) {
     menu.querySelector("summary").focus();
   });
 }
+
+// What is wrong is said while it is typed: the server is asked and its answer shown beside the
+// field. What the server says after sending is the same.
+for (const form of document.querySelectorAll("form[data-check]")) {
+  const told = (field) => {
+    const id = `${field.name}-now`;
+    let place = document.getElementById(id);
+    if (!place) {
+      place = document.createElement("p");
+      place.id = id;
+      place.className = "error now";
+      place.setAttribute("role", "status");
+      field.after(place);
+      const others = field.getAttribute("aria-describedby");
+      field.setAttribute("aria-describedby", others ? `${others} ${id}` : id);
+    }
+    return place;
+  };
+  const words = {
+    name: (answer) => answer.name || "",
+    redirect_uris: (answer) => [
+      ...(answer.redirect_uris ? [answer.redirect_uris] : []),
+      ...answer.redirect_lines.map((bad) => `Line ${bad.line}, ${bad.uri}: ${bad.reason}`),
+    ].join("\n"),
+  };
+  const timers = {};
+  const look = async (field) => {
+    const query = new URLSearchParams({ [field.name]: field.value });
+    const kind = new FormData(form).get("kind");
+    if (kind) query.set("kind", kind);
+    if (`${query}`.length > 6000) return;
+    const answer = await fetch(`${form.dataset.check}?${query}`).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const asked = query.get(field.name);
+    const found = await answer.json();
+    if (asked === field.value) told(field).textContent = words[field.name](found);
+  };
+  form.addEventListener("input", (event) => {
+    const field = event.target;
+    if (!(field.name in words)) return;
+    clearTimeout(timers[field.name]);
+    timers[field.name] = setTimeout(() => look(field), 400);
+  });
+  form.addEventListener("change", (event) => {
+    const uris = form.querySelector("textarea[name=redirect_uris]");
+    if (event.target.name === "kind" && uris && uris.value.trim()) look(uris);
+  });
+}

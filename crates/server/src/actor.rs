@@ -8,17 +8,19 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use domain::app::App;
 use domain::entropy::random_bytes;
-use domain::id::AppId;
+use domain::id::{AppId, TeamId, UserId};
 use domain::policy::Developers;
 use domain::session::{Session, browser_mark, session_id_of};
+use domain::team::{Team, TeamError, TeamRole};
 use domain::user::{Role, User};
 use http::Method;
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use protocol::params::Params;
-use store::{Tx, apps, sessions, users};
+use store::{Tx, apps, sessions, teams, users};
 
 use crate::error::PageError;
 use crate::pages::views::{Account, Layout, Roles};
@@ -166,12 +168,39 @@ impl FromRequest<Shared> for SignedForm {
             return Err(PageError::StaleForm);
         }
         let params = form::read(&parts.headers, body).await?;
-        let presented = params.one("csrf")?.unwrap_or_default();
-        let secret = cookie::read(&parts.headers, &provider.cookies.session).unwrap_or_default();
-        if !csrf::matches(&provider.keyring(), secret, presented) {
+        check_token(provider, &parts, &params)?;
+        Ok(Self { user, params })
+    }
+}
+
+/// Whether the form carries the token of this session.
+fn check_token(provider: &Provider, parts: &Parts, params: &Params) -> Result<(), PageError> {
+    let presented = params.one("csrf")?.unwrap_or_default();
+    let secret = cookie::read(&parts.headers, &provider.cookies.session).unwrap_or_default();
+    let matches = csrf::matches(&provider.keyring(), secret, presented);
+    matches.then_some(()).ok_or(PageError::StaleForm)
+}
+
+/// The same with a file, if there is one.
+#[derive(Debug)]
+pub struct SignedUpload {
+    pub user: SignedInUser,
+    pub params: Params,
+    pub file: Option<Bytes>,
+}
+
+impl FromRequest<Shared> for SignedUpload {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request<Body>, provider: &Shared) -> Result<Self, PageError> {
+        let (mut parts, body) = request.into_parts();
+        let user = SignedInUser::from_request_parts(&mut parts, provider).await?;
+        if csrf::is_cross_site(&parts.headers, &provider.policy.load().issuer) {
             return Err(PageError::StaleForm);
         }
-        Ok(Self { user, params })
+        let (params, file) = form::read_upload(&parts.headers, body).await?;
+        check_token(provider, &parts, &params)?;
+        Ok(Self { user, params, file })
     }
 }
 
@@ -214,7 +243,10 @@ impl FromRequestParts<Shared> for Developer {
         }
         Err(PageError::Forbidden(match provider.policy().accounts.developers {
             Developers::Verified => "Confirm your e-mail address first: see your account.".into(),
-            Developers::Invited => "This account is not registered as a developer.".into(),
+            Developers::StaffOnly => "Only our staff register apps here.".into(),
+            Developers::Invited | Developers::Anyone => {
+                "This account is not registered as a developer.".into()
+            }
         }))
     }
 }
@@ -235,8 +267,8 @@ impl FromRequestParts<Shared> for Reviewer {
     }
 }
 
-/// The owner of the app that the path parameter `id` names. To everyone else the app does not
-/// exist (attack A2).
+/// Whoever may change the app that the path parameter `id` names: its owner, or anybody in its
+/// team. To everyone else the app does not exist (attack A2).
 #[derive(Clone, Debug)]
 pub struct AppOwner {
     pub user: SignedInUser,
@@ -248,15 +280,91 @@ impl FromRequestParts<Shared> for AppOwner {
 
     async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
         let Developer(user) = Developer::from_request_parts(parts, provider).await?;
-        let id = path_id::<AppId>(parts, provider).await?;
+        let (id, user_id) = (path_id::<AppId>(parts, provider).await?, user.user.id);
         let app = provider
             .store
             .db
-            .read(async move |tx| Ok::<_, PageError>(apps::find(tx, id).await?))
+            .read(async move |tx| find_app(tx, id, user_id).await)
             .await?
-            .filter(|app| app.owner == user.user.id)
+            .map(|(app, _)| app)
             .ok_or(PageError::NotFound)?;
         Ok(Self { user, app })
+    }
+}
+
+/// The app, if `user` may change it, and what they are to it.
+pub(crate) async fn find_app(
+    tx: &mut Tx<'_>,
+    id: AppId,
+    user: UserId,
+) -> Result<Option<(App, TeamRole)>, PageError> {
+    let Some(app) = apps::find(tx, id).await? else { return Ok(None) };
+    let role = teams::role_for(tx, &app, user).await?;
+    Ok(role.map(|role| (app, role)))
+}
+
+/// Whoever may do what cannot be taken back with the app that `id` names, as deleting it or giving
+/// it away: its owner, or an owner of its team.
+#[derive(Clone, Debug)]
+pub struct AppHolder {
+    pub user: SignedInUser,
+    pub app: App,
+}
+
+impl FromRequestParts<Shared> for AppHolder {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let AppOwner { user, app } = AppOwner::from_request_parts(parts, provider).await?;
+        let (id, user_id) = (app.id, user.user.id);
+        let read = async move |tx: &mut Tx<'_>| find_app(tx, id, user_id).await;
+        match provider.store.db.read(read).await? {
+            Some((app, TeamRole::Owner)) => Ok(Self { user, app }),
+            Some(_) => Err(PageError::Forbidden(TeamError::NotOwner.to_string().into())),
+            None => Err(PageError::NotFound),
+        }
+    }
+}
+
+/// Somebody of the team that the path parameter `id` names. To everyone else it does not exist
+/// (attack A2).
+#[derive(Clone, Debug)]
+pub struct TeamMember {
+    pub user: SignedInUser,
+    pub team: Team,
+    pub role: TeamRole,
+}
+
+impl FromRequestParts<Shared> for TeamMember {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        let Developer(user) = Developer::from_request_parts(parts, provider).await?;
+        let (id, user_id) = (path_id::<TeamId>(parts, provider).await?, user.user.id);
+        let read = async move |tx: &mut Tx<'_>| {
+            let role = teams::role_of(tx, id, user_id).await?;
+            Ok::<_, PageError>(teams::find(tx, id).await?.zip(role))
+        };
+        let found = provider.store.db.read(read).await?;
+        found.map(|(team, role)| Self { user, team, role }).ok_or(PageError::NotFound)
+    }
+}
+
+/// An owner of the team that the path parameter `id` names.
+#[derive(Clone, Debug)]
+pub struct TeamOwner {
+    pub user: SignedInUser,
+    pub team: Team,
+}
+
+impl FromRequestParts<Shared> for TeamOwner {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, provider: &Shared) -> Result<Self, PageError> {
+        match TeamMember::from_request_parts(parts, provider).await? {
+            TeamMember { user, team, role: TeamRole::Owner } => Ok(Self { user, team }),
+            _ => Err(PageError::Forbidden(TeamError::NotOwner.to_string().into())),
+        }
     }
 }
 

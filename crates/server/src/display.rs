@@ -1,6 +1,7 @@
 //! From domain values to what the pages show. Words only; nothing is decided here.
 
 use domain::app::{App, AppKind, AppStatus, Turn};
+use domain::id::LogoId;
 use domain::policy::{Policy, ScopeDefinition, ScopeKind, ScopeTier};
 use domain::revision::{FieldChange, Revision};
 use domain::time::Timestamp;
@@ -58,6 +59,8 @@ pub fn app_kind(kind: AppKind) -> views::AppKind {
         AppKind::Native => views::AppKind::Native,
         AppKind::SinglePage => views::AppKind::SinglePage,
         AppKind::Service => views::AppKind::Service,
+        AppKind::Device => views::AppKind::Device,
+        AppKind::Agent => views::AppKind::Agent,
     }
 }
 
@@ -68,6 +71,8 @@ pub fn app_kind_words(kind: AppKind) -> &'static str {
         AppKind::Native => "Phone or desktop app",
         AppKind::SinglePage => "App in the browser",
         AppKind::Service => "Service",
+        AppKind::Device => "Device",
+        AppKind::Agent => "AI agent",
     }
 }
 
@@ -108,6 +113,16 @@ pub fn changes(before: &Revision, after: &Revision) -> Vec<views::FieldChange> {
         after: change.after,
     };
     before.changes(after).into_iter().map(change).collect()
+}
+
+/// Where a logo is served.
+pub fn logo_path(logo: LogoId) -> String {
+    format!("/logos/{logo}")
+}
+
+/// The logo as users may see it: once the brand is verified.
+pub fn verified_logo(app: &App) -> Option<String> {
+    app.logo.filter(|_| app.brand_verified).map(logo_path)
 }
 
 /// `publisher` where there is one.

@@ -95,6 +95,32 @@ messages! {
         "The app goes on. Nothing of its access was lost.";
     AppDeleted = "app-deleted",
         "The app is deleted. All its access is ended.";
+    TeamCreated = "team-created",
+        "The team is there. Invite the people who work with you.";
+    TeamSaved = "team-saved",
+        "Saved.";
+    TeamDeleted = "team-deleted",
+        "The team is deleted.";
+    InvitationSent = "invitation-sent",
+        "Invited. It waits for an answer for a week.";
+    InvitationEnded = "invitation-ended",
+        "The invitation is taken back.";
+    InvitationDeclined = "invitation-declined",
+        "Declined.";
+    TeamJoined = "team-joined",
+        "Welcome. You can change the apps of this team from now on.";
+    MemberRemoved = "member-removed",
+        "They are out. None of the team’s apps is open to them any more.";
+    TeamLeft = "team-left",
+        "You left the team.";
+    TransferAsked = "transfer-asked",
+        "Asked. The app stays as it is until the other side accepts.";
+    TransferEnded = "transfer-ended",
+        "Taken back. The app stays where it is.";
+    TransferDeclined = "transfer-declined",
+        "Declined. The app stays where it is.";
+    AppTaken = "app-taken",
+        "The app is yours. Who had it before may still know its secrets: replace them.";
     AppApproved = "app-approved",
         "Approved.";
     ChangesAsked = "changes-asked",

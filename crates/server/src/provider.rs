@@ -17,6 +17,7 @@ use crate::dialect::Paces;
 use crate::docs::Manual;
 use crate::foreign_hash::ForeignHashes;
 use crate::known_passwords::KnownPasswords;
+use crate::logo::LogoPlaces;
 use crate::mail::{MailStats, Mails};
 use crate::oauth::app_keys::KeySets;
 use crate::oauth::failures::SeenFailures;
@@ -35,6 +36,7 @@ pub struct Provider {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub passwords: Passwords,
+    pub(crate) logos: LogoPlaces,
     pub known_passwords: Arc<KnownPasswords>,
     pub mails: Mails,
     pub mail_stats: MailStats,
@@ -84,6 +86,7 @@ impl Provider {
             clock,
             entropy,
             passwords,
+            logos: LogoPlaces::default(),
             known_passwords: Arc::new(known_passwords),
             mails,
             mail_stats: MailStats::default(),

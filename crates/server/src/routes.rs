@@ -15,7 +15,10 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, danger, key_set, messages, preview, secrets};
+use crate::portal::{
+    apps, changes, danger, key_set, logos, messages, my_apps, preview, register, secrets,
+    team_members, teams, transfers,
+};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, dialect, error, health, pages, user_codes};
@@ -27,6 +30,7 @@ pub fn router(provider: Shared) -> Router {
         .merge(account())
         .merge(portal())
         .merge(documentation())
+        .merge(team())
         .merge(review())
         .merge(dialect::routes(&provider.policy()))
         .route("/", get(account::home::show))
@@ -110,8 +114,9 @@ fn account() -> Router<Shared> {
 
 fn portal() -> Router<Shared> {
     Router::new()
-        .route("/apps", get(apps::list))
-        .route("/apps/new", get(apps::new).post(apps::create))
+        .route("/apps", get(my_apps::list))
+        .route("/apps/new", get(register::new).post(register::submit))
+        .route("/apps/new/check", get(register::check))
         .route("/apps/{id}", get(apps::show))
         .route("/apps/{id}/details", post(changes::details))
         .route("/apps/{id}/redirect-uris", post(changes::redirect_uris))
@@ -128,6 +133,12 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/pause", post(danger::pause))
         .route("/apps/{id}/unpause", post(danger::unpause))
         .route("/apps/{id}/delete", get(danger::confirm_delete).post(danger::delete))
+        .route("/apps/{id}/logo", get(logos::form).post(logos::change))
+        .route("/logos/{id}", get(logos::serve))
+        .route("/apps/{id}/team", get(transfers::show))
+        .route("/apps/{id}/transfer", post(transfers::ask))
+        .route("/apps/{id}/transfer/end", post(transfers::take_back))
+        .route("/transfers/{id}", get(transfers::offer).post(transfers::answer))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
         .route("/apps/{id}/secrets/roll", post(secrets::roll))
@@ -146,6 +157,21 @@ fn documentation() -> Router<Shared> {
         .route("/docs/partner-keys", get(docs::partner_keys))
         .route("/docs/guides/{id}", get(docs::guide))
         .route("/docs/openapi/{id}", get(docs::document))
+}
+
+fn team() -> Router<Shared> {
+    Router::new()
+        .route("/teams", get(teams::list))
+        .route("/teams/new", get(teams::new).post(teams::create))
+        .route("/teams/invitation", get(team_members::open).post(team_members::answer))
+        .route("/teams/{id}", get(teams::show))
+        .route("/teams/{id}/rename", post(teams::rename))
+        .route("/teams/{id}/delete", post(teams::delete))
+        .route("/teams/{id}/invite", post(team_members::invite))
+        .route("/teams/{id}/invitations/end", post(team_members::end_invitation))
+        .route("/teams/{id}/members/role", post(team_members::change_role))
+        .route("/teams/{id}/members/remove", post(team_members::remove))
+        .route("/teams/{id}/leave", post(team_members::leave))
 }
 
 fn review() -> Router<Shared> {

@@ -2,7 +2,8 @@
 
 use domain::app::{App, AppKeys, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::grant::Mode;
-use domain::id::{AppId, UserId};
+use domain::id::{AppId, TeamId, UserId};
+use domain::team::Owner;
 use domain::time::Timestamp;
 use ipnet::IpNet;
 use protocol::redirect_uri::RedirectUri;
@@ -28,7 +29,7 @@ macro_rules! select {
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
-             a.paused_at, a.jwks, a.jwks_uri \
+             a.paused_at, a.jwks, a.jwks_uri, a.team_id, a.logo, a.brand_verified \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -46,10 +47,12 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
          terms_url, publisher, status, status_at, status_note, reviewed_at, reviewed_by, \
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
          refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
-         asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, owner_id, \
+         asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, logo, \
+         brand_verified, owner_id, team_id, \
          created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)",
+         $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, \
+         $35, $36, $37)",
         &values(app)?,
     )
     .await?;
@@ -64,13 +67,14 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
     Ok(true)
 }
 
-/// Everything but id, client id, wire format ([`save_dialect`]), owner and time of creation.
+/// Everything but id, client id, wire format ([`save_dialect`]), whose it is ([`save_owner`]) and
+/// time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     if app.mode != Mode::Live {
         return Err(DbError::Corrupt("an app as it is in tests was to be stored".to_owned()));
     }
     let mut values = values(app)?;
-    values.truncate(32);
+    values.truncate(34);
     tx.execute(
         "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
          homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
@@ -79,7 +83,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
          rotates_refresh_tokens = $23, optional_ticked = $24, proposed = $25, asked_at = $26, \
          asked_note = $27, awaits = $28, changed_at = $29, paused_at = $30, jwks = $31, \
-         jwks_uri = $32 WHERE id = $1",
+         jwks_uri = $32, logo = $33, brand_verified = $34 WHERE id = $1",
         &values,
     )
     .await?;
@@ -91,6 +95,16 @@ pub async fn save_dialect(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     tx.execute(
         "UPDATE client_ids SET dialect = $2, also_standard = $3 WHERE app_id = $1",
         bind![app.id, app.dialect.as_ref(), app.also_standard],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whose it is.
+pub async fn save_owner(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE apps SET owner_id = $2, team_id = $3 WHERE id = $1",
+        bind![app.id, app.owner, app.team],
     )
     .await?;
     Ok(())
@@ -132,12 +146,77 @@ pub(crate) async fn find_id_by_client_id(
     row.map(|mut row| Ok((row.take()?, row.take_as("mode", of_mode_name)?))).transpose()
 }
 
-/// Newest first.
+/// Newest first: all for which the person answers, also those of teams.
 pub async fn list_of_owner(tx: &mut Tx<'_>, owner: UserId) -> Result<Vec<App>, DbError> {
     let rows = tx
         .query_all(select!("WHERE a.owner_id = $1 ORDER BY a.created_at DESC, a.id"), bind![owner])
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// The apps of a person or of a team, newest first: at most `limit` that are older than `before`
+/// (when it was made, and its id).
+pub async fn list_of(
+    tx: &mut Tx<'_>,
+    owner: Owner,
+    before: (Timestamp, AppId),
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    let (at, id) = before;
+    let rows = match owner {
+        Owner::User(user) => {
+            tx.query_all(
+                select!(
+                    "WHERE a.owner_id = $1 AND a.team_id IS NULL AND (a.created_at < $2 \
+                     OR (a.created_at = $2 AND a.id < $3)) \
+                     ORDER BY a.created_at DESC, a.id DESC LIMIT $4"
+                ),
+                bind![user, at, id, limit],
+            )
+            .await?
+        }
+        Owner::Team(team) => {
+            tx.query_all(
+                select!(
+                    "WHERE a.team_id = $1 AND (a.created_at < $2 \
+                     OR (a.created_at = $2 AND a.id < $3)) \
+                     ORDER BY a.created_at DESC, a.id DESC LIMIT $4"
+                ),
+                bind![team, at, id, limit],
+            )
+            .await?
+        }
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// All apps of a team, of which there are few (see the limit of the portal).
+pub async fn list_of_team(tx: &mut Tx<'_>, team: TeamId) -> Result<Vec<App>, DbError> {
+    let sql = select!("WHERE a.team_id = $1 ORDER BY a.created_at, a.id");
+    let rows = tx.query_all(sql, bind![team]).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// How many apps a person or a team has.
+pub async fn count_of(tx: &mut Tx<'_>, owner: Owner) -> Result<u64, DbError> {
+    let mut row = match owner {
+        Owner::User(user) => {
+            let sql = "SELECT COUNT(*) FROM apps WHERE owner_id = $1 AND team_id IS NULL";
+            tx.query_one(sql, bind![user]).await?
+        }
+        Owner::Team(team) => {
+            tx.query_one("SELECT COUNT(*) FROM apps WHERE team_id = $1", bind![team]).await?
+        }
+    };
+    row.take()
+}
+
+/// How many apps a person can change: their own and those of their teams.
+pub async fn count_for(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbError> {
+    let sql = "SELECT (SELECT COUNT(*) FROM apps WHERE owner_id = $1 AND team_id IS NULL) \
+               + (SELECT COUNT(*) FROM apps a JOIN team_members m ON m.team_id = a.team_id \
+               WHERE m.user_id = $1)";
+    tx.query_one(sql, bind![user]).await?.take()
 }
 
 /// Every app, by client id. For the command line and staff; read it with [`crate::Db::read_long`].
@@ -341,7 +420,10 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         app.paused_at.into(),
         jwks.into(),
         jwks_uri.into(),
+        app.logo.into(),
+        app.brand_verified.into(),
         app.owner.into(),
+        app.team.into(),
         app.created_at.into(),
     ])
 }
@@ -351,7 +433,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         |ms: Option<i64>| ms.map(|ms| std::time::Duration::from_millis(ms.unsigned_abs()));
     let (id, client_id) = (row.take()?, row.take()?);
     let kind = row.take_as("kind of app", |name: String| of_name(&KINDS, &name))?;
-    Ok(App {
+    let app = App {
         id,
         client_id,
         kind,
@@ -361,7 +443,10 @@ fn read(mut row: Row) -> Result<App, DbError> {
         privacy_url: row.take()?,
         terms_url: row.take()?,
         owner: row.take()?,
+        team: None,
         publisher: row.take()?,
+        logo: None,
+        brand_verified: false,
         status: read_status(&mut row)?,
         redirect_uris: row.take_as("redirect URI", |text: String| redirect_uris(kind, &text))?,
         requested: of_json::<Vec<ScopeRequest>>(&row.take::<String>()?)?,
@@ -388,7 +473,8 @@ fn read(mut row: Row) -> Result<App, DbError> {
             (None, None) => None,
         },
         mode: Mode::Live,
-    })
+    };
+    Ok(App { team: row.take()?, logo: row.take()?, brand_verified: row.take()?, ..app })
 }
 
 fn read_turn(row: &mut Row) -> Result<Turn, DbError> {

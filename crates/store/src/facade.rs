@@ -30,7 +30,7 @@ use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, idempotent_answers, keys, mails, partner_keys,
-    revoked_tokens, sessions, throttles, usage, used_once, user_codes,
+    revoked_tokens, sessions, teams, throttles, usage, used_once, user_codes,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -326,6 +326,7 @@ impl Store {
                     usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
                     mails::sweep(tx, now, SWEEP_ROWS).await?,
                     idempotent_answers::sweep(tx, now, SWEEP_ROWS).await?,
+                    teams::sweep(tx, now, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };

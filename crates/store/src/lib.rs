@@ -18,6 +18,7 @@ mod tx;
 mod value;
 
 pub mod admin_tokens;
+pub mod app_logos;
 pub mod app_messages;
 pub mod apps;
 pub mod audit;
@@ -35,10 +36,12 @@ pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;
+pub mod teams;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]
 pub mod testing;
 pub mod throttles;
+pub mod transfers;
 pub mod usage;
 pub mod used_once;
 pub mod user_codes;

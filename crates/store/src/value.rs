@@ -248,5 +248,8 @@ ids! {
     AdminTokenId
     LinkId
     FactorId
+    TeamId
+    InvitationId
+    LogoId
     AttemptId
 }

@@ -141,6 +141,10 @@ enum Kind {
     SinglePage,
     /// Acts for itself only
     Service,
+    /// Has no browser; users let it in by codes
+    Device,
+    /// An AI agent or its host
+    Agent,
 }
 
 impl Kind {
@@ -150,6 +154,8 @@ impl Kind {
             Self::Native => "native",
             Self::SinglePage => "single_page",
             Self::Service => "service",
+            Self::Device => "device",
+            Self::Agent => "agent",
         }
     }
 }

@@ -160,6 +160,8 @@ pub(super) fn accounts(section: &Section<'_>, sends_mail: bool) -> Accounts {
     }
     let developers = match section.choice("developers").map(|at| at.value) {
         Some("verified") => Developers::Verified,
+        Some("anyone") => Developers::Anyone,
+        Some("staff_only") => Developers::StaffOnly,
         _ => Developers::Invited,
     };
     let breached = section.path("breached_passwords");

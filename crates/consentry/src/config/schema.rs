@@ -173,11 +173,11 @@ static REVIEW: Shape = Shape {
     keys: &[key(
         "fields",
         Kind::Texts,
-        "`[\"name\", \"redirect_uris\"]`",
+        "`[\"name\", \"redirect_uris\", \"logo\"]`",
         "What else of a live app waits for staff when its developer changes it, besides scopes: \
-         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`. The \
-         approved state stays live meanwhile; everything that is not listed holds at once. An \
-         address that is taken away needs no review.",
+         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`, `logo`. \
+         The approved state stays live meanwhile; everything that is not listed holds at once. An \
+         address or a logo that is taken away needs no review.",
     )],
 };
 
@@ -301,10 +301,11 @@ static ACCOUNTS: Shape = Shape {
         ),
         key(
             "developers",
-            Kind::Choice(&["invited", "verified"]),
+            Kind::Choice(&["invited", "verified", "anyone", "staff_only"]),
             "`invited`",
-            "Who may register apps: accounts to which you gave the role, or every account with a \
-             confirmed e-mail address.",
+            "Who may register apps: accounts to which you gave the role, every account with a \
+             confirmed e-mail address, every account, or reviewers and admins alone (then accounts \
+             with the role look after the apps that they have).",
         ),
         key(
             "language",

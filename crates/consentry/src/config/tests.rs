@@ -311,7 +311,7 @@ fields = ["nam"]
     etc/consentry.toml:31:1: the template is not JSON: EOF while parsing an object at line 1 column 1
         See “Envelopes” in docs/operator/config.md.
     etc/consentry.toml:34:11: `fields` cannot be `nam`
-        Did you mean `name`? It is one of: name, description, homepage, privacy_url, terms_url, redirect_uris.
+        Did you mean `name`? It is one of: name, description, homepage, privacy_url, terms_url, redirect_uris, logo.
     "#);
 }
 

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::app::{App, AppKind, AppStatus, Approval};
+use domain::app::{App, AppStatus, Approval};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::id::{FactorId, UserId};
 use domain::keyring::Keyring;
 use domain::second_factor::{Totp, seal_secret};
 use domain::user::Role;
-use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
+use protocol::redirect_uri::RedirectUri;
 use protocol::totp::{self, SECRET_BYTES};
 use server::Shared;
 use server::admin::apps::NewApp;
@@ -212,11 +212,7 @@ async fn follow(
     script: &AppScript,
     wanted: &str,
 ) -> Result<(), Problem> {
-    let policy = match app.kind {
-        AppKind::Native => RedirectPolicy::Native,
-        _ => RedirectPolicy::Web,
-    };
-    let uri = RedirectUri::register(policy, wanted)
+    let uri = RedirectUri::register(app.kind.redirect_policy(), wanted)
         .map_err(|error| Problem::conflict(error.to_string()))?;
     let app = App {
         redirect_uris: vec![uri],

@@ -60,7 +60,7 @@ impl Known {
         ConnectedCard {
             id: self.consent.id.to_string(),
             name: self.app.name.clone(),
-            logo_url: None,
+            logo_url: display::verified_logo(&self.app),
             publisher: display::publisher(&self.app),
             granted_at: display::moment(now, self.consent.given_at),
             last_used_at: self.last_used_at().map(|at| display::moment(now, at)),
@@ -84,7 +84,7 @@ impl Connected {
             layout,
             id: consent.id.to_string(),
             name: app.name.clone(),
-            logo_url: None,
+            logo_url: display::verified_logo(app),
             publisher: display::publisher(app),
             homepage: app.homepage.clone(),
             granted_at: display::moment(now, consent.given_at),

@@ -20,7 +20,7 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
             let read = async move |tx: &mut store::Tx<'_>| {
                 Ok::<_, PageError>(Counts {
                     connected: consents::list_given_by(tx, user).await?.len(),
-                    apps: apps::list_of_owner(tx, user).await?.len(),
+                    apps: apps::count_for(tx, user).await?,
                     in_review: if is_staff { apps::count_for_review(tx).await? } else { 0 },
                 })
             };
@@ -31,7 +31,7 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
     let home = Home {
         layout: visitor.layout(),
         connected_count: counts.connected as u64,
-        app_count: counts.apps as u64,
+        app_count: counts.apps,
         review_count: counts.in_review,
         docs_url: is_open.then(|| "/docs".to_owned()),
     };
@@ -41,6 +41,6 @@ pub async fn show(State(provider): State<Shared>, visitor: Visitor) -> Result<Re
 #[derive(Default)]
 struct Counts {
     connected: usize,
-    apps: usize,
+    apps: u64,
     in_review: u64,
 }

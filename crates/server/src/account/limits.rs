@@ -52,8 +52,8 @@ impl Limits {
         Self(vec![(format!("sign-in return address {network}"), Rule::Steady(PER_ADDRESS))])
     }
 
-    /// Messages that strangers have sent to an address.
-    pub(super) fn of_mail(email: &str, address: IpAddr) -> Self {
+    /// Messages that strangers, or people who invite somebody, have sent to an address.
+    pub(crate) fn of_mail(email: &str, address: IpAddr) -> Self {
         Self(vec![
             (format!("mail address {}", network_of(address, 32, 64)), Rule::Steady(PER_ADDRESS)),
             (format!("mail account {email}"), Rule::Steady(MAILS_PER_ADDRESS)),

@@ -19,15 +19,15 @@ use crate::error::PageError;
 use crate::provider::Provider;
 
 /// Who asks for a link, and where.
-pub(super) struct Asking {
-    pub(super) user: Option<UserId>,
+pub(crate) struct Asking {
+    pub(crate) user: Option<UserId>,
     /// See `domain::session::browser_mark`.
-    pub(super) browser: String,
-    pub(super) address: IpAddr,
+    pub(crate) browser: String,
+    pub(crate) address: IpAddr,
 }
 
 impl Asking {
-    pub(super) fn link(
+    pub(crate) fn link(
         self,
         provider: &Provider,
         headers: &HeaderMap,
@@ -48,20 +48,20 @@ pub(super) fn seen(address: IpAddr, headers: &HeaderMap) -> Seen {
 }
 
 /// The language of ours that this browser asks for.
-pub(super) fn language(provider: &Provider, headers: &HeaderMap) -> Option<String> {
+pub(crate) fn language(provider: &Provider, headers: &HeaderMap) -> Option<String> {
     let wishes = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())?;
     provider.mails.negotiate(wishes).map(str::to_owned)
 }
 
 /// The link in a request, sealed and opened.
-pub(super) fn open(provider: &Provider, params: &Params) -> Result<(String, MailLink), PageError> {
+pub(crate) fn open(provider: &Provider, params: &Params) -> Result<(String, MailLink), PageError> {
     let sealed = params.one("link")?.unwrap_or_default();
     let link = MailLink::open(&provider.keyring(), sealed, provider.now());
     link.map(|link| (sealed.to_owned(), link)).map_err(|_| PageError::LinkOver)
 }
 
 /// The link of an address (`?link=`).
-pub(super) fn open_query(
+pub(crate) fn open_query(
     provider: &Provider,
     query: Option<&str>,
 ) -> Result<(String, MailLink), PageError> {
@@ -86,7 +86,9 @@ pub(super) fn refusal(
         .address(address)
         .detail(serde_json::json!({ "why": why, "link": link.asked.link }));
     match &link.purpose {
-        domain::mail_link::LinkUse::SignUp { .. } => event,
+        domain::mail_link::LinkUse::SignUp { .. } | domain::mail_link::LinkUse::JoinTeam { .. } => {
+            event
+        }
         domain::mail_link::LinkUse::VerifyAddress { user, .. }
         | domain::mail_link::LinkUse::ResetPassword { user, .. } => event.user(*user),
     }

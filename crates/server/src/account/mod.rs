@@ -10,7 +10,7 @@ pub mod hand_off;
 mod held;
 pub mod home;
 pub(crate) mod limits;
-mod links;
+pub(crate) mod links;
 mod opening;
 pub mod password;
 mod proof;

@@ -162,6 +162,16 @@ pub(crate) fn need_fresh(
     if is_fresh { Ok(()) } else { Err(PageError::ProofNeeded { to: format!("/step-up?{query}") }) }
 }
 
+/// The same for whoever has not looked at what is enrolled.
+pub(crate) async fn need_fresh_proof(
+    provider: &Provider,
+    user: &SignedInUser,
+    path: &str,
+) -> Result<(), PageError> {
+    let enrolled = second_step::find_enrolled(provider, user.user.id).await?;
+    need_fresh(user, &enrolled, path, provider.now())
+}
+
 /// Where the password is asked anyway: whoever has a second factor has shown it a moment ago.
 pub(super) async fn need_second_factor(
     provider: &Provider,

@@ -156,6 +156,10 @@ async fn letter(
             let purpose = LinkUse::VerifyAddress { user, email, stamp };
             with_link(provider, mail, "/account/email/confirm", asked, purpose)
         }
+        MailKind::TeamInvitation { asked, invitation, .. } => {
+            let purpose = LinkUse::JoinTeam { invitation: *invitation };
+            with_link(provider, mail, "/teams/invitation", asked, purpose)
+        }
         _ => write(provider, mail, mail.kind.name(), None),
     };
     Ok(Some(written))

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use domain::id::LinkId;
+use domain::id::{AppId, InvitationId, LinkId};
 use domain::mail::{Asked, MailKind, Seen, StoredHash};
 use domain::password::PasswordHash;
 use domain::time::Timestamp;
@@ -47,6 +47,17 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
         MailKind::PartnerKeyIssued { app: app(), permissions: Vec::new(), seen: seen() },
         MailKind::SecondFactorsRemovedByStaff,
         MailKind::RecoveryCodeUsed { left: 4, seen: seen() },
+        MailKind::TeamInvitation {
+            asked: asked(),
+            invitation: InvitationId::from_bytes([2; 16]),
+            team: "Night Desk".to_owned(),
+            inviter: "Alice".to_owned(),
+        },
+        MailKind::AppTransfer {
+            app: app(),
+            app_id: AppId::from_bytes([3; 16]),
+            giver: "Alice".to_owned(),
+        },
         MailKind::Test,
     ];
     for why in ["user", "unused", "password", "blocked", "app"] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::app::{App, AppKind};
+use domain::app::App;
 use domain::authorization::{Given, NextStep, Visit, Wire};
 use domain::consent::Consent;
 use domain::grant::Mode;
@@ -164,7 +164,7 @@ pub(super) fn understand(
         default_scopes: &default_scopes,
         require_pkce: !(relaxed.pkce && app.kind.is_confidential()),
         any_loopback_port: relaxed.loopback_port,
-        may_use_code: app.kind != AppKind::Service,
+        may_use_code: app.kind.has_redirects(),
         known_resources: &known_resources,
     })
 }

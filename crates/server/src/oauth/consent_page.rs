@@ -164,7 +164,7 @@ pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
     };
     views::ConsentApp {
         name: app.name.clone(),
-        logo_url: None,
+        logo_url: crate::display::verified_logo(app),
         publisher: Some(app.publisher.clone()).filter(|publisher| !publisher.is_empty()),
         verification: match reviewed {
             Some(at) => views::Verification::Reviewed { on: moment(now, at) },

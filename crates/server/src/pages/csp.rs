@@ -9,6 +9,7 @@
 pub fn policy<'a>(form_targets: impl IntoIterator<Item = &'a str>) -> String {
     let mut policy = String::from(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; \
          base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
     );
     for target in form_targets {

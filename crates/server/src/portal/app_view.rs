@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::app::{
-    App, AppKeys, AppKind, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest, TEST_SECRETS_MAX,
-};
+use domain::app::{App, AppKeys, CLIENT_SECRETS_MAX, ClientSecret, ScopeRequest, TEST_SECRETS_MAX};
 use domain::audit::{AuditEvent, AuditKind};
 use domain::grant::Mode;
 use domain::id::AppId;
@@ -142,7 +140,9 @@ impl OwnApp {
         if !self.app.is_admitted() || standing == Standing::Unreviewed {
             return Vec::new();
         }
-        policy.reviewed.iter().map(|field| field.title()).collect()
+        // A logo has a page of its own.
+        let here = policy.reviewed.iter().filter(|field| **field != RevisionField::Logo);
+        here.map(|field| field.title()).collect()
     }
 
     fn scopes(&self, policy: &Policy) -> Vec<AppScope> {
@@ -296,7 +296,7 @@ fn endpoints(app: &App, policy: &Policy) -> Vec<Endpoint> {
     };
     let mut lines = Vec::new();
     if app.speaks(None) {
-        if app.kind != AppKind::Service {
+        if app.kind.has_redirects() {
             let label = "Authorization endpoint".to_owned();
             lines.push(line("authorize-url".to_owned(), label, "/oauth/authorize"));
         }

@@ -1,158 +1,28 @@
-//! Register an app and see it. Changes are in `changes`, secrets in `secrets`, its end in `danger`.
+//! One app of a developer: its pages, and whose it is. Registering is in `register`, changes in
+//! `changes`, secrets in `secrets`, its end in `danger`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::app::{App, SECRET_NAME_MAX};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::grant::Mode;
 use domain::id::{AppId, UserId};
-use domain::time::Timestamp;
-use protocol::params::Params;
-use protocol::scope::ScopeSet;
+use domain::team::{TeamError, TeamRole};
 use serde_json::json;
 use store::{Tx, apps, audit, client_secrets, consents, usage};
 
 use super::app_view::{OwnApp, Typed};
-use super::form;
-use super::registration::{self, NewSecret, Standing};
-use crate::actor::{AppOwner, Developer, SignedForm, SignedInUser};
+use super::registration::{NewSecret, Standing};
+use crate::actor::{AppHolder, AppOwner, SignedForm, SignedInUser, find_app};
 use crate::address::ClientAddress;
-use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
-use crate::pages::views::{
-    AppCard, AppForm, AppFormErrors, AppTab, Flash, MyApps, NewApp, STANDARD, SecretOnce, Section,
-};
+use crate::pages::views::{AppTab, Flash, SecretOnce, Section};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
 /// Of one developer. Whoever needs more talks to the operator.
 pub const APPS_PER_DEVELOPER_MAX: usize = 100;
-
-pub async fn list(
-    State(provider): State<Shared>,
-    Developer(user): Developer,
-    Told(flash): Told,
-) -> Result<Response, PageError> {
-    let (owner, now) = (user.user.id, provider.now());
-    let cards = provider
-        .store
-        .db
-        .read(async move |tx| {
-            let mut cards = Vec::new();
-            for app in apps::list_of_owner(tx, owner).await? {
-                cards.push(card(tx, &app, now).await?);
-            }
-            Ok::<_, PageError>(cards)
-        })
-        .await?;
-    let layout = user.layout().in_section(Section::Apps).with_flash(flash);
-    view::page(&provider, &MyApps { layout, apps: cards })
-}
-
-async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
-    let last_call_at = usage::last_call_of_app(tx, app.id).await?;
-    Ok(AppCard {
-        id: app.id.to_string(),
-        name: app.name.clone(),
-        kind: display::app_kind(app.kind),
-        status: display::app_status(app),
-        client_id: app.client_id.clone(),
-        user_count: consents::count_given_to(tx, app.id).await?,
-        last_call_at: last_call_at.map(|at| display::moment(now, at)),
-    })
-}
-
-/// `?wire=NAME` chooses the wire format, for links from where its developers come from.
-pub async fn new(
-    State(provider): State<Shared>,
-    Developer(user): Developer,
-    RawQuery(query): RawQuery,
-) -> Result<Response, PageError> {
-    check_may_register(&provider, &user)?;
-    let scopes = form::offered_scopes(&provider.policy(), &ScopeSet::new());
-    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let wire = params.one("wire")?.unwrap_or(STANDARD).to_owned();
-    let form = AppForm { scopes, wire, ..AppForm::blank() };
-    view::page(&provider, &new_page(&provider, &user, form, AppFormErrors::default()))
-}
-
-fn check_may_register(provider: &Provider, user: &SignedInUser) -> Result<(), PageError> {
-    if registration::may_register(&provider.policy(), &user.user) {
-        return Ok(());
-    }
-    Err(PageError::Forbidden("New apps are registered by our staff. Ask them for one.".into()))
-}
-
-fn new_page(
-    provider: &Provider,
-    user: &SignedInUser,
-    form: AppForm,
-    errors: AppFormErrors,
-) -> NewApp {
-    let policy = provider.policy();
-    NewApp {
-        layout: user.layout().in_section(Section::Apps),
-        form,
-        errors,
-        needs_review: Standing::of(&policy, &user.user) == Standing::Reviewed,
-        dialects: form::offered_dialects(&policy),
-    }
-}
-
-/// Register an app. A confidential one gets its first secret in the answer.
-pub async fn create(
-    State(provider): State<Shared>,
-    ClientAddress(address): ClientAddress,
-    Developer(user): Developer,
-    form: SignedForm,
-) -> Result<Response, PageError> {
-    check_may_register(&provider, &user)?;
-    let policy = provider.policy();
-    let mut typed = form::read(&form.params, form::offered_scopes(&policy, &ScopeSet::new()))?;
-    let kind = form.params.one("kind")?.unwrap_or_default();
-    let draft = match form::check(&mut typed, kind, &policy, provider.pages.brand_name()) {
-        Ok(draft) => draft,
-        Err(errors) => {
-            return view::page_again(&provider, &new_page(&provider, &user, typed, *errors));
-        }
-    };
-    let (now, entropy) = (provider.now(), &*provider.entropy);
-    let standing = Standing::of(&policy, &user.user);
-    let app = registration::new_app(draft, &user.user, standing, entropy, now);
-    let secret = app
-        .kind
-        .is_confidential()
-        .then(|| registration::new_secret(app.id, &provider.keyring(), entropy, now));
-    let row = secret.as_ref().map(|secret| secret.row.clone());
-    let event = AuditEvent::new(now, AuditKind::AppCreated, AuditActor::User(user.user.id))
-        .app(app.id)
-        .address(address)
-        .detail(json!({ "name": app.name, "client_id": app.client_id }));
-    let written = app.clone();
-    provider
-        .store
-        .db
-        .write(async move |tx| {
-            if apps::list_of_owner(tx, written.owner).await?.len() >= APPS_PER_DEVELOPER_MAX {
-                let text = "You have as many apps as one account may have. Delete one first.";
-                return Ok(Err(PageError::Conflict(text.into())));
-            }
-            if !apps::insert(tx, &written).await? {
-                return Err(PageError::Internal("a random client id came twice".to_owned()));
-            }
-            if let Some(row) = &row {
-                client_secrets::insert(tx, row).await?;
-            }
-            audit::record(tx, &event).await?;
-            Ok::<_, PageError>(Ok(()))
-        })
-        .await??;
-    match secret {
-        Some(secret) => secret_page(&provider, &user, app, secret, (true, None)),
-        None => Ok(Done::AppCreated.redirect(&path_of(app.id)).into_response()),
-    }
-}
 
 /// The only answer that ever contains the secret.
 pub(super) fn secret_page(
@@ -277,7 +147,20 @@ pub(super) fn path_of(app: AppId) -> String {
     format!("/apps/{app}")
 }
 
-/// The app as it stands in this transaction, if it is still `owner`'s.
-pub(crate) async fn owned(tx: &mut Tx<'_>, id: AppId, owner: UserId) -> Result<App, PageError> {
-    apps::find(tx, id).await?.filter(|app| app.owner == owner).ok_or(PageError::NotFound)
+/// The app as it stands in this transaction, if `user` may still change it.
+pub(crate) async fn owned(tx: &mut Tx<'_>, id: AppId, user: UserId) -> Result<App, PageError> {
+    find_app(tx, id, user).await?.map(|(app, _)| app).ok_or(PageError::NotFound)
+}
+
+/// The same for what only its owner does, or an owner of its team.
+pub(super) async fn held(
+    tx: &mut Tx<'_>,
+    id: AppId,
+    user: UserId,
+) -> Result<Result<App, PageError>, PageError> {
+    Ok(match find_app(tx, id, user).await? {
+        Some((app, TeamRole::Owner)) => Ok(app),
+        Some(_) => Err(PageError::Forbidden(TeamError::NotOwner.to_string().into())),
+        None => Err(PageError::NotFound),
+    })
 }

@@ -53,7 +53,8 @@ pub async fn details(
     }
     let rules = Rules::of(&provider, &owner);
     let change = move |app: App, now| {
-        let to = about.clone().revision(app.latest_revision().redirect_uris);
+        let latest = app.latest_revision();
+        let to = about.clone().revision(latest.redirect_uris, latest.logo);
         rules.revise(app, to, now)
     };
     write(&provider, owner, address, AppTab::Settings, change).await
@@ -66,13 +67,13 @@ fn with_lists_of(as_it_stands: AppForm, typed: AppForm) -> AppForm {
 }
 
 /// What a change goes by: the operator's rules for this developer.
-struct Rules {
+pub(super) struct Rules {
     standing: Standing,
     reviewed: Vec<RevisionField>,
 }
 
 impl Rules {
-    fn of(provider: &Provider, owner: &AppOwner) -> Self {
+    pub(super) fn of(provider: &Provider, owner: &AppOwner) -> Self {
         let policy = provider.policy();
         Self {
             standing: Standing::of(&policy, &owner.user.user),
@@ -80,7 +81,12 @@ impl Rules {
         }
     }
 
-    fn revise(&self, app: App, to: Revision, now: Timestamp) -> Result<Changed, AppError> {
+    pub(super) fn revise(
+        &self,
+        app: App,
+        to: Revision,
+        now: Timestamp,
+    ) -> Result<Changed, AppError> {
         let changes: Vec<_> = app.latest_revision().changes(&to).iter().map(told).collect();
         let (app, revised) = match self.standing {
             Standing::Reviewed => app.revise(to, &self.reviewed, now)?,

@@ -11,10 +11,10 @@ use domain::time::Timestamp;
 use serde_json::json;
 use store::{Tx, apps, audit, changes, consents, grants, partner_keys, usage};
 
-use super::apps::owned;
+use super::apps::held;
 use super::changes::{Changed, write};
 use crate::account::taking_back::TakingBack;
-use crate::actor::{AppOwner, SignedForm, SignedInUser};
+use crate::actor::{AppHolder, AppOwner, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::display;
 use crate::error::PageError;
@@ -78,7 +78,7 @@ impl Breaks {
 
 pub async fn confirm_delete(
     State(provider): State<Shared>,
-    AppOwner { user, app }: AppOwner,
+    AppHolder { user, app }: AppHolder,
 ) -> Result<Response, PageError> {
     let page = delete_page(&provider, &user, &app, None).await?;
     view::page(&provider, &page)
@@ -114,7 +114,7 @@ async fn delete_page(
 pub async fn delete(
     State(provider): State<Shared>,
     ClientAddress(address): ClientAddress,
-    AppOwner { user, app }: AppOwner,
+    AppHolder { user, app }: AppHolder,
     form: SignedForm,
 ) -> Result<Response, PageError> {
     if form.params.one("confirm")?.map(str::trim) != Some(app.name.as_str()) {
@@ -130,7 +130,10 @@ pub async fn delete(
     };
     let (id, entropy) = (app.id, provider.entropy.clone());
     let write = async move |tx: &mut Tx<'_>| {
-        let app = owned(tx, id, user.user.id).await?;
+        let app = match held(tx, id, user.user.id).await? {
+            Ok(app) => app,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let given = consents::list_given_to(tx, id).await?;
         let event = AuditEvent::new(back.now, AuditKind::AppDeleted, back.actor)
             .app(id)
@@ -144,8 +147,8 @@ pub async fn delete(
         apps::delete(tx, id).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event).await?;
-        Ok::<_, PageError>(())
+        Ok::<_, PageError>(Ok(()))
     };
-    provider.store.db.write(write).await?;
+    provider.store.db.write(write).await??;
     Ok(Done::AppDeleted.redirect("/apps").into_response())
 }

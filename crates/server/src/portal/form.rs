@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
+use domain::id::LogoId;
 use domain::policy::Policy;
 use domain::revision::Revision;
 use ipnet::IpNet;
@@ -15,8 +16,8 @@ use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
 use crate::display;
+use crate::look_alike;
 use crate::pages::views::{self, AppForm, AppFormErrors, DialectChoice, LineError, ScopeChoice};
-use crate::review::look_alike;
 
 /// In characters.
 pub const NAME_MIN: usize = 3;
@@ -39,9 +40,10 @@ pub struct About {
 }
 
 impl About {
-    pub fn revision(self, redirect_uris: Vec<RedirectUri>) -> Revision {
+    /// With what other forms say.
+    pub fn revision(self, redirect_uris: Vec<RedirectUri>, logo: Option<LogoId>) -> Revision {
         let Self { name, description, homepage, privacy_url, terms_url } = self;
-        Revision { name, description, homepage, privacy_url, terms_url, redirect_uris }
+        Revision { name, description, homepage, privacy_url, terms_url, redirect_uris, logo }
     }
 }
 
@@ -227,8 +229,13 @@ pub fn wire_error(dialect: &Dialect, kind: AppKind) -> Option<String> {
         AppKind::Service => Some(format!(
             "A service acts for itself, which the {title} format has no words for: take OAuth 2.1."
         )),
-        AppKind::Native | AppKind::SinglePage if dialect.admits_public_apps() => None,
-        AppKind::Native | AppKind::SinglePage => Some(format!(
+        AppKind::Device => Some(format!(
+            "A device that has no browser takes OAuth 2.1; in the {title} format it is a web app."
+        )),
+        AppKind::Native | AppKind::SinglePage | AppKind::Agent if dialect.admits_public_apps() => {
+            None
+        }
+        AppKind::Native | AppKind::SinglePage | AppKind::Agent => Some(format!(
             "An app of the {title} format proves itself by a secret: its kind is web, on users’ \
              devices too."
         )),
@@ -244,12 +251,12 @@ fn check_wire(
     if wire == views::STANDARD {
         return None;
     }
-    let Some(dialect) = policy.dialect(wire) else {
-        errors.wire = Some("Choose one of the formats.".to_owned());
-        return None;
+    let dialect = policy.dialect(wire);
+    errors.wire = match dialect {
+        Some(dialect) => wire_error(dialect, kind),
+        None => Some("Choose one of the formats.".to_owned()),
     };
-    errors.wire = wire_error(dialect, kind);
-    Some(dialect.name.clone())
+    dialect.map(|dialect| dialect.name.clone())
 }
 
 /// One URI per line; blank lines are skipped.
@@ -271,10 +278,11 @@ pub fn check_redirect_uris(
         }
     }
     errors.redirect_uris = match (kind, uris.len() + errors.redirect_lines.len()) {
-        (AppKind::Service, 0) => None,
+        (AppKind::Service | AppKind::Device, 0) => None,
         (AppKind::Service, _) => {
             Some("A service acts for itself and sends no user anywhere: leave this empty.".into())
         }
+        (AppKind::Device, _) => Some("A device has no browser: leave this empty.".into()),
         (_, 0) => Some("Name at least one address that users come back to.".into()),
         (_, count) if count > REDIRECT_URIS_MAX => {
             Some(format!("At most {REDIRECT_URIS_MAX} redirect URIs."))
@@ -306,6 +314,8 @@ pub fn parse_kind(text: &str) -> Option<AppKind> {
         "native" => Some(AppKind::Native),
         "single_page" => Some(AppKind::SinglePage),
         "service" => Some(AppKind::Service),
+        "device" => Some(AppKind::Device),
+        "agent" => Some(AppKind::Agent),
         _ => None,
     }
 }
@@ -428,7 +438,7 @@ mod tests {
     fn a_service_has_no_redirect_uri_and_everything_else_has_one() {
         assert!(is_clean(&uris(AppKind::Service, " \n").1));
         assert!(uris(AppKind::Service, "https://a.example/cb").1.redirect_uris.is_some());
-        for kind in [AppKind::Web, AppKind::Native, AppKind::SinglePage] {
+        for kind in [AppKind::Web, AppKind::Native, AppKind::SinglePage, AppKind::Agent] {
             assert!(uris(kind, "").1.redirect_uris.is_some(), "{kind:?}");
         }
     }

@@ -52,7 +52,9 @@ impl Standing {
 
 /// Whether `user` may register apps at all.
 pub fn may_register(policy: &Policy, user: &User) -> bool {
-    policy.registration != Registration::Closed || user.has_role(Role::Reviewer)
+    let is_open = policy.registration != Registration::Closed || user.has_role(Role::Reviewer);
+    let developers = policy.accounts.developers;
+    is_open && (user.may_register(developers) || user.has_role(Role::Admin))
 }
 
 pub fn new_app(
@@ -80,7 +82,10 @@ pub fn new_app(
         privacy_url: draft.about.privacy_url,
         terms_url: draft.about.terms_url,
         owner: owner.id,
+        team: None,
         publisher: owner.name.clone(),
+        logo: None,
+        brand_verified: false,
         status: standing.status(now),
         paused_at: None,
         redirect_uris: draft.redirect_uris,

@@ -84,6 +84,7 @@ impl Candidate {
     pub(super) fn page(&self, user: &SignedInUser, policy: &Policy, now: Timestamp) -> ReviewApp {
         let app = &self.app;
         ReviewApp {
+            logo_url: app.logo.map(display::logo_path),
             layout: user.layout().in_section(Section::Review),
             id: app.id.to_string(),
             revision: app.changed_at.as_millis().to_string(),

@@ -6,7 +6,7 @@ use domain::policy::{Policy, ScopeDefinition, ScopeTier};
 use domain::revision::Revision;
 use protocol::redirect_uri::{DestinationKind, RedirectUri};
 
-use super::look_alike::skeleton;
+use crate::look_alike::skeleton;
 use crate::pages::views::RiskFlag;
 
 /// Reports that are quoted; more are only counted.

@@ -2,7 +2,6 @@
 
 mod candidate;
 pub mod flags;
-pub mod look_alike;
 pub mod messages;
 pub mod queue;
 pub mod staff_apps;

@@ -12,7 +12,7 @@ use domain::change::Change;
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use protocol::params::Params;
-use store::{Tx, apps, audit, changes};
+use store::{Tx, apps, audit, changes, teams};
 
 use super::candidate::Candidate;
 use super::messages;
@@ -118,6 +118,14 @@ async fn load(
     provider.store.db.read(read).await
 }
 
+/// Whether `user` is among those who look after the app.
+async fn is_own(provider: &Provider, app: &App, user: UserId) -> Result<bool, PageError> {
+    let app = app.clone();
+    let role =
+        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(teams::role_for(tx, &app, user).await?);
+    Ok(provider.store.db.read(role).await?.is_some())
+}
+
 /// Approve what is ticked, ask for changes, or reject.
 pub async fn decide(
     State(provider): State<Shared>,
@@ -127,7 +135,7 @@ pub async fn decide(
     form: SignedForm,
 ) -> Result<Response, PageError> {
     let (candidate, thread) = load(&provider, parse_id(&id)?).await?;
-    if candidate.app.owner == user.user.id {
+    if is_own(&provider, &candidate.app, user.user.id).await? {
         let text = "You registered this app yourself. Somebody else has to decide.";
         return Err(PageError::Forbidden(text.into()));
     }

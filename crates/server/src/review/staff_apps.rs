@@ -9,7 +9,7 @@ use domain::id::AppId;
 use domain::time::Timestamp;
 use protocol::params::Params;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, consents, usage};
+use store::{Tx, apps, audit, changes, consents, teams, usage};
 
 use super::flags::report_text;
 use crate::actor::{Reviewer, SignedForm, SignedInUser};
@@ -145,7 +145,7 @@ impl Step {
         let (by, now, kind) = (user.user.id, provider.now(), self.kind);
         let write = async move |tx: &mut Tx<'_>| {
             let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
-            if kind == AuditKind::AppResumed && app.owner == by {
+            if kind == AuditKind::AppResumed && teams::role_for(tx, &app, by).await?.is_some() {
                 let text = "You registered this app yourself. Somebody else has to resume it.";
                 return Err(PageError::Forbidden(text.into()));
             }

@@ -2,7 +2,7 @@
 //! say which app, or come by a link that says it; the consent page asks as always.
 
 use axum::response::Response;
-use domain::app::{App, AppKind, AppStatus, Approval};
+use domain::app::{App, AppStatus, Approval};
 use domain::authorization::Question;
 use protocol::authorize::RawAuthorizeRequest;
 use protocol::dialect::Dialect;
@@ -63,7 +63,7 @@ async fn search(provider: &Provider, dialect: &str, text: String) -> Result<Vec<
         Ok::<_, PageError>(apps::search_of_dialect(tx, &dialect, &text, FOUND_MAX).await?)
     };
     let found = provider.store.db.read(read).await?;
-    Ok(found.into_iter().filter(|app| app.kind != AppKind::Service).collect())
+    Ok(found.into_iter().filter(|app| app.kind.has_redirects()).collect())
 }
 
 fn is_reviewed(app: &App) -> bool {
@@ -80,7 +80,7 @@ async fn start(
     let mut raw =
         RawAuthorizeRequest { client_id: client_id.to_owned(), ..RawAuthorizeRequest::default() };
     let app = find_app(provider, &raw, Some(dialect)).await?;
-    if app.kind == AppKind::Service {
+    if !app.kind.has_redirects() {
         return Err(PageError::NotFound);
     }
     raw.scope = Some(app.default_scopes().to_string());

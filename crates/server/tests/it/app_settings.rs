@@ -32,7 +32,7 @@ async fn b1_an_app_speaks_a_dialect_only_if_its_developer_chose_one_that_there_i
     let app = TestApp::start().await;
     let dev = developer(&app).await;
     let browser = app.signed_in(&dev).await;
-    let page = browser.get("/apps/new?wire=bitport").await.text();
+    let page = browser.get("/apps/new?wire=bitport&view=all").await.text();
     assert!(page.contains(r#"value="bitport" checked"#), "{page}");
     for (wire, kind) in [("bitprot", "web"), ("bitport", "native")] {
         let refused = submit(&browser, "/apps/new", &with(&[("wire", wire), ("kind", kind)])).await;

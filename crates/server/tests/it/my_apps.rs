@@ -53,7 +53,7 @@ async fn a_new_app_waits_for_review_when_the_policy_says_so() {
     let app = TestApp::start().await;
     let dev = developer(&app).await;
     let browser = app.signed_in(&dev).await;
-    assert!(browser.get("/apps/new").await.text().contains("Send for review"));
+    assert!(browser.get("/apps/new?view=all").await.text().contains("Send for review"));
     let (made, _) = register(&app, &browser, &dev).await;
     assert_eq!(made.status, AppStatus::InReview);
     assert_eq!((made.requested_scopes(), made.approved.clone()), (set("orders.read"), set("")));

@@ -1,1 +1,59 @@
--- Nothing yet.
+-- People who look after the same apps.
+CREATE TABLE teams (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE team_members (
+    team_id TEXT NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (team_id, user_id)
+) STRICT;
+CREATE INDEX team_members_of_user ON team_members (user_id, team_id);
+
+-- Deleted when they are answered; what nobody answers is swept.
+CREATE TABLE team_invitations (
+    id TEXT PRIMARY KEY,
+    team_id TEXT NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+    email_normalized TEXT NOT NULL,
+    role TEXT NOT NULL,
+    invited_by TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    UNIQUE (team_id, email_normalized)
+) STRICT;
+CREATE INDEX team_invitations_of_address ON team_invitations (email_normalized);
+CREATE INDEX team_invitations_by_end ON team_invitations (expires_at);
+CREATE INDEX team_invitations_of_user ON team_invitations (invited_by);
+
+-- Of an app of a team, the column `owner_id` is the member who answers for it.
+ALTER TABLE apps ADD COLUMN team_id TEXT REFERENCES teams (id);
+CREATE INDEX apps_of_team ON apps (team_id, created_at, id);
+CREATE INDEX apps_of_person ON apps (owner_id, created_at, id);
+
+-- Apps that somebody else is to have, and has not accepted yet: a person (by address) or a team.
+CREATE TABLE app_transfers (
+    app_id TEXT PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
+    asked_by TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    to_email TEXT,
+    to_team TEXT REFERENCES teams (id) ON DELETE CASCADE,
+    asked_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX app_transfers_to_address ON app_transfers (to_email);
+CREATE INDEX app_transfers_to_team ON app_transfers (to_team);
+CREATE INDEX app_transfers_by_end ON app_transfers (expires_at);
+CREATE INDEX app_transfers_of_user ON app_transfers (asked_by);
+
+-- Logos as we drew them again. An app names the one that holds, and another while it waits for review.
+ALTER TABLE apps ADD COLUMN logo TEXT;
+ALTER TABLE apps ADD COLUMN brand_verified INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE app_logos (
+    id TEXT PRIMARY KEY,
+    app_id TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+    png BLOB NOT NULL
+) STRICT;
+CREATE INDEX app_logos_of_app ON app_logos (app_id);

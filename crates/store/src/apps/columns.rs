@@ -2,7 +2,7 @@
 
 use domain::app::{App, AppKind, AppStatus, Approval};
 use domain::grant::Mode;
-use domain::id::UserId;
+use domain::id::{LogoId, UserId};
 use domain::revision::Revision;
 use domain::time::Timestamp;
 use protocol::redirect_uri::RedirectUri;
@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::DbError;
 use crate::value::unreadable;
 
-pub(super) const KINDS: [(AppKind, &str); 4] = [
+pub(super) const KINDS: [(AppKind, &str); 6] = [
     (AppKind::Web, "web"),
     (AppKind::Native, "native"),
     (AppKind::SinglePage, "single_page"),
     (AppKind::Service, "service"),
+    (AppKind::Device, "device"),
+    (AppKind::Agent, "agent"),
 ];
 
 pub(crate) fn of_mode_name(name: String) -> Option<Mode> {
@@ -79,6 +81,9 @@ struct Proposed {
     privacy_url: Option<String>,
     terms_url: Option<String>,
     redirect_uris: Vec<String>,
+    /// Missing in revisions that waited before there were logos.
+    #[serde(default)]
+    logo: Option<LogoId>,
 }
 
 pub(super) fn write_proposed(revision: &Revision) -> Result<String, DbError> {
@@ -89,6 +94,7 @@ pub(super) fn write_proposed(revision: &Revision) -> Result<String, DbError> {
         privacy_url: revision.privacy_url.clone(),
         terms_url: revision.terms_url.clone(),
         redirect_uris: revision.redirect_uris.iter().map(ToString::to_string).collect(),
+        logo: revision.logo,
     })
 }
 
@@ -103,6 +109,7 @@ pub(super) fn read_proposed(kind: AppKind, text: Option<String>) -> Option<Optio
         privacy_url: proposed.privacy_url,
         terms_url: proposed.terms_url,
         redirect_uris: registered(kind, &proposed.redirect_uris)?,
+        logo: proposed.logo,
     }))
 }
 

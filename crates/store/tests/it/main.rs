@@ -25,6 +25,7 @@ mod schema;
 mod second_factors;
 mod signed;
 mod support;
+mod teams;
 mod transactions;
 mod user_codes;
 

@@ -102,7 +102,10 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         privacy_url: None,
         terms_url: Some(String::new()),
         owner: owner.id,
+        team: None,
         publisher: "Northwind".to_owned(),
+        logo: None,
+        brand_verified: false,
         status: AppStatus::Live {
             since: NOW,
             approval: Approval::Reviewed { at: NOW, by: owner.id },

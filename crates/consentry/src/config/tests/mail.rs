@@ -43,6 +43,21 @@ fn what_people_may_do_is_read_and_the_password_is_not_printed() {
 }
 
 #[test]
+fn who_may_register_apps_is_one_of_four() {
+    for (word, developers) in [
+        ("invited", Developers::Invited),
+        ("verified", Developers::Verified),
+        ("anyone", Developers::Anyone),
+        ("staff_only", Developers::StaffOnly),
+    ] {
+        let config = with(&format!("[accounts]\ndevelopers = \"{word}\"\n")).unwrap();
+        assert_eq!(config.policy.accounts.developers, developers, "{word}");
+    }
+    let error = with("[accounts]\ndevelopers = \"everyone\"\n").unwrap_err().to_string();
+    assert!(error.contains("invited, verified, anyone, staff_only"), "{error}");
+}
+
+#[test]
 fn mistakes_about_mail_are_told_with_their_place() {
     let wrong = r#"
 [mail]

@@ -212,8 +212,11 @@ impl<'e> Reader<'e> {
             Some("native") => AppKind::Native,
             Some("single-page" | "single_page") => AppKind::SinglePage,
             Some("service") => AppKind::Service,
+            Some("device") => AppKind::Device,
+            Some("agent") => AppKind::Agent,
             Some(other) => {
-                let reason = format!("{other} is none of web, native, single-page, service");
+                let reason =
+                    format!("{other} is none of web, native, single-page, service, device, agent");
                 self.refuse("kind", reason);
                 AppKind::Web
             }
@@ -385,12 +388,12 @@ impl<'e> Reader<'e> {
             (None, None, false) => {}
             (None, None, true) => {
                 let reason = "is missing; give it or client_secret_hash, or say which public kind \
-                              of app it is (native, single-page)";
+                              of app it is (native, single-page, device, agent)";
                 self.refuse("client_secret", reason);
             }
             (_, _, false) => self.refuse(
                 if secret.is_some() { "client_secret" } else { "client_secret_hash" },
-                "an app of a public kind (native, single-page) has none",
+                "an app of a public kind (native, single-page, device, agent) has none",
             ),
             (Some(secret), None, true) => {
                 // RFC 6749 Appendix A.2: VSCHAR.

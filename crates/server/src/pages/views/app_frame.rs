@@ -10,6 +10,8 @@ use super::{AppKind, AppStatus};
 pub struct AppFrame {
     pub id: String,
     pub name: String,
+    /// As the developer last chose it, approved or not.
+    pub logo_url: Option<String>,
     pub kind: AppKind,
     pub status: AppStatus,
     pub tabs: Vec<AppTabLink>,
@@ -56,6 +58,7 @@ tabs! {
     Credentials "Credentials" "/apps/{id}/credentials"
     Settings "Settings" "/apps/{id}/settings"
     Scopes "Scopes" "/apps/{id}/scopes"
+    Team "Team" "/apps/{id}/team"
     Docs "Docs" "/docs?app={id}"
     Messages "Messages" "/apps/{id}/messages"
 }
@@ -76,6 +79,7 @@ impl AppFrame {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            logo_url: None,
             kind,
             status,
             tabs: shown.iter().map(link).collect(),

@@ -16,7 +16,7 @@ pub enum AppStatus {
     Suspended,
 }
 
-/// The field `kind`: `web`, `native`, `single_page` or `service`.
+/// The field `kind`: `web`, `native`, `single_page`, `service`, `device` or `agent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppKind {
@@ -28,19 +28,47 @@ pub enum AppKind {
     SinglePage,
     /// Acts for itself: client credentials, no user.
     Service,
+    /// Has no browser: codes that users carry.
+    Device,
+    /// An AI agent or its host: public client with PKCE, or codes.
+    Agent,
+}
+
+impl AppKind {
+    /// Whether users come back to it by their browser.
+    pub const fn has_redirects(self) -> bool {
+        !matches!(self, Self::Service | Self::Device)
+    }
 }
 
 /// `GET /apps`. Each card links to `/apps/{id}`; *New application* to `/apps/new`.
 #[derive(Clone, Debug, Serialize)]
 pub struct MyApps {
     pub layout: Layout,
+    /// The developer's own, then those of each team.
+    pub groups: Vec<AppGroup>,
+    pub has_apps: bool,
+    /// There is one group on the page.
+    pub is_alone: bool,
+}
+
+/// The applications of one owner, newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppGroup {
+    /// `me` or the team's id: `?in=VALUE` shows this group alone.
+    pub value: String,
+    /// The team's name; `None`: the developer's own.
+    pub team: Option<String>,
     pub apps: Vec<AppCard>,
+    /// Older ones: `?in=VALUE&before=NEXT`.
+    pub next: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct AppCard {
     pub id: String,
     pub name: String,
+    pub logo_url: Option<String>,
     pub kind: AppKind,
     pub status: AppStatus,
     pub client_id: String,
@@ -57,6 +85,7 @@ impl View for MyApps {
         let bot = AppCard {
             id: "a1".into(),
             name: "Trading Bot".into(),
+            logo_url: Some("/assets/consentry.svg".into()),
             kind: AppKind::Web,
             status: AppStatus::Live,
             client_id: "trading-bot".into(),
@@ -66,6 +95,7 @@ impl View for MyApps {
         let card = |id: &str, name: &str, kind, status| AppCard {
             id: id.into(),
             name: name.into(),
+            logo_url: None,
             kind,
             status,
             client_id: format!("app_{id}"),
@@ -81,10 +111,35 @@ impl View for MyApps {
             card("a3", "Ledger Sync", AppKind::Service, AppStatus::Rejected),
             card("a4", "Chart Wall", AppKind::SinglePage, AppStatus::Suspended),
         ];
+        let of_team = vec![
+            card("a5", "Living Room Player", AppKind::Device, AppStatus::Live),
+            card("a6", "Desk Agent", AppKind::Agent, AppStatus::Live),
+        ];
+        let group = |value: &str, team: Option<&str>, apps, next: Option<&str>| AppGroup {
+            value: value.into(),
+            team: team.map(Into::into),
+            apps,
+            next: next.map(Into::into),
+        };
+        let page = |layout: &Layout, groups: Vec<AppGroup>| Self {
+            layout: layout.clone(),
+            has_apps: groups.iter().any(|group| !group.apps.is_empty()),
+            is_alone: groups.len() == 1,
+            groups,
+        };
         let deleted = Flash::done("Old Bot is deleted.");
         vec![
-            Self { layout: layout.clone(), apps },
-            Self { layout: layout.with_flash(Some(deleted)), apps: Vec::new() },
+            page(&layout, vec![group("me", None, apps.clone(), None)]),
+            page(
+                &layout,
+                vec![
+                    group("me", None, apps, Some("1-a4")),
+                    group("t1", Some("Night Desk"), of_team.clone(), None),
+                    group("t2", Some("Harbour Treasury"), Vec::new(), None),
+                ],
+            ),
+            page(&layout, vec![group("t1", Some("Night Desk"), of_team, Some("1-a6"))]),
+            page(&layout.with_flash(Some(deleted)), vec![group("me", None, Vec::new(), None)]),
         ]
     }
 }
@@ -152,50 +207,11 @@ pub struct LineError {
     pub reason: String,
 }
 
-/// `GET /apps/new`.
-///
-/// | form `name`/`id` | method, action | fields |
-/// |---|---|---|
-/// | `new-app` | POST `/apps/new` | those of [`AppForm`], hidden `csrf` |
-///
-/// Input ids equal field names; the radio buttons are `kind-web`, `kind-native`,
-/// `kind-single_page`, `kind-service`; checkboxes are `scope-{scope}`. Errors are
-/// `{field}-error`; the button is `submit`.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewApp {
-    pub layout: Layout,
-    pub form: AppForm,
-    pub errors: AppFormErrors,
-    /// New apps wait for a reviewer before they work.
-    pub needs_review: bool,
-    /// Wire formats besides the standard; empty: there is nothing to choose.
-    pub dialects: Vec<DialectChoice>,
-}
-
 #[derive(Clone, Debug, Serialize)]
 pub struct DialectChoice {
     /// The value of `wire`; the radio buttons are `wire-standard` and `wire-{name}`.
     pub name: String,
     pub title: String,
-}
-
-impl View for NewApp {
-    const TEMPLATE: &'static str = "new_app.html";
-
-    fn sample() -> Vec<Self> {
-        let layout = Layout::sample().in_section(Section::Apps);
-        let empty = Self {
-            layout: layout.clone(),
-            form: AppForm { scopes: scope_choices(), ..AppForm::blank() },
-            errors: AppFormErrors::default(),
-            needs_review: true,
-            dialects: Vec::new(),
-        };
-        let dialects = vec![DialectChoice { name: "harbor-v1".into(), title: "Harbor v1".into() }];
-        let refused =
-            Self { layout, form: filled_form(), errors: errors(), needs_review: false, dialects };
-        vec![empty, refused]
-    }
 }
 
 impl AppForm {

@@ -19,9 +19,12 @@ mod consent;
 mod docs;
 mod entry;
 mod layout;
+mod new_app;
 mod security;
 mod staff;
 mod system;
+mod teams;
+mod transfers;
 
 pub use account::{
     AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
@@ -33,8 +36,8 @@ pub use app_detail::{
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
 pub use apps::{
-    AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
-    MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
+    AppCard, AppForm, AppFormErrors, AppGroup, AppKind, AppStatus, DeleteApp, DialectChoice,
+    LineError, MyApps, STANDARD, ScopeChoice, SecretOnce,
 };
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
@@ -53,6 +56,7 @@ pub use docs::{
 };
 pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
+pub use new_app::{AppLogo, NewApp, Step};
 pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
@@ -61,6 +65,11 @@ pub use staff::{
     StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
+pub use teams::{
+    InviteForm, JoinTeam, NewTeam, OfferedApp, OpenInvitation, TeamCard, TeamField, TeamInvitation,
+    TeamPage, TeamPerson, Teams,
+};
+pub use transfers::{AppPerson, AppTeam, OpenTransfer, TakeApp, TeamChoice, TransferForm};
 
 /// A page's data. Rendered with [`Pages::render`](super::Pages::render).
 pub trait View: Serialize {
@@ -81,6 +90,8 @@ macro_rules! for_every_view {
             AddApp,
             AddPasskey,
             AppDetail,
+            AppLogo,
+            AppTeam,
             ChangePassword,
             ConfirmDevice,
             ConfirmReset,
@@ -100,9 +111,11 @@ macro_rules! for_every_view {
             FormPost,
             GetAccess,
             Home,
+            JoinTeam,
             MailSent,
             MyApps,
             NewApp,
+            NewTeam,
             RecoveryCodes,
             ReportApp,
             ResetPassword,
@@ -115,6 +128,9 @@ macro_rules! for_every_view {
             SignUp,
             SignedOut,
             StaffApps,
+            TakeApp,
+            TeamPage,
+            Teams,
             UserCodeShown,
             VerifyAddress
         )

@@ -115,6 +115,8 @@ fn risk_flags() -> Vec<RiskFlag> {
 /// last two.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReviewApp {
+    /// As it would be if it were approved; users see it once the brand is verified.
+    pub logo_url: Option<String>,
     pub layout: Layout,
     pub id: String,
     /// Which state of the app is shown; comes back as the hidden field `revision`, so that a
@@ -201,6 +203,7 @@ fn new_app_review() -> ReviewApp {
         condition: String::new(),
     };
     ReviewApp {
+        logo_url: Some("/assets/consentry.svg".into()),
         layout: Layout::staff_sample().in_section(Section::Review),
         id: "r1".into(),
         revision: "1774692000000".into(),

@@ -1,0 +1,111 @@
+//! The applications that a developer can change: their own first, then those of each team, a page
+//! at a time.
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use domain::app::App;
+use domain::id::{AppId, UserId};
+use domain::team::{Owner, Team};
+use domain::time::Timestamp;
+use protocol::params::Params;
+use store::{Tx, apps, consents, teams, usage};
+
+use crate::actor::Developer;
+use crate::display;
+use crate::error::PageError;
+use crate::flash::Told;
+use crate::pages::views::{AppCard, AppGroup, MyApps, Section};
+use crate::provider::Shared;
+use crate::view;
+
+/// Of one owner, where there are several.
+const SHORT: i64 = 6;
+/// Where one owner has the page alone.
+const LONG: i64 = 30;
+/// The value of `in` that is no team.
+const ME: &str = "me";
+
+/// `?in=me` or a team's id: those alone; `before`: where the page before ended.
+pub async fn list(
+    State(provider): State<Shared>,
+    Developer(user): Developer,
+    RawQuery(query): RawQuery,
+    Told(flash): Told,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let only = params.one("in")?.map(str::to_owned);
+    let before = params.one("before")?.and_then(read_place);
+    let (me, now) = (user.user.id, provider.now());
+    let read = async move |tx: &mut Tx<'_>| {
+        let own = teams::list_of_user(tx, me).await?;
+        let owners: Vec<_> = [None]
+            .into_iter()
+            .chain(own.into_iter().map(|(team, _)| Some(team)))
+            .filter(|team| only.as_deref().is_none_or(|only| only == value_of(team.as_ref())))
+            .collect();
+        let limit = if owners.len() == 1 { LONG } else { SHORT };
+        let mut groups = Vec::with_capacity(owners.len());
+        for team in owners {
+            groups.push(group(tx, (me, team), before, limit, now).await?);
+        }
+        Ok::<_, PageError>(groups)
+    };
+    let groups = provider.store.db.read(read).await?;
+    let layout = user.layout().in_section(Section::Apps).with_flash(flash);
+    let has_apps = groups.iter().any(|group| !group.apps.is_empty());
+    let is_alone = groups.len() == 1;
+    view::page(&provider, &MyApps { layout, groups, has_apps, is_alone })
+}
+
+fn value_of(team: Option<&Team>) -> String {
+    team.map_or_else(|| ME.to_owned(), |team| team.id.to_string())
+}
+
+async fn group(
+    tx: &mut Tx<'_>,
+    (me, team): (UserId, Option<Team>),
+    before: Option<(Timestamp, AppId)>,
+    limit: i64,
+    now: Timestamp,
+) -> Result<AppGroup, PageError> {
+    let newest = (Timestamp::from_millis(i64::MAX), AppId::from_bytes([0; 16]));
+    let owner = team.as_ref().map_or(Owner::User(me), |team| Owner::Team(team.id));
+    let mut found = apps::list_of(tx, owner, before.unwrap_or(newest), limit + 1).await?;
+    let is_more = found.len() > usize::try_from(limit).unwrap_or_default();
+    found.truncate(usize::try_from(limit).unwrap_or_default());
+    let next = found.last().filter(|_| is_more).map(place_of);
+    let mut cards = Vec::with_capacity(found.len());
+    for app in &found {
+        cards.push(card(tx, app, now).await?);
+    }
+    Ok(AppGroup {
+        value: value_of(team.as_ref()),
+        team: team.map(|team| team.name),
+        apps: cards,
+        next,
+    })
+}
+
+/// Where a page ends, in its address.
+fn place_of(app: &App) -> String {
+    format!("{}-{}", app.created_at.as_millis(), app.id)
+}
+
+fn read_place(text: &str) -> Option<(Timestamp, AppId)> {
+    let (at, id) = text.rsplit_once('-')?;
+    Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
+}
+
+async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
+    let last_call_at = usage::last_call_of_app(tx, app.id).await?;
+    Ok(AppCard {
+        id: app.id.to_string(),
+        name: app.name.clone(),
+        logo_url: app.latest_revision().logo.map(display::logo_path),
+        kind: display::app_kind(app.kind),
+        status: display::app_status(app),
+        client_id: app.client_id.clone(),
+        user_count: consents::count_given_to(tx, app.id).await?,
+        last_call_at: last_call_at.map(|at| display::moment(now, at)),
+    })
+}
