@@ -2,6 +2,8 @@
 //! only words; after the client was found, [`RawAuthorizeRequest::validate`] gives a request that
 //! means something. No error is redirected before client and redirect URI are known to be good.
 
+mod all_errors;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -436,27 +438,6 @@ impl RedirectError {
 }
 
 impl AuthorizeErrorCode {
-    pub const ALL: [Self; 18] = [
-        Self::InvalidRequest,
-        Self::UnauthorizedClient,
-        Self::AccessDenied,
-        Self::UnsupportedResponseType,
-        Self::InvalidScope,
-        Self::InvalidTarget,
-        Self::ServerError,
-        Self::TemporarilyUnavailable,
-        Self::LoginRequired,
-        Self::InteractionRequired,
-        Self::UnmetAuthenticationRequirements,
-        Self::ConsentRequired,
-        Self::AccountSelectionRequired,
-        Self::RequestNotSupported,
-        Self::RequestUriNotSupported,
-        Self::PartnerKeyActiveExists,
-        Self::PartnerKeyExpiredExists,
-        Self::PartnerKeyLimitReached,
-    ];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",

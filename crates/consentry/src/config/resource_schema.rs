@@ -29,8 +29,8 @@ pub(super) static RESOURCE: Shape = Shape {
             "openapi",
             Kind::Path,
             "none",
-            "OpenAPI 3 document (YAML or JSON): its `security` entries become routes, and its texts \
-             the [developer documentation](developer-docs.md).",
+            "OpenAPI 3 document (YAML or JSON): its `security` entries become routes, and its \
+             texts the [developer documentation](developer-docs.md).",
         ),
         key("upstream", Kind::Section(&UPSTREAM), "forward-auth only", "The API itself."),
         key(

@@ -61,7 +61,7 @@ fn snippets(language: Language) -> Result<Environment<'static>, PageError> {
 macro_rules! texts {
     ($($name:literal),* $(,)?) => {
         const TEXTS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../docs/", $name, ".md")))),*];
+            &[$(($name, include_str!(concat!("../../docs/", $name, ".txt")))),*];
     };
 }
 

@@ -111,7 +111,7 @@ pub async fn reference(State(provider): State<Shared>, reader: DocsReader) -> An
     }
     let sections = shelf.apis.iter().flat_map(|api| &api.groups).map(|group| DocsLink {
         path: match chosen {
-            None => format!("#{}", group.id),
+            None => format!("{}#{}", reader.link(reader.path()), group.id),
             Some(_) => group_path(&reader, group),
         },
         title: group.title.clone(),
@@ -401,7 +401,7 @@ pub async fn document(
 
 fn show(provider: &Shared, reader: &DocsReader, article: Article) -> Answer {
     let link = |section: &crate::pages::views::DocsSection| DocsLink {
-        path: format!("#{}", section.id),
+        path: format!("{}#{}", reader.link(reader.path()), section.id),
         title: section.title.clone(),
         is_current: false,
     };

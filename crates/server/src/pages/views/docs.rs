@@ -93,8 +93,9 @@ pub struct Snippet {
 
 impl Snippet {
     fn sample() -> Self {
-        let language =
-            |name: &str, is_current| (format!("?lang={name}#s"), name.into(), is_current);
+        let language = |name: &str, is_current| {
+            (format!("/docs/guides/device?lang={name}#s"), name.into(), is_current)
+        };
         Self {
             id: "snippet-exchange".into(),
             title: "Trade the code".into(),
@@ -168,7 +169,7 @@ impl DocsFrame {
         };
         let page =
             |path, name, sections| DocsPage { link: link(path, name, name == title), sections };
-        let section = vec![link("#ask-the-user", "Ask the user", false)];
+        let section = vec![link("/docs/guides/trading-bot#ask-the-user", "Ask the user", false)];
         Self {
             title: title.into(),
             chapters: vec![
