@@ -129,6 +129,8 @@ pub struct App {
     /// codes and tokens stay what they were made as.
     pub also_standard: bool,
     pub created_at: Timestamp,
+    /// The operator's plan that it was given; `None`: the default one.
+    pub plan: Option<String>,
     /// What a live app wants to say of itself, while staff look at it.
     pub proposed: Option<Revision>,
     /// Of what waits for review, if anything does.
@@ -269,6 +271,7 @@ pub(crate) mod tests {
             dialect: None,
             also_standard: false,
             created_at: THEN,
+            plan: None,
             proposed: None,
             turn: Turn::Staff,
             changed_at: THEN,

@@ -111,6 +111,12 @@ kinds! {
     AppDeleted = "app.deleted",
     /// A user told staff about an app.
     AppReported = "app.reported",
+    /// A developer asked for another plan or a perk.
+    PlanAsked = "plan.asked",
+    /// Staff granted or refused it.
+    PlanDecided = "plan.decided",
+    /// The operator gave an app a plan.
+    PlanSet = "plan.set",
     SecretCreated = "secret.created",
     SecretRemoved = "secret.removed",
     /// A user let an app have a key for signed calls.

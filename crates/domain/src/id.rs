@@ -91,6 +91,8 @@ ids! {
     PartnerKeyId
     /// What a developer or staff wrote about an app.
     AppMessageId
+    /// What a developer asks the operator for.
+    PlanRequestId
     /// A link in a message, which works once.
     LinkId
     /// One attempt to write something that must happen once (see store: outcome unknown).

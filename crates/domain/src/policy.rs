@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
 use crate::key_terms::KeyTerms;
+use crate::plan::{Perk, Plan};
 use crate::revision::RevisionField;
 use crate::sign_in::SignInPolicy;
 
@@ -280,6 +281,9 @@ pub struct Policy {
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,
+    /// What apps may do; one of them is the default. Empty: nothing is limited by app.
+    pub plans: Vec<Plan>,
+    pub perks: Vec<Perk>,
 }
 
 impl Policy {

@@ -77,6 +77,7 @@ fn app(kind: AppKind) -> App {
         dialect: None,
         also_standard: false,
         created_at: at(0),
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: at(0),

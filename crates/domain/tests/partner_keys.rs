@@ -165,6 +165,7 @@ fn app(approved: &str) -> App {
         optional_ticked: true,
         dialect: None,
         also_standard: false,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         created_at: NOW,

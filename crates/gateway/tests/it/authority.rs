@@ -273,6 +273,7 @@ pub(crate) fn rows() -> LiveRows {
         dialect: None,
         also_standard: false,
         created_at: now,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,

@@ -257,6 +257,8 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),
         partner_keys: None,
+        plans: Vec::new(),
+        perks: Vec::new(),
     }
 }
 

@@ -91,6 +91,7 @@ pub fn new_app(
         also_standard: draft.dialect.is_some(),
         dialect: draft.dialect,
         created_at: now,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,

@@ -56,6 +56,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         dialect: None,
         also_standard: false,
         created_at: owner.created_at,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: owner.created_at,
@@ -107,6 +108,8 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
+        plans: Vec::new(),
+        perks: Vec::new(),
     }
 }
 

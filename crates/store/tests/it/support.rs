@@ -125,6 +125,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         dialect: None,
         also_standard: false,
         created_at: NOW,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: NOW,
