@@ -15,6 +15,8 @@ use domain::id::{AppId, ConsentId, CredentialId, GrantId, PartnerKeyId, TokenId,
 use domain::key_access::{KeyRefused, LiveKey};
 use domain::keyring::{Keyring, MasterKey};
 use domain::nonce::{Nonce, NonceRefusal};
+use domain::plan::CallsSoFar;
+use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT, Request};
 use domain::seal::OpenError;
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
@@ -25,12 +27,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
 use crate::live::{Client, CodeRows, KeyRows, KnownKey, Live, Tuning};
+use crate::requests::Requests;
 use crate::signed::{Nonces, Refusals};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
-    Db, DbError, Tx, audit, changes, grants, keys, mails, partner_keys, revoked_tokens, sessions,
-    throttles, usage, used_once, user_codes,
+    Db, DbError, Tx, app_counts, audit, changes, grants, keys, mails, partner_keys, request_log,
+    revoked_tokens, sessions, throttles, usage, used_once, user_codes,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -71,6 +74,7 @@ struct Shared {
     keyring: Arc<Keys>,
     entropy: Arc<dyn Entropy>,
     usage: Mutex<Batch>,
+    requests: Requests,
     nonces: Nonces,
     refusals: Refusals,
     /// Where the sweep of grants goes on.
@@ -181,6 +185,7 @@ impl Store {
             keyring,
             entropy,
             usage: Mutex::default(),
+            requests: Requests::default(),
             nonces: Nonces::default(),
             refusals: Refusals::default(),
             sweep_after: Mutex::default(),
@@ -295,7 +300,9 @@ impl Store {
     /// came since.
     pub async fn flush_usage(&self) -> Result<(), DbError> {
         let refusals = self.shared.refusals.flush(&self.db, self.now(), false).await;
-        refusals.and(self.flush_calls().await)
+        let calls = self.flush_calls().await;
+        let requests = self.shared.requests.flush(&self.db, self.now()).await;
+        refusals.and(calls).and(requests)
     }
 
     async fn flush_calls(&self) -> Result<(), DbError> {
@@ -315,6 +322,7 @@ impl Store {
     pub async fn sweep(&self) -> Result<(), DbError> {
         let now = self.now();
         self.shared.nonces.sweep(now);
+        let counts_kept = (now.before(HOURS_KEPT), now.before(DAYS_KEPT));
         for _ in 0..SWEEP_ROUNDS_MAX {
             let sweep = async move |tx: &mut Tx<'_>| {
                 let swept = [
@@ -325,6 +333,8 @@ impl Store {
                     user_codes::sweep(tx, now.before(USER_CODES_KEPT), SWEEP_ROWS).await?,
                     usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
                     mails::sweep(tx, now, SWEEP_ROWS).await?,
+                    request_log::sweep(tx, now.before(LOG_KEPT), SWEEP_ROWS).await?,
+                    app_counts::sweep(tx, counts_kept, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };
@@ -387,6 +397,7 @@ impl Store {
         let given_back = self.shared.nonces.give_back(&self.db).await;
         let refusals = self.shared.refusals.flush(&self.db, self.now(), true).await;
         let calls = self.flush_calls().await;
+        let requests = self.shared.requests.flush(&self.db, self.now()).await;
         let sealed = self.db.write_unchecked(async |tx| audit::seal(tx).await.map(drop)).await;
         let goodbye = match &self.shared.live.cluster {
             Some(cluster) => {
@@ -395,7 +406,7 @@ impl Store {
             }
             None => Ok(()),
         };
-        given_back.and(refusals).and(calls).and(sealed).and(goodbye)
+        given_back.and(refusals).and(calls).and(requests).and(sealed).and(goodbye)
     }
 }
 
@@ -462,6 +473,23 @@ impl Authority for Store {
 
     fn account(&self, usage: Use) {
         lock(&self.shared.usage).add(usage);
+    }
+
+    fn note_request(&self, request: &Request<'_>) {
+        self.shared.requests.note(request);
+    }
+
+    async fn calls_so_far(&self, app: AppId) -> CallsSoFar {
+        let (requests, now) = (&self.shared.requests, self.now());
+        if let Some(known) = requests.so_far(app, now) {
+            return known;
+        }
+        let read = async move |tx: &mut Tx<'_>| app_counts::passed(tx, app, now).await;
+        let stored = self.db.read(read).await;
+        if let Err(error) = &stored {
+            tracing::warn!(%error, "the calls of an app could not be read; its quota waits");
+        }
+        requests.learn(app, stored.ok(), now)
     }
 }
 

@@ -245,6 +245,7 @@ ids! {
     SessionId
     PartnerKeyId
     AppMessageId
+    PlanRequestId
     LinkId
     FactorId
     AttemptId
