@@ -15,9 +15,9 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, secrets};
+use crate::portal::{apps, changes, messages, requests, secrets, usage};
 use crate::provider::Shared;
-use crate::review::{self, queue, staff_apps};
+use crate::review::{self, plan_requests, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
 
 /// Everything for browsers and apps.
@@ -122,6 +122,11 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/messages", post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
+        .route("/apps/{id}/requests", get(requests::show))
+        .route("/apps/{id}/requests.csv", get(requests::save))
+        .route("/apps/{id}/usage", get(usage::show))
+        .route("/apps/{id}/usage.csv", get(usage::save))
+        .route("/apps/{id}/plan", post(usage::ask))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
 }
@@ -130,6 +135,8 @@ fn review() -> Router<Shared> {
     Router::new()
         .route("/staff/review", get(queue::list))
         .route("/staff/review/{id}", get(queue::show).post(queue::decide))
+        .route("/staff/requests", get(plan_requests::list))
+        .route("/staff/requests/{id}", post(plan_requests::decide))
         .route("/staff/apps", get(staff_apps::list))
         .route(
             "/staff/apps/{id}/messages",
@@ -145,6 +152,7 @@ pub fn control_router(provider: Shared) -> Router {
     Router::new()
         .route("/apps", get(control::apps::list).post(control::apps::create))
         .route("/apps/{client_id}", get(control::apps::show))
+        .route("/apps/{client_id}/plan", post(control::plans::set))
         .route("/apps/{client_id}/suspend", post(control::apps::suspend))
         .route("/apps/{client_id}/resume", post(control::apps::resume))
         .route(

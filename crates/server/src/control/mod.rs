@@ -9,6 +9,7 @@ pub mod import;
 pub mod keys;
 pub mod mails;
 pub mod operator;
+pub mod plans;
 pub mod users;
 
 pub use error::ControlError;

@@ -4,6 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::calendar::hour_of;
 use domain::change::Change;
 use domain::grant::RevokeReason;
 use domain::id::{AppId, UserId};
@@ -11,7 +12,7 @@ use domain::time::Timestamp;
 use protocol::params::Params;
 use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents, usage};
+use store::{Tx, app_counts, apps, audit, changes, client_secrets, consents, usage};
 
 use super::app_view::{OwnApp, Typed};
 use super::form;
@@ -30,6 +31,8 @@ use crate::view;
 
 /// Of one developer. Whoever needs more talks to the operator.
 pub const APPS_PER_DEVELOPER_MAX: usize = 100;
+/// Of which cards say how often calls failed.
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 pub async fn list(
     State(provider): State<Shared>,
@@ -54,7 +57,9 @@ pub async fn list(
 
 async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
     let last_call_at = usage::last_call_of_app(tx, app.id).await?;
+    let day = app_counts::sum(tx, app.id, hour_of(now.before(DAY))).await?;
     Ok(AppCard {
+        error_percent: day.error_percent(),
         id: app.id.to_string(),
         name: app.name.clone(),
         kind: display::app_kind(app.kind),

@@ -6,5 +6,8 @@ pub mod changes;
 pub mod form;
 pub mod frame;
 pub mod messages;
+pub mod reasons;
 pub mod registration;
+pub mod requests;
 pub mod secrets;
+pub mod usage;

@@ -4,6 +4,7 @@ mod candidate;
 pub mod flags;
 pub mod look_alike;
 pub mod messages;
+pub mod plan_requests;
 pub mod queue;
 pub mod staff_apps;
 mod verdict;

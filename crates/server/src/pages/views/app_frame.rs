@@ -26,14 +26,18 @@ pub struct AppTabLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppTab {
     Overview,
+    Requests,
+    Usage,
 }
 
 impl AppTab {
-    pub const ALL: &[Self] = &[Self::Overview];
+    pub const ALL: &[Self] = &[Self::Overview, Self::Requests, Self::Usage];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::Requests => "Requests",
+            Self::Usage => "Usage",
         }
     }
 
@@ -41,6 +45,8 @@ impl AppTab {
     pub fn path(self, id: &str) -> String {
         match self {
             Self::Overview => format!("/apps/{id}"),
+            Self::Requests => format!("/apps/{id}/requests"),
+            Self::Usage => format!("/apps/{id}/usage"),
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Account {
 }
 
 /// Decides the menu: *Connected apps* for everyone, *My applications* for developers,
-/// *Review* and *All apps* for staff.
+/// *Review*, *All apps* and *Plans* for staff.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Roles {
     pub developer: bool,
@@ -77,6 +77,7 @@ pub enum Section {
     Apps,
     Review,
     StaffApps,
+    PlanRequests,
 }
 
 /// A message about what the last request did.

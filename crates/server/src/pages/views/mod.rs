@@ -12,6 +12,8 @@ use serde::Serialize;
 mod account;
 mod app_detail;
 mod app_frame;
+mod app_requests;
+mod app_usage;
 mod apps;
 mod codes;
 mod connected;
@@ -31,6 +33,10 @@ pub use app_detail::{
     ThreadMessage,
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
+pub use app_requests::{AppRequests, LoggedRequest, PlanQueue, RequestFilter, WaitingWish};
+pub use app_usage::{
+    AppUsage, Bar, Chart, ChartRow, Charts, Meter, Offer, PlanForm, PlanView, WishView,
+};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
@@ -74,6 +80,8 @@ macro_rules! for_every_view {
             AddApp,
             AddPasskey,
             AppDetail,
+            AppRequests,
+            AppUsage,
             ChangePassword,
             ConfirmDevice,
             ConfirmReset,
@@ -92,6 +100,7 @@ macro_rules! for_every_view {
             MailSent,
             MyApps,
             NewApp,
+            PlanQueue,
             RecoveryCodes,
             ReportApp,
             ResetPassword,
