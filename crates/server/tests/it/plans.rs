@@ -53,22 +53,22 @@ async fn a_developer_asks_staff_decide_and_both_see_it() {
     let (usage, ask) =
         (format!("/apps/{}/usage", client.app.id), format!("/apps/{}/plan", client.app.id));
     let browser = app.signed_in(&developer).await;
-    let page = browser.get(&usage).await.body;
+    let page = browser.get(&usage).await.text().to_owned();
     assert!(page.contains("The free plan") && page.contains("0 of 1,000"), "{page}");
     let empty = browser.post(&ask, &[("wish", "plan grow"), ("reason", " ")]).await;
     assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(empty.body.contains("Say what you need it for"));
+    assert!(empty.text().contains("Say what you need it for"));
     let unknown = browser.post(&ask, &[("wish", "plan gold"), ("reason", "Kept words")]).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(unknown.body.contains("Choose one of these.") && unknown.body.contains("Kept words"));
+    assert!(unknown.text().contains("Choose one of these.") && unknown.text().contains("Kept words"));
     let asked = browser.post(&ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER);
     let again = browser.post(&ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
-    assert!(again.body.contains("You have asked for this"));
+    assert!(again.text().contains("You have asked for this"));
 
     let rita = app.add_user("rita", &[Role::Reviewer]).await;
     let staff = app.signed_in(&rita).await;
-    let queue = staff.get("/staff/requests").await.body;
+    let queue = staff.get("/staff/requests").await.text().to_owned();
     assert!(queue.contains("We grow") && queue.contains("The grow plan"), "{queue}");
     let decide = waiting(&queue);
     let silent = staff.post(&decide, &[("decision", "refuse"), ("note", "")]).await;
@@ -79,7 +79,7 @@ async fn a_developer_asks_staff_decide_and_both_see_it() {
     assert_eq!(plan_of(&app, &client).await.as_deref(), Some("grow"));
     let twice = staff.post(&decide, &[("decision", "refuse"), ("note", "No")]).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
-    let page = browser.get(&usage).await.body;
+    let page = browser.get(&usage).await.text().to_owned();
     assert!(page.contains("Granted") && page.contains("Enjoy") && page.contains("The grow plan"));
     let audited = app.audited().await;
     assert!(audited.contains(&AuditKind::PlanAsked) && audited.contains(&AuditKind::PlanDecided));
@@ -92,10 +92,10 @@ async fn nobody_grants_themselves_a_perk() {
     let browser = app.signed_in(&developer).await;
     let ask = format!("/apps/{}/plan", client.app.id);
     browser.post(&ask, &[("wish", "perk month"), ("reason", "For me")]).await;
-    let decide = waiting(&browser.get("/staff/requests").await.body);
+    let decide = waiting(&browser.get("/staff/requests").await.text().to_owned());
     let answer = browser.post(&decide, &[("decision", "grant"), ("note", "")]).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
-    assert!(answer.body.contains("somebody else has to decide"), "{}", answer.body);
+    assert!(answer.text().contains("somebody else has to decide"), "{}", answer.text());
 }
 
 #[tokio::test]
@@ -103,9 +103,9 @@ async fn an_app_that_is_full_takes_no_new_user_and_keeps_those_it_has() {
     let (app, client, _) = start().await;
     let (alice, bob) = (app.add_user("alice", &[]).await, app.add_user("bob", &[]).await);
     client.tokens(&app, &alice).await;
-    let page = app.signed_in(&bob).await.get(&client.authorize_path()).await;
+    let page = app.signed_in(&bob).await.get(&client.authorize_path(&[])).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("has as many users as it may have"), "{}", page.body);
+    assert!(page.text().contains("has as many users as it may have"), "{}", page.text());
     client.tokens(&app, &alice).await;
     app.change_policy(|policy| policy.plans[0].users_max = Some(2));
     client.tokens(&app, &bob).await;

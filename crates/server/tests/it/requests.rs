@@ -53,15 +53,15 @@ async fn the_developer_reads_why_a_call_was_refused_and_nobody_else_does() {
     let browser = app.signed_in(&developer(&app).await).await;
     let page = browser.get(&path).await;
     assert_eq!(page.status, StatusCode::OK);
-    let text = page.body.clone();
+    let text = page.text().to_owned();
     assert!(text.contains("A scope is missing"), "{text}");
     assert!(text.contains("orders.read") && text.contains("12.3 ms") && text.contains("cdcdcdcd"));
     assert!(text.contains("2 requests, 2 listed."));
-    let refused = browser.get(&format!("{path}?status=4xx&reason=scope")).await.body;
+    let refused = browser.get(&format!("{path}?status=4xx&reason=scope")).await.text().to_owned();
     assert!(refused.contains("aaaa") && !refused.contains("bbbb"));
-    let other = browser.get(&format!("{path}?route=GET+%2Fapi%2Fticker")).await.body;
+    let other = browser.get(&format!("{path}?route=GET+%2Fapi%2Fticker")).await.text().to_owned();
     assert!(other.contains("bbbb") && !other.contains("aaaa"));
-    let one = browser.get(&format!("{path}?request_id=bbbb")).await.body;
+    let one = browser.get(&format!("{path}?request_id=bbbb")).await.text().to_owned();
     assert!(one.contains("/api/ticker") && !one.contains("aaaa"));
     let stranger = app.add_user("eve", &[Role::Developer]).await;
     let hers = app.signed_in(&stranger).await;
@@ -80,16 +80,16 @@ async fn older_requests_are_a_page_away_and_the_file_holds_them_all() {
     app.provider.store.flush_usage().await.unwrap();
     let browser = app.signed_in(&developer(&app).await).await;
     let path = format!("/apps/{}/requests", client.app.id);
-    let first = browser.get(&path).await.body;
+    let first = browser.get(&path).await.text().to_owned();
     assert!(first.contains("id-59") && !first.contains("id-09"));
     let next = first.split("id=\"next\" rel=\"next\" href=\"").nth(1).unwrap();
     let next = next.split('"').next().unwrap().replace("&amp;", "&");
-    let second = browser.get(&next).await.body;
+    let second = browser.get(&next).await.text().to_owned();
     assert!(second.contains("id-09") && second.contains("id-00") && !second.contains("id-59"));
     let file = browser.get(&format!("{path}.csv")).await;
     assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8");
-    assert_eq!(file.body.lines().count(), 61);
-    assert!(file.body.contains("\"'=cmd()\""), "no spreadsheet runs it");
+    assert_eq!(file.text().lines().count(), 61);
+    assert!(file.text().contains("\"'=cmd()\""), "no spreadsheet runs it");
 }
 
 #[tokio::test]
@@ -104,11 +104,11 @@ async fn a_refused_token_request_is_listed_and_an_issued_token_counted() {
     client.tokens(&app, &alice).await;
     app.provider.store.flush_usage().await.unwrap();
     let browser = app.signed_in(&developer(&app).await).await;
-    let page = browser.get(&format!("/apps/{}/requests", client.app.id)).await.body;
+    let page = browser.get(&format!("/apps/{}/requests", client.app.id)).await.text().to_owned();
     assert!(page.contains("The client id or its secret is wrong"), "{page}");
     assert!(page.contains("The code or refresh token is not good"));
     assert!(page.contains("2 requests, 2 listed."));
-    let file = browser.get(&format!("/apps/{}/usage.csv", client.app.id)).await.body;
+    let file = browser.get(&format!("/apps/{}/usage.csv", client.app.id)).await.text().to_owned();
     let total = |column: usize| -> u64 {
         let hours = file.lines().filter(|line| line.starts_with("\"hour\""));
         hours
@@ -128,10 +128,10 @@ async fn the_charts_are_drawn_without_style_and_tell_the_same_as_a_table() {
     }
     app.provider.store.flush_usage().await.unwrap();
     let browser = app.signed_in(&developer(&app).await).await;
-    let page = browser.get(&format!("/apps/{}/usage", client.app.id)).await.body;
+    let page = browser.get(&format!("/apps/{}/usage", client.app.id)).await.text().to_owned();
     assert!(page.contains("<svg role=\"img\" aria-label=\"Calls: 4 "), "{page}");
     assert!(page.contains("of these errors: 1") && page.contains("The same as a table"));
     assert!(!page.contains("style=\"") && !page.contains("<style"));
-    let mine = browser.get("/apps").await.body;
+    let mine = browser.get("/apps").await.text().to_owned();
     assert!(mine.contains("25 % errors in 24 h"), "{mine}");
 }
