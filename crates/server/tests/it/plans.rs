@@ -7,6 +7,7 @@ use domain::policy::Policy;
 use domain::user::{Role, User};
 use http::StatusCode;
 
+use crate::forms::submit;
 use crate::harness::{Client, TestApp};
 
 fn plans(policy: &mut Policy) {
@@ -55,15 +56,17 @@ async fn a_developer_asks_staff_decide_and_both_see_it() {
     let browser = app.signed_in(&developer).await;
     let page = browser.get(&usage).await.text().to_owned();
     assert!(page.contains("The free plan") && page.contains("0 of 1,000"), "{page}");
-    let empty = browser.post(&ask, &[("wish", "plan grow"), ("reason", " ")]).await;
+    let empty = submit(&browser, &ask, &[("wish", "plan grow"), ("reason", " ")]).await;
     assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(empty.text().contains("Say what you need it for"));
-    let unknown = browser.post(&ask, &[("wish", "plan gold"), ("reason", "Kept words")]).await;
+    let unknown = submit(&browser, &ask, &[("wish", "plan gold"), ("reason", "Kept words")]).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(unknown.text().contains("Choose one of these.") && unknown.text().contains("Kept words"));
-    let asked = browser.post(&ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
+    assert!(
+        unknown.text().contains("Choose one of these.") && unknown.text().contains("Kept words")
+    );
+    let asked = submit(&browser, &ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER);
-    let again = browser.post(&ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
+    let again = submit(&browser, &ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
     assert!(again.text().contains("You have asked for this"));
 
     let rita = app.add_user("rita", &[Role::Reviewer]).await;
@@ -71,13 +74,13 @@ async fn a_developer_asks_staff_decide_and_both_see_it() {
     let queue = staff.get("/staff/requests").await.text().to_owned();
     assert!(queue.contains("We grow") && queue.contains("The grow plan"), "{queue}");
     let decide = waiting(&queue);
-    let silent = staff.post(&decide, &[("decision", "refuse"), ("note", "")]).await;
+    let silent = submit(&staff, &decide, &[("decision", "refuse"), ("note", "")]).await;
     assert_eq!(silent.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(plan_of(&app, &client).await, None);
-    let granted = staff.post(&decide, &[("decision", "grant"), ("note", "Enjoy")]).await;
+    let granted = submit(&staff, &decide, &[("decision", "grant"), ("note", "Enjoy")]).await;
     assert_eq!(granted.location(), "/staff/requests?done=plan-decided");
     assert_eq!(plan_of(&app, &client).await.as_deref(), Some("grow"));
-    let twice = staff.post(&decide, &[("decision", "refuse"), ("note", "No")]).await;
+    let twice = submit(&staff, &decide, &[("decision", "refuse"), ("note", "No")]).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
     let page = browser.get(&usage).await.text().to_owned();
     assert!(page.contains("Granted") && page.contains("Enjoy") && page.contains("The grow plan"));
@@ -91,9 +94,9 @@ async fn nobody_grants_themselves_a_perk() {
     app.save_user(User { roles: vec![Role::Developer, Role::Reviewer], ..developer.clone() }).await;
     let browser = app.signed_in(&developer).await;
     let ask = format!("/apps/{}/plan", client.app.id);
-    browser.post(&ask, &[("wish", "perk month"), ("reason", "For me")]).await;
+    submit(&browser, &ask, &[("wish", "perk month"), ("reason", "For me")]).await;
     let decide = waiting(&browser.get("/staff/requests").await.text().to_owned());
-    let answer = browser.post(&decide, &[("decision", "grant"), ("note", "")]).await;
+    let answer = submit(&browser, &decide, &[("decision", "grant"), ("note", "")]).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.text().contains("somebody else has to decide"), "{}", answer.text());
 }
