@@ -213,7 +213,7 @@ impl Allowances {
         Self { refused: full(REFUSED), answered: full(ANSWERED), unproven: full(UNPROVEN) }
     }
 
-    /// Whether `request` is remembered. Tokens that were issued never are: the audit trail has them.
+    /// Whether `request` is remembered. Tokens that were issued never are: they are only counted.
     pub fn keeps(&mut self, request: &Request<'_>) -> bool {
         let (bucket, size) = match (request.is_proven, request.status >= 400) {
             (false, _) => (&mut self.unproven, UNPROVEN),

@@ -127,7 +127,8 @@ pub async fn sum(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<Counts
 pub async fn passed(tx: &mut Tx<'_>, app: AppId, now: Timestamp) -> Result<(u64, u64), DbError> {
     let mut row = tx
         .query_one(
-            "SELECT CAST(COALESCE(SUM(CASE WHEN bucket < $3 THEN passed ELSE 0 END), 0) AS BIGINT), \
+            "SELECT \
+             CAST(COALESCE(SUM(CASE WHEN bucket < $3 THEN passed ELSE 0 END), 0) AS BIGINT), \
              CAST(COALESCE(SUM(CASE WHEN bucket >= $3 THEN passed ELSE 0 END), 0) AS BIGINT) \
              FROM app_counts WHERE app_id = $1 AND span = 'day' AND bucket >= $2",
             bind![app, month_of(now), day_of(now)],

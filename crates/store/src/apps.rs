@@ -22,7 +22,8 @@ macro_rules! select {
             "SELECT a.id, c.wire_id, a.kind, a.name, a.description, a.homepage, a.privacy_url, \
              a.terms_url, a.owner_id, a.publisher, a.status, a.status_at, a.status_note, \
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
-             a.service_scopes, a.addresses, a.plan, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
+             a.service_scopes, a.addresses, a.plan, \
+             a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
@@ -57,7 +58,8 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
     Ok(true)
 }
 
-/// Everything but id, client id, plan ([`save_plan`]), wire format ([`save_dialect`]), owner and time of creation.
+/// Everything but id, client id, plan ([`save_plan`]), wire format ([`save_dialect`]), owner and
+/// time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     let mut values = values(app)?;
     values.truncate(29);

@@ -11,22 +11,18 @@ use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::{Grant, Mode, RefreshState};
-use domain::id::{AppId, ConsentId, CredentialId, GrantId, PartnerKeyId, TokenId, UserId};
-use domain::key_access::{KeyRefused, LiveKey};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::keyring::{Keyring, MasterKey};
-use domain::nonce::{Nonce, NonceRefusal};
-use domain::plan::CallsSoFar;
-use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT, Request};
+use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT};
 use domain::seal::OpenError;
 use domain::time::{Clock, Timestamp};
-use domain::usage::Use;
 use domain::user_code::USER_CODES_KEPT;
 use protocol::mac::MacKey;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
-use crate::live::{Client, CodeRows, KeyRows, KnownKey, Live, Tuning};
+use crate::live::{Client, CodeRows, KnownKey, Live, Tuning};
 use crate::requests::Requests;
 use crate::signed::{Nonces, Refusals};
 use crate::stats::Stats;
@@ -35,6 +31,8 @@ use crate::{
     Db, DbError, Tx, app_counts, audit, changes, grants, keys, mails, partner_keys, request_log,
     revoked_tokens, sessions, throttles, usage, used_once, user_codes,
 };
+
+mod authority;
 
 /// How often new rows of the audit trail are sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
@@ -407,89 +405,6 @@ impl Store {
             None => Ok(()),
         };
         given_back.and(refusals).and(calls).and(requests).and(sealed).and(goodbye)
-    }
-}
-
-impl Authority for Store {
-    fn keyring(&self) -> Arc<Keyring> {
-        Self::keyring(self)
-    }
-
-    async fn reload_keys(&self) {
-        let keys = &self.shared.keyring;
-        let mut reloaded_at = keys.reloaded_at.lock().await;
-        if reloaded_at.is_some_and(|at| at.elapsed() < RELOAD_EVERY) {
-            return;
-        }
-        // Also after a failure: the database is not asked by everyone at once.
-        *reloaded_at = Some(Instant::now());
-        if let Err(error) = keys.reload(&self.db, self.now()).await {
-            tracing::error!(%error, "the keys could not be read again");
-        }
-    }
-
-    async fn live_rows(
-        &self,
-        grant: GrantId,
-        token: TokenId,
-    ) -> Result<Option<LiveRows>, Unverifiable> {
-        self.shared.live.rows(grant, token).await
-    }
-
-    fn changed(
-        &self,
-        rows: &LiveRows,
-        token: TokenId,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        self.shared.live.changed(rows, token)
-    }
-
-    async fn partner_key(&self, public: &str) -> Result<Option<LiveKey>, Unverifiable> {
-        let Some(rows) = self.shared.live.partner_key(public).await? else { return Ok(None) };
-        let KeyRows { known, app, user } = rows;
-        let secret = match known.key.is_active() {
-            true => Some(self.open_secret(&known).await?),
-            false => None,
-        };
-        Ok(Some(LiveKey { key: Arc::clone(&known.key), secret, app, user }))
-    }
-
-    fn key_changed(&self, key: &LiveKey) -> impl Future<Output = ()> + Send + 'static {
-        self.shared.live.key_changed(key)
-    }
-
-    async fn use_nonce(
-        &self,
-        key: PartnerKeyId,
-        nonce: Nonce,
-    ) -> Result<Result<(), NonceRefusal>, Unverifiable> {
-        let taken = self.shared.nonces.take(&self.shared.live, key, nonce).await;
-        taken.map_err(|error| Unverifiable { reason: error.to_string() })
-    }
-
-    fn key_refused(&self, refused: KeyRefused) {
-        self.shared.refusals.add(refused);
-    }
-
-    fn account(&self, usage: Use) {
-        lock(&self.shared.usage).add(usage);
-    }
-
-    fn note_request(&self, request: &Request<'_>) {
-        self.shared.requests.note(request);
-    }
-
-    async fn calls_so_far(&self, app: AppId) -> CallsSoFar {
-        let (requests, now) = (&self.shared.requests, self.now());
-        if let Some(known) = requests.so_far(app, now) {
-            return known;
-        }
-        let read = async move |tx: &mut Tx<'_>| app_counts::passed(tx, app, now).await;
-        let stored = self.db.read(read).await;
-        if let Err(error) = &stored {
-            tracing::warn!(%error, "the calls of an app could not be read; its quota waits");
-        }
-        requests.learn(app, stored.ok(), now)
     }
 }
 
