@@ -181,11 +181,11 @@ on_both! {
             let waiting = plan_requests::list_waiting(tx, start, 10).await?;
             assert_eq!(waiting, [kept_plan.clone(), kept_perk.clone()]);
             let behind = plan_requests::list_waiting(tx, (NOW, kept_plan.id), 10).await?;
-            assert_eq!(behind, [kept_perk.clone()]);
+            assert_eq!(behind, std::slice::from_ref(&kept_perk));
             assert!(plan_requests::save_decision(tx, perk.id, &decided).await?);
             assert!(!plan_requests::save_decision(tx, perk.id, &decided).await?, "once");
             assert_eq!(plan_requests::find(tx, perk.id).await?, Some(granted.clone()));
-            assert_eq!(plan_requests::list_perks(tx, app).await?, [granted.clone()]);
+            assert_eq!(plan_requests::list_perks(tx, app).await?, std::slice::from_ref(&granted));
             let all = plan_requests::list_of_app(tx, app, 10).await?;
             assert_eq!(all, [granted.clone(), kept_plan.clone()]);
             apps::save_plan(tx, app, Some("pro")).await?;
