@@ -89,6 +89,25 @@ pub enum AccessRefusal {
     WrongDialect,
 }
 
+impl AccessRefusal {
+    /// One word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::UnknownKey => "unknown_key",
+            Self::Expired => "expired",
+            Self::WrongAudience => "wrong_audience",
+            Self::TokenRevoked => "token_revoked",
+            Self::GrantEnded => "grant_ended",
+            Self::ConsentWithdrawn => "consent_withdrawn",
+            Self::AppNotLive => "app_not_live",
+            Self::UserBlocked => "user_blocked",
+            Self::AddressNotAllowed => "address",
+            Self::WrongDialect => "wrong_dialect",
+        }
+    }
+}
+
 /// Read an access token in either form. Pure: says nothing about what the rows say.
 pub fn open_access_token(
     keyring: &Keyring,

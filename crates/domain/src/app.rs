@@ -154,6 +154,8 @@ pub struct App {
     /// With which it may prove itself instead of by a secret.
     pub keys: Option<AppKeys>,
     pub created_at: Timestamp,
+    /// The operator's plan that it was given; `None`: the default one.
+    pub plan: Option<String>,
     /// What a live app wants to say of itself, while staff look at it.
     pub proposed: Option<Revision>,
     /// Of what waits for review, if anything does.
@@ -368,6 +370,7 @@ pub(crate) mod tests {
             also_standard: false,
             keys: None,
             created_at: THEN,
+            plan: None,
             proposed: None,
             turn: Turn::Staff,
             changed_at: THEN,

@@ -127,6 +127,12 @@ kinds! {
     TeamMemberLeft = "team.member_left",
     /// A user told staff about an app.
     AppReported = "app.reported",
+    /// A developer asked for another plan or a perk.
+    PlanAsked = "plan.asked",
+    /// Staff granted or refused it.
+    PlanDecided = "plan.decided",
+    /// The operator gave an app a plan.
+    PlanSet = "plan.set",
     SecretCreated = "secret.created",
     SecretChanged = "secret.changed",
     SecretRemoved = "secret.removed",

@@ -5,10 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::access::LiveRows;
-use crate::id::{GrantId, PartnerKeyId, TokenId};
+use crate::id::{AppId, GrantId, PartnerKeyId, TokenId};
 use crate::key_access::{KeyRefused, LiveKey};
 use crate::keyring::Keyring;
 use crate::nonce::{Nonce, NonceRefusal};
+use crate::plan::CallsSoFar;
+use crate::request_log::Request;
 use crate::usage::Use;
 
 /// The rows cannot be read, or this node can no longer be sure that they are current (its lease
@@ -58,6 +60,13 @@ pub trait Authority: Send + Sync + 'static {
     /// Remember a refusal for the audit trail. Returns at once; many alike become one row.
     fn key_refused(&self, refused: KeyRefused);
 
-    /// Remember a call for the pages. Returns at once, writes later in batches.
+    /// Remember a call for the pages of its user. Returns at once, writes later in batches.
     fn account(&self, usage: Use);
+
+    /// Count a request of an app, and perhaps remember it for its developer. As [`Self::account`].
+    fn note_request(&self, request: &Request<'_>);
+
+    /// What an app has called today and this month, as far as this node knows. Asked only for apps
+    /// with a quota; what cannot be read counts as nothing.
+    fn calls_so_far(&self, app: AppId) -> impl Future<Output = CallsSoFar> + Send;
 }

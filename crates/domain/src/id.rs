@@ -101,6 +101,8 @@ ids! {
     AdminTokenId
     /// A link in a message, which works once.
     LinkId
+    /// What a developer asks the operator for.
+    PlanRequestId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

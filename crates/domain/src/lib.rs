@@ -4,12 +4,14 @@
 
 pub mod access;
 pub mod admin_token;
+pub mod active_users;
 pub mod app;
 pub mod app_message;
 pub mod audit;
 pub mod authentication;
 pub mod authority;
 pub mod authorization;
+pub mod calendar;
 pub mod change;
 pub mod consent;
 pub mod entropy;
@@ -26,9 +28,11 @@ pub mod nonce;
 pub mod pace;
 pub mod partner_key;
 pub mod password;
+pub mod plan;
 pub mod policy;
 pub mod redemption;
 pub mod request_id;
+pub mod request_log;
 pub mod review;
 pub mod revision;
 pub mod seal;

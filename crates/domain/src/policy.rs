@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::{App, AppLifetimes};
 use crate::key_terms::KeyTerms;
+use crate::plan::{Perk, Plan};
 use crate::revision::RevisionField;
 use crate::sign_in::SignInPolicy;
 
@@ -306,6 +307,9 @@ pub struct Policy {
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,
     pub docs: DocsReaders,
+    /// What apps may do; one of them is the default. Empty: nothing is limited by app.
+    pub plans: Vec<Plan>,
+    pub perks: Vec<Perk>,
 }
 
 impl Policy {

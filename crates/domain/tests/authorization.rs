@@ -83,6 +83,7 @@ fn app(kind: AppKind) -> App {
         also_standard: false,
         keys: None,
         created_at: at(0),
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: at(0),

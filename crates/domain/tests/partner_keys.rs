@@ -172,6 +172,7 @@ fn app(approved: &str) -> App {
         dialect: None,
         also_standard: false,
         keys: None,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         created_at: NOW,

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::cors::Cors;
 use crate::identity::Identities;
-use crate::phase::limit::Limits;
+use crate::phase::limit::{Limits, PlanLimiters};
 use crate::target::without_port;
 use crate::upload::Upload;
 
@@ -60,6 +60,7 @@ pub(crate) struct Apis {
     /// The policy this was made of; held so that its address stays unique.
     policy: Arc<Policy>,
     apis: Vec<Arc<Api>>,
+    plans: PlanLimiters,
 }
 
 /// One API behind the gateway.
@@ -94,12 +95,20 @@ pub(crate) struct Target {
 
 impl Apis {
     pub(crate) fn new(policy: Arc<Policy>, before: Option<&Apis>) -> Self {
+        let plans = PlanLimiters::new(&policy.plans, before.map(|apis| &apis.plans));
         let make = |resource: &Resource| {
             let old = before.and_then(|apis| apis.named(&resource.identifier));
-            Arc::new(Api::new(resource.clone(), &policy.issuer, old))
+            let limits = Limits::new(resource, &plans, old.map(|old| &old.limits));
+            Arc::new(Api::new(resource.clone(), limits, &policy.issuer, old))
         };
         let apis = policy.resources.iter().map(make).collect();
-        Self { policy, apis }
+        Self { policy, apis, plans }
+    }
+
+    /// Forget whoever has a full allowance.
+    pub(crate) fn sweep(&self) {
+        self.plans.sweep();
+        self.iter().for_each(|api| api.limits.sweep());
     }
 
     pub(crate) fn is_of(&self, policy: &Arc<Policy>) -> bool {
@@ -127,7 +136,7 @@ impl Apis {
 }
 
 impl Api {
-    fn new(resource: Resource, issuer: &str, old: Option<&Arc<Api>>) -> Self {
+    fn new(resource: Resource, limits: Limits, issuer: &str, old: Option<&Arc<Api>>) -> Self {
         let issuer_host = origin_of(issuer).1;
         let (scheme, _) = origin_of(&resource.identifier);
         let host = without_port(resource.host.as_deref().unwrap_or(issuer_host));
@@ -147,7 +156,7 @@ impl Api {
             host: host.to_ascii_lowercase(),
             scheme: HeaderValue::from_static(if scheme == "https" { "https" } else { "http" }),
             metadata_url: metadata_url(&resource.identifier),
-            limits: Limits::new(&resource, old.map(|old| &old.limits)),
+            limits,
             identities: Identities::default(),
             cors: resource.cors.as_ref().map(Cors::new),
             upstream,

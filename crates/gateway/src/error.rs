@@ -20,6 +20,7 @@ use protocol::signed_request::SignedRefusal;
 use crate::api::Api;
 use crate::body::Body;
 use crate::facts::Refused;
+use crate::phase::account::Known;
 use crate::phase::limit::Limited;
 use crate::target::TargetError;
 use crate::watch::Cut;
@@ -75,6 +76,9 @@ pub(crate) enum GatewayError {
     Signed(SignedError),
     #[error("too many requests, try again in {} s", .0.retry_after_seconds)]
     RateLimited(Limited),
+    /// The plan of the app has no call left.
+    #[error("the calls of this app's plan are used up (quota), they start anew in {0} s")]
+    QuotaUsedUp(u64),
     #[error("the request is larger than {0} bytes")]
     BodyTooLarge(u64),
     #[error("the request broke off or was not readable")]
@@ -118,11 +122,13 @@ pub(crate) struct SignedError {
     pub(crate) dialect: Option<Arc<Dialect>>,
     /// What exactly is wrong with a message signature, for its developer.
     pub(crate) detail: Option<MessageSignatureError>,
+    /// Whose key it names, where there is one.
+    pub(crate) known: Option<Known>,
 }
 
 impl From<SignedRefusal> for SignedError {
     fn from(why: SignedRefusal) -> Self {
-        Self { why, dialect: None, detail: None }
+        Self { why, dialect: None, detail: None, known: None }
     }
 }
 
@@ -160,7 +166,7 @@ impl GatewayError {
                 SignedRefusal::NotPermitted => RefusalKind::InsufficientScope,
                 _ => RefusalKind::InvalidSignature,
             },
-            Self::RateLimited(_) => RefusalKind::RateLimited,
+            Self::RateLimited(_) | Self::QuotaUsedUp(_) => RefusalKind::RateLimited,
             Self::BodyTooLarge(_) => RefusalKind::PayloadTooLarge,
             Self::ClientStalled => RefusalKind::RequestTimeout,
             Self::Cut(Cut::Ended) => RefusalKind::InvalidToken,
@@ -192,6 +198,7 @@ impl GatewayError {
                 why => ("authenticate", why.as_str()),
             },
             Self::RateLimited(_) => ("limit", "rate"),
+            Self::QuotaUsedUp(_) => ("limit", "quota"),
             Self::BodyTooLarge(_) => ("forward", "body_too_large"),
             Self::BodyBroken => ("forward", "body_broken"),
             Self::ClientStalled => ("forward", "client_stalled"),
@@ -203,6 +210,24 @@ impl GatewayError {
             Self::AnswerTimeout(_) => ("forward", "answer_timeout"),
         };
         Refused { phase, reason }
+    }
+
+    /// Whose key a signed request names, where it is refused.
+    pub(crate) fn known(&self) -> Option<Known> {
+        match self {
+            Self::Signed(signed) => signed.known,
+            _ => None,
+        }
+    }
+
+    /// For the developer of the app, who may know more than a caller: again one of few words.
+    pub(crate) fn why(&self) -> &'static str {
+        match self {
+            Self::TokenRefused(TokenRefusal::Access(refusal)) => refusal.as_str(),
+            Self::TokenRefused(TokenRefusal::TestToken) => "test_token",
+            Self::Cut(Cut::Ended) => "grant_ended",
+            other => other.refused().reason,
+        }
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -284,6 +309,9 @@ impl GatewayError {
             Self::RateLimited(limited) => {
                 headers.insert(RETRY_AFTER, limited.retry_after_seconds.into());
                 limited.allowance.write(&mut headers);
+            }
+            Self::QuotaUsedUp(seconds) => {
+                headers.insert(RETRY_AFTER, (*seconds).into());
             }
             // RFC 9421 §5.1: what a signature must cover and say.
             Self::Signed(SignedError { dialect: None, .. }) => {

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use protocol::path::Ambiguous;
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::error::GatewayError;
@@ -17,7 +18,7 @@ use crate::facts::{Facts, RequestId};
 use crate::headers::REQUEST_ID;
 use crate::identity;
 use crate::pass::Gateway;
-use crate::phase::account::account;
+use crate::phase::account::{Course, account, note};
 use crate::phase::authenticate::authenticate;
 use crate::phase::matching::match_route;
 use crate::target::{TargetError, host_of};
@@ -128,6 +129,7 @@ impl<A: Authority> Gateway<A> {
         (request_id, facts): (&HeaderValue, &mut Facts),
     ) -> Response<Body> {
         let Original { method, host, path_and_query, client } = original;
+        let began = Instant::now();
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path_and_query.as_str(), None),
@@ -145,20 +147,31 @@ impl<A: Authority> Gateway<A> {
                 return Err(GatewayError::AmbiguousPath(Ambiguous::Character));
             }
             facts.route = Some((matched.route.family.clone(), matched.route.pattern.clone()));
-            let caller = authenticate(&self.0, &matched, headers, query, *client).await?;
+            let course =
+                Course { route: matched.route, method, client: *client, request_id, began };
+            let mut known = None;
+            let caller =
+                authenticate(&self.0, &matched, (headers, query), *client, &mut known).await;
+            let caller = caller.inspect_err(|error| {
+                if let Some(known) = known {
+                    note(&self.0, &course, known, (error.status(), Some(error)));
+                }
+            })?;
             let caller = caller.as_ref();
             facts.set_caller(caller);
             let mut response = status_only(StatusCode::NO_CONTENT);
-            let admitted = self.0.admit(&matched, caller, *client).and_then(|allowance| {
+            let admitted = self.0.admit(&matched, caller, *client).await.and_then(|allowance| {
                 allowance.write(response.headers_mut());
                 identity::clear(response.headers_mut());
                 let Some(caller) = caller else { return Ok(()) };
                 let now = self.0.clock.now();
                 api.identities.write(response.headers_mut(), caller, &matched, now)
             });
-            let status =
-                admitted.as_ref().map_or_else(GatewayError::status, |()| response.status());
-            account(&self.0, matched.route, caller, *client, status);
+            let outcome = match &admitted {
+                Ok(()) => (response.status(), None),
+                Err(error) => (error.status(), Some(error)),
+            };
+            account(&self.0, &course, caller, outcome);
             admitted.map(|()| response)
         };
         match judged.await {

@@ -14,6 +14,7 @@ use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +24,7 @@ use crate::cors;
 use crate::error::{GatewayError, SignedError};
 use crate::facts::{ApiStats, Facts, GatewayStats, RequestId};
 use crate::headers::REQUEST_ID;
-use crate::phase::account::account;
+use crate::phase::account::{Course, account, note};
 use crate::phase::authenticate::{Caller, Proof, authenticate};
 use crate::phase::authorize::authorize;
 use crate::phase::forward::{Call, forward};
@@ -133,7 +134,7 @@ impl<A: Authority> Gateway<A> {
         Arriving { parts, body, client, request_id }: Arriving<'_>,
         facts: &mut Facts,
     ) -> Result<Response<Body>, GatewayError> {
-        let gateway = &self.0;
+        let (gateway, began) = (&self.0, Instant::now());
         let (headers, query) = (&parts.headers, parts.uri.query());
         // Without a token, always: so it is answered before anybody asks for one.
         if let Some(cors) = &api.cors
@@ -143,27 +144,34 @@ impl<A: Authority> Gateway<A> {
         }
         let matched = match_route(api, &parts.method, parts.uri.path())?;
         facts.route = Some((matched.route.family.clone(), matched.route.pattern.clone()));
-        let (caller, body) = match Signing::of(gateway, &matched, &parts) {
+        let (route, method) = (matched.route, parts.method.clone());
+        let course = Course { route, method: &method, client, request_id, began };
+        let mut known = None;
+        let identified = match Signing::of(gateway, &matched, &parts) {
             Some(signing) => {
-                let verified =
-                    signed::authenticate(gateway, &matched, &signing, &parts, body, client);
-                let (caller, body) = verified.await?;
-                (Some(caller), Sent::Whole(body))
+                signed::authenticate(gateway, &matched, &signing, &parts, body, client)
+                    .await
+                    .map(|(caller, body)| (Some(caller), Sent::Whole(body)))
             }
-            None => {
-                let caller = authenticate(gateway, &matched, headers, query, client).await?;
-                (caller, Sent::Stream(body))
-            }
+            None => authenticate(gateway, &matched, (headers, query), client, &mut known)
+                .await
+                .map(|caller| (caller, Sent::Stream(body))),
         };
+        let (caller, body) = identified.inspect_err(|error| {
+            if let Some(known) = known.or(error.known()) {
+                let status = error.status_in(&api.resource.envelope);
+                note(gateway, &course, known, (status, Some(error)));
+            }
+        })?;
         facts.set_caller(caller.as_ref());
-        let (caller, route) = (caller.as_ref(), matched.route);
+        let caller = caller.as_ref();
         let call = Call { matched, caller, client, request_id };
         let answer = self.admit(call, parts, body, facts).await;
-        let status = match &answer {
-            Ok(response) => response.status(),
-            Err(error) => error.status_in(&api.resource.envelope),
+        let outcome = match &answer {
+            Ok(response) => (response.status(), None),
+            Err(error) => (error.status_in(&api.resource.envelope), Some(error)),
         };
-        account(gateway, route, caller, client, status);
+        account(gateway, &course, caller, outcome);
         answer
     }
 
@@ -174,7 +182,7 @@ impl<A: Authority> Gateway<A> {
         body: Sent,
         facts: &mut Facts,
     ) -> Result<Response<Body>, GatewayError> {
-        let allowance = self.0.admit(&call.matched, call.caller, call.client)?;
+        let allowance = self.0.admit(&call.matched, call.caller, call.client).await?;
         let (mut response, took) = forward(&self.0, call, parts, body).await?;
         facts.upstream = Some(took);
         allowance.write(response.headers_mut());
@@ -183,7 +191,7 @@ impl<A: Authority> Gateway<A> {
 
     /// To be run now and then (about once a minute): keeps the rate limiters' memory small.
     pub fn sweep(&self) {
-        self.0.apis().iter().for_each(|api| api.limits.sweep());
+        self.0.apis().sweep();
     }
 
     /// What there is to measure.
@@ -231,7 +239,7 @@ struct Arriving<'a> {
 
 impl<A: Authority> Inner<A> {
     /// Phases 3 and 4.
-    pub(crate) fn admit(
+    pub(crate) async fn admit(
         &self,
         matched: &Matched<'_>,
         caller: Option<&Caller>,
@@ -244,7 +252,7 @@ impl<A: Authority> Inner<A> {
                 signed::note_refusal(self, live, *why, client);
             }
         })?;
-        limit(&matched.api.limits, caller)
+        limit(self, &matched.api.limits, caller).await
     }
 }
 

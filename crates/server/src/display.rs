@@ -140,6 +140,11 @@ pub fn day(at: Timestamp) -> String {
     calendar(at).strftime("%Y-%m-%d").to_string()
 }
 
+/// `2 April, 09:00`, in UTC.
+pub fn hour(at: Timestamp) -> String {
+    calendar(at).strftime("%-d %B, %H:%M").to_string()
+}
+
 /// `2026-04-02T09:00:00Z`
 pub fn iso(at: Timestamp) -> String {
     words::iso(calendar(at))

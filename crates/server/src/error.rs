@@ -7,9 +7,13 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
+use domain::authority::Authority as _;
+use domain::request_log::{Door, Request as Asked};
 use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode};
+use protocol::dialect::Dialect;
 use store::DbError;
+use tokio::time::Instant;
 
 use crate::form::FormError;
 use crate::headers;
@@ -220,6 +224,7 @@ pub async fn render(State(provider): State<Shared>, mut request: Request, next: 
     let noted = Noted::default();
     request.extensions_mut().insert(noted.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let (method, began) = (request.method().clone(), Instant::now());
     let mut response = next.run(request).await;
     let mut cause = response.extensions_mut().remove::<Cause>().map(|cause| cause.0);
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
@@ -235,9 +240,56 @@ pub async fn render(State(provider): State<Shared>, mut request: Request, next: 
         response.headers_mut().insert("x-request-id", value);
     }
     headers::add(&mut response);
+    if let Some(route) = route.as_ref().map(MatchedPath::as_str) {
+        let asked =
+            TokenAsked { route, method: &method, request_id: &id, latency: began.elapsed() };
+        asked.note(&provider, &noted, (response.status(), cause.as_deref()));
+    }
     let (app, grant) = (noted.app(), noted.grant());
     response.extensions_mut().insert(Answered { route, app, grant, cause });
     response
+}
+
+/// A request that may have come to a token endpoint, for the log of its app's developer.
+struct TokenAsked<'a> {
+    route: &'a str,
+    method: &'a Method,
+    request_id: &'a str,
+    latency: Duration,
+}
+
+impl TokenAsked<'_> {
+    fn note(&self, provider: &Shared, noted: &Noted, (status, cause): (StatusCode, Option<&str>)) {
+        let policy = provider.policy.load();
+        let of_dialect = |dialect: &std::sync::Arc<Dialect>| {
+            dialect.tokens.iter().any(|endpoint| endpoint.path == self.route)
+        };
+        if self.route != "/oauth/token" && !policy.dialects.iter().any(of_dialect) {
+            return;
+        }
+        let Some(app_id) = noted.app().or(noted.named()) else { return };
+        // `CODE: TEXT`, in our own words.
+        let (reason, detail) =
+            cause.map_or(("", ""), |text| text.split_once(": ").unwrap_or((text, "")));
+        // Some dialects say with 200 that they refuse.
+        let is_ok_in_name = cause.is_some() && status.as_u16() < 400;
+        let status = if is_ok_in_name { StatusCode::BAD_REQUEST } else { status };
+        provider.store.note_request(&Asked {
+            app_id,
+            user_id: None,
+            mode: None,
+            door: Door::Token,
+            is_proven: noted.app().is_some(),
+            at: provider.now(),
+            request_id: self.request_id,
+            method: self.method.as_str(),
+            route: self.route,
+            status: status.as_u16(),
+            reason,
+            detail: &detail.to_owned(),
+            latency: self.latency,
+        });
+    }
 }
 
 fn error_page(provider: &Shared, error: &PageError, request_id: &str) -> Response {

@@ -73,6 +73,10 @@ messages! {
         "Taken back. The app stays as it was approved.";
     SentAgain = "sent-again",
         "Sent. Our staff look at it again.";
+    PlanAsked = "plan-asked",
+        "Sent. Our staff answer here.";
+    PlanDecided = "plan-decided",
+        "Decided. The developer sees it.";
     MessageSent = "message-sent",
         "Sent.";
     ScopesRequested = "scopes-requested",

@@ -10,7 +10,7 @@ use http::request::Parts;
 
 /// Travels in the extensions of a request; its copies share what was noted.
 #[derive(Clone, Debug, Default)]
-pub struct Noted(Arc<(OnceLock<AppId>, OnceLock<GrantId>)>);
+pub struct Noted(Arc<(OnceLock<AppId>, OnceLock<GrantId>, OnceLock<AppId>)>);
 
 impl Noted {
     /// The app proved who it is (or said so, if it is public).
@@ -21,6 +21,15 @@ impl Noted {
 
     pub fn set_grant(&self, grant: GrantId) {
         let _ = self.0.1.set(grant);
+    }
+
+    /// Somebody only said to be this app.
+    pub(crate) fn set_named(&self, app: AppId) {
+        let _ = self.0.2.set(app);
+    }
+
+    pub(crate) fn named(&self) -> Option<AppId> {
+        self.0.2.get().copied()
     }
 
     pub(crate) fn app(&self) -> Option<AppId> {

@@ -16,11 +16,11 @@ use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
 use crate::portal::{
-    apps, changes, danger, key_set, logos, messages, my_apps, preview, register, secrets,
-    team_members, teams, transfers,
+    apps, changes, danger, key_set, logos, messages, my_apps, preview, register, requests, secrets,
+    team_members, teams, transfers, usage,
 };
 use crate::provider::Shared;
-use crate::review::{self, queue, staff_apps};
+use crate::review::{self, plan_requests, queue, staff_apps};
 use crate::{account, dialect, error, health, pages, user_codes};
 
 /// Everything for browsers and apps.
@@ -139,6 +139,11 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/transfer", post(transfers::ask))
         .route("/apps/{id}/transfer/end", post(transfers::take_back))
         .route("/transfers/{id}", get(transfers::offer).post(transfers::answer))
+        .route("/apps/{id}/requests", get(requests::show))
+        .route("/apps/{id}/requests.csv", get(requests::save))
+        .route("/apps/{id}/usage", get(usage::show))
+        .route("/apps/{id}/usage.csv", get(usage::save))
+        .route("/apps/{id}/plan", post(usage::ask))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
         .route("/apps/{id}/secrets/roll", post(secrets::roll))
@@ -178,6 +183,8 @@ fn review() -> Router<Shared> {
     Router::new()
         .route("/staff/review", get(queue::list))
         .route("/staff/review/{id}", get(queue::show).post(queue::decide))
+        .route("/staff/requests", get(plan_requests::list))
+        .route("/staff/requests/{id}", post(plan_requests::decide))
         .route("/staff/apps", get(staff_apps::list))
         .route(
             "/staff/apps/{id}/messages",

@@ -11,6 +11,7 @@ use crate::error::{PageError, duration_words};
 use crate::oauth::authorize::find_app;
 use crate::oauth::consent::Stored;
 use crate::oauth::pending::{Pending, Reply, Stage};
+use crate::oauth::user_cap;
 use crate::pages::views;
 use crate::provider::Provider;
 use crate::view;
@@ -59,6 +60,7 @@ pub(crate) fn decided(
     match stored {
         // Such a request makes no key.
         Stored::Over | Stored::KeyRefused(_) => Err(PageError::RequestOver),
+        Stored::Full => Err(user_cap::refusal(app)),
         Stored::Given { .. } if !by_device => {
             let page = views::UserCodeShown {
                 layout: user.layout(),

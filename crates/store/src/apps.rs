@@ -26,7 +26,8 @@ macro_rules! select {
             "SELECT a.id, c.wire_id, a.kind, a.name, a.description, a.homepage, a.privacy_url, \
              a.terms_url, a.owner_id, a.publisher, a.status, a.status_at, a.status_note, \
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
-             a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
+             a.service_scopes, a.addresses, a.plan, \
+             a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
              a.paused_at, a.jwks, a.jwks_uri, a.team_id, a.logo, a.brand_verified \
@@ -67,7 +68,8 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
     Ok(true)
 }
 
-/// Everything but id, client id, wire format ([`save_dialect`]), whose it is ([`save_owner`]) and
+/// Everything but id, client id, plan ([`save_plan`]), wire format ([`save_dialect`]), whose it is
+/// ([`save_owner`]) and
 /// time of creation.
 pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
     if app.mode != Mode::Live {
@@ -107,6 +109,12 @@ pub async fn save_owner(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
         bind![app.id, app.owner, app.team],
     )
     .await?;
+    Ok(())
+}
+
+/// The plan that the app has from now on; `None`: the default one.
+pub async fn save_plan(tx: &mut Tx<'_>, id: AppId, plan: Option<&str>) -> Result<(), DbError> {
+    tx.execute("UPDATE apps SET plan = $2 WHERE id = $1", bind![id, plan]).await?;
     Ok(())
 }
 
@@ -453,6 +461,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         approved: row.take()?,
         service_scopes: row.take()?,
         addresses: row.take_as("address range", |text: String| addresses(&text))?,
+        plan: row.take()?,
         lifetimes: AppLifetimes {
             access_token: duration(row.take()?),
             refresh_idle: duration(row.take()?),

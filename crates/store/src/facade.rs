@@ -11,27 +11,29 @@ use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::{Grant, Mode, RefreshState};
-use domain::id::{AppId, ConsentId, CredentialId, GrantId, PartnerKeyId, TokenId, UserId};
-use domain::key_access::{KeyRefused, LiveKey};
+use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::keyring::{Keyring, MasterKey};
-use domain::nonce::{Nonce, NonceRefusal};
+use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT};
 use domain::seal::OpenError;
 use domain::time::{Clock, Timestamp};
-use domain::usage::Use;
 use domain::user_code::USER_CODES_KEPT;
 use protocol::mac::MacKey;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::feed::{Cluster, watch_lease};
-use crate::live::{Client, CodeRows, KeyRows, KnownKey, Live, Tuning};
+use crate::live::{Client, CodeRows, KnownKey, Live, Tuning};
+use crate::requests::Requests;
 use crate::signed::{Nonces, Refusals};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
-    Db, DbError, Tx, audit, changes, grants, idempotent_answers, keys, mails, partner_keys,
-    revoked_tokens, sessions, teams, throttles, usage, used_once, user_codes,
+    Db, DbError, Tx, app_counts, audit, changes, grants, idempotent_answers, keys, mails,
+    partner_keys, request_log, revoked_tokens, sessions, teams, throttles, usage, used_once,
+    user_codes,
 };
+
+mod authority;
 
 /// How often new rows of the audit trail are sealed.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
@@ -71,6 +73,7 @@ struct Shared {
     keyring: Arc<Keys>,
     entropy: Arc<dyn Entropy>,
     usage: Mutex<Batch>,
+    requests: Requests,
     nonces: Nonces,
     refusals: Refusals,
     /// Where the sweep of grants goes on.
@@ -181,6 +184,7 @@ impl Store {
             keyring,
             entropy,
             usage: Mutex::default(),
+            requests: Requests::default(),
             nonces: Nonces::default(),
             refusals: Refusals::default(),
             sweep_after: Mutex::default(),
@@ -295,7 +299,9 @@ impl Store {
     /// came since.
     pub async fn flush_usage(&self) -> Result<(), DbError> {
         let refusals = self.shared.refusals.flush(&self.db, self.now(), false).await;
-        refusals.and(self.flush_calls().await)
+        let calls = self.flush_calls().await;
+        let requests = self.shared.requests.flush(&self.db, self.now()).await;
+        refusals.and(calls).and(requests)
     }
 
     async fn flush_calls(&self) -> Result<(), DbError> {
@@ -315,6 +321,7 @@ impl Store {
     pub async fn sweep(&self) -> Result<(), DbError> {
         let now = self.now();
         self.shared.nonces.sweep(now);
+        let counts_kept = (now.before(HOURS_KEPT), now.before(DAYS_KEPT));
         for _ in 0..SWEEP_ROUNDS_MAX {
             let sweep = async move |tx: &mut Tx<'_>| {
                 let swept = [
@@ -327,6 +334,8 @@ impl Store {
                     mails::sweep(tx, now, SWEEP_ROWS).await?,
                     idempotent_answers::sweep(tx, now, SWEEP_ROWS).await?,
                     teams::sweep(tx, now, SWEEP_ROWS).await?,
+                    request_log::sweep(tx, now.before(LOG_KEPT), SWEEP_ROWS).await?,
+                    app_counts::sweep(tx, counts_kept, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };
@@ -389,6 +398,7 @@ impl Store {
         let given_back = self.shared.nonces.give_back(&self.db).await;
         let refusals = self.shared.refusals.flush(&self.db, self.now(), true).await;
         let calls = self.flush_calls().await;
+        let requests = self.shared.requests.flush(&self.db, self.now()).await;
         let sealed = self.db.write_unchecked(async |tx| audit::seal(tx).await.map(drop)).await;
         let goodbye = match &self.shared.live.cluster {
             Some(cluster) => {
@@ -397,73 +407,7 @@ impl Store {
             }
             None => Ok(()),
         };
-        given_back.and(refusals).and(calls).and(sealed).and(goodbye)
-    }
-}
-
-impl Authority for Store {
-    fn keyring(&self) -> Arc<Keyring> {
-        Self::keyring(self)
-    }
-
-    async fn reload_keys(&self) {
-        let keys = &self.shared.keyring;
-        let mut reloaded_at = keys.reloaded_at.lock().await;
-        if reloaded_at.is_some_and(|at| at.elapsed() < RELOAD_EVERY) {
-            return;
-        }
-        // Also after a failure: the database is not asked by everyone at once.
-        *reloaded_at = Some(Instant::now());
-        if let Err(error) = keys.reload(&self.db, self.now()).await {
-            tracing::error!(%error, "the keys could not be read again");
-        }
-    }
-
-    async fn live_rows(
-        &self,
-        grant: GrantId,
-        token: TokenId,
-    ) -> Result<Option<LiveRows>, Unverifiable> {
-        self.shared.live.rows(grant, token).await
-    }
-
-    fn changed(
-        &self,
-        rows: &LiveRows,
-        token: TokenId,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        self.shared.live.changed(rows, token)
-    }
-
-    async fn partner_key(&self, public: &str) -> Result<Option<LiveKey>, Unverifiable> {
-        let Some(rows) = self.shared.live.partner_key(public).await? else { return Ok(None) };
-        let KeyRows { known, app, user } = rows;
-        let secret = match known.key.is_active() {
-            true => Some(self.open_secret(&known).await?),
-            false => None,
-        };
-        Ok(Some(LiveKey { key: Arc::clone(&known.key), secret, app, user }))
-    }
-
-    fn key_changed(&self, key: &LiveKey) -> impl Future<Output = ()> + Send + 'static {
-        self.shared.live.key_changed(key)
-    }
-
-    async fn use_nonce(
-        &self,
-        key: PartnerKeyId,
-        nonce: Nonce,
-    ) -> Result<Result<(), NonceRefusal>, Unverifiable> {
-        let taken = self.shared.nonces.take(&self.shared.live, key, nonce).await;
-        taken.map_err(|error| Unverifiable { reason: error.to_string() })
-    }
-
-    fn key_refused(&self, refused: KeyRefused) {
-        self.shared.refusals.add(refused);
-    }
-
-    fn account(&self, usage: Use) {
-        lock(&self.shared.usage).add(usage);
+        given_back.and(refusals).and(calls).and(requests).and(sealed).and(goodbye)
     }
 }
 

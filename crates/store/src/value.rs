@@ -251,5 +251,6 @@ ids! {
     TeamId
     InvitationId
     LogoId
+    PlanRequestId
     AttemptId
 }

@@ -31,6 +31,8 @@ mod mail;
 mod openapi;
 mod partner_keys;
 mod partner_keys_schema;
+mod plans;
+mod plans_schema;
 mod problem;
 mod quantity;
 mod reader;
@@ -209,6 +211,8 @@ impl Config {
             dialects: dialects.served,
             partner_keys,
             docs,
+            plans: plans::plans(root),
+            perks: plans::perks(root),
         };
         Some(Self {
             file: root.document.file.to_owned(),

@@ -2,6 +2,7 @@
 //! variables are mapped by it, and the reference in `docs/operator/config.md` is printed from it.
 
 use super::partner_keys_schema::PARTNER_KEYS;
+use super::plans_schema::{PERK, PLAN};
 use super::resource_schema::RESOURCE;
 use super::sign_in_schema::SIGN_IN;
 
@@ -158,6 +159,13 @@ pub static ROOT: Shape = Shape {
         key("review", Kind::Section(&REVIEW), "", "What staff look at."),
         key("scope", Kind::Sections(&SCOPE), "", "One permission that apps can ask for."),
         key("resource", Kind::Sections(&RESOURCE), "", "One API behind the gateway."),
+        key(
+            "plans",
+            Kind::Sections(&PLAN),
+            "",
+            "What an app may do: [plans](plans.md). Without any, apps are not limited by plan.",
+        ),
+        key("perks", Kind::Sections(&PERK), "", "Something extra that developers can ask for."),
         key(
             "partner_keys",
             Kind::Section(&PARTNER_KEYS),

@@ -19,8 +19,9 @@ use protocol::bearer::{self, BearerError, Presented};
 
 use crate::error::{GatewayError, TokenRefusal};
 use crate::pass::Inner;
+use crate::phase::account::Known;
 use crate::phase::matching::Matched;
-use crate::phase::signed::Signing;
+use crate::phase::signed::{self, Signing};
 
 /// A call whose caller is known.
 pub(crate) struct Caller {
@@ -58,6 +59,15 @@ impl Proof {
         }
     }
 
+    pub(crate) fn known(&self) -> Known {
+        match self {
+            Self::Token { access, .. } => {
+                Known { app: access.app.id, user: access.user_id, mode: access.mode }
+            }
+            Self::Key { live, .. } => signed::known(live),
+        }
+    }
+
     pub(crate) fn used_by(&self) -> UsedBy {
         match self {
             Self::Token { access, .. } => UsedBy::Grant(access.grant_id),
@@ -66,13 +76,13 @@ impl Proof {
     }
 }
 
-/// `None`: the route is public.
+/// `None`: the route is public. `known` hears whose token it is, also where it is refused.
 pub(crate) async fn authenticate<A: Authority>(
     gateway: &Inner<A>,
     matched: &Matched<'_>,
-    headers: &HeaderMap,
-    query: Option<&str>,
+    (headers, query): (&HeaderMap, Option<&str>),
     client: IpAddr,
+    known: &mut Option<Known>,
 ) -> Result<Option<Caller>, GatewayError> {
     // RFC 6750 §2.3: a token in an address ends up in logs and histories (attack X3).
     if query.is_some_and(may_carry_token) && bearer::query_carries_token(query) {
@@ -90,7 +100,8 @@ pub(crate) async fn authenticate<A: Authority>(
     if presented.is_bare && !takes_bare() {
         return Err(GatewayError::TokenMissing);
     }
-    let (access, token, rows, keyring) = identify(gateway, matched, &presented, client).await?;
+    let (access, token, rows, keyring) =
+        identify(gateway, matched, &presented, client, known).await?;
     let policy = gateway.policy();
     let dialect = rows.grant.dialect.as_deref();
     if !policy.takes_tokens(&rows.app, dialect) {
@@ -109,6 +120,7 @@ async fn identify<A: Authority>(
     matched: &Matched<'_>,
     presented: &Presented<'_>,
     client: IpAddr,
+    known: &mut Option<Known>,
 ) -> Result<(Access, Arc<AccessToken>, LiveRows, Arc<Keyring>), GatewayError> {
     let (token, keyring) = open(gateway, presented.token).await?;
     let rows = gateway
@@ -116,6 +128,11 @@ async fn identify<A: Authority>(
         .live_rows(token.grant_id, token.token_id)
         .await?
         .ok_or(GatewayError::TokenRefused(TokenRefusal::NoGrant))?;
+    *known = Some(Known {
+        app: rows.app.id,
+        user: rows.user.as_ref().map(|user| user.id),
+        mode: rows.grant.mode,
+    });
     let audience = &matched.api.resource.identifier;
     let access = check_access(&token, &rows, audience, Some(client), gateway.clock.now())?;
     if access.mode == Mode::Test && matched.api.resource.test_upstream.is_none() {

@@ -1,4 +1,5 @@
-//! Phase 4, limit: how often an app, and a user through all apps, may call an API. Counts per node.
+//! Phase 4, limit: how often an app, and a user through all apps, may call an API; how often an app
+//! may by its plan, and how much of its quota is left. Counts per node.
 //! Said to the caller with the `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::fmt::Write as _;
@@ -7,7 +8,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::app::App;
+use domain::authority::Authority;
 use domain::id::{AppId, UserId};
+use domain::plan::Plan;
 use domain::policy::{Rate, Resource};
 use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
@@ -17,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::error::GatewayError;
+use crate::pass::Inner;
 use crate::phase::authenticate::Caller;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -27,9 +32,22 @@ pub(crate) struct Limits {
     per_app: Option<Arc<Limiter<AppId>>>,
     per_user: Option<Arc<Limiter<UserId>>>,
     policy: Option<HeaderValue>,
+    plans: Vec<PlanLimit>,
 }
 
-struct Limiter<K: Hash + Eq + Clone> {
+/// A plan, as it holds at one API.
+struct PlanLimit {
+    plan: Plan,
+    /// The same at every API.
+    limiter: Option<Arc<Limiter<AppId>>>,
+    /// With those of the API.
+    policy: Option<HeaderValue>,
+}
+
+/// The limiters of the plans, which count through all APIs.
+pub(crate) struct PlanLimiters(Vec<(Plan, Option<Arc<Limiter<AppId>>>)>);
+
+pub(crate) struct Limiter<K: Hash + Eq + Clone> {
     name: &'static str,
     rate: Rate,
     states: RateLimiter<K, DashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>,
@@ -60,37 +78,71 @@ impl governor::clock::Clock for MonotonicClock {
     }
 }
 
-pub(crate) fn limit(limits: &Limits, caller: Option<&Caller>) -> Result<Allowance, GatewayError> {
-    match caller {
-        Some(caller) => limits
-            .take(caller.proof.app().id, caller.proof.user_id())
-            .map_err(GatewayError::RateLimited),
-        None => Ok(Allowance::default()),
+pub(crate) async fn limit<A: Authority>(
+    gateway: &Inner<A>,
+    limits: &Limits,
+    caller: Option<&Caller>,
+) -> Result<Allowance, GatewayError> {
+    let Some(caller) = caller else { return Ok(Allowance::default()) };
+    let app = caller.proof.app();
+    let plan = limits.plan_of(app);
+    if let Some(PlanLimit { plan, .. }) = plan.filter(|of| of.plan.has_quota()) {
+        let (so_far, now) = (gateway.authority.calls_so_far(app.id).await, gateway.clock.now());
+        plan.admit(so_far, now)
+            .map_err(|until| GatewayError::QuotaUsedUp(seconds(until.since(now))))?;
+    }
+    limits.take(app.id, caller.proof.user_id(), plan).map_err(GatewayError::RateLimited)
+}
+
+impl PlanLimiters {
+    /// Counts go on when a policy is loaded again with the same rates.
+    pub(crate) fn new(plans: &[Plan], old: Option<&Self>) -> Self {
+        let limiter = |plan: &Plan| {
+            let same = |(of, _): &&(Plan, _)| of.name == plan.name;
+            let old = old.and_then(|old| old.0.iter().find(same));
+            (plan.clone(), Limiter::of("plan", plan.rate, old.map(|(_, limiter)| limiter)))
+        };
+        Self(plans.iter().map(limiter).collect())
+    }
+
+    pub(crate) fn sweep(&self) {
+        self.0.iter().filter_map(|(_, limiter)| limiter.as_ref()).for_each(|one| one.sweep());
     }
 }
 
 impl Limits {
     /// Counts go on when a policy is loaded again with the same rates.
-    pub(crate) fn new(resource: &Resource, old: Option<&Limits>) -> Self {
+    pub(crate) fn new(resource: &Resource, plans: &PlanLimiters, old: Option<&Limits>) -> Self {
         let per_app = Limiter::of("app", resource.rate_per_app, old.map(|old| &old.per_app));
         let per_user = Limiter::of("user", resource.rate_per_user, old.map(|old| &old.per_user));
-        let mut policy = String::new();
-        for (name, rate) in [("app", resource.rate_per_app), ("user", resource.rate_per_user)] {
-            if let Some(rate) = rate {
-                let comma = if policy.is_empty() { "" } else { ", " };
-                let (requests, window) = (rate.requests, seconds(rate.period));
-                let _ = write!(policy, "{comma}\"{name}\";q={requests};w={window}");
-            }
-        }
-        let policy = HeaderValue::try_from(policy).ok().filter(|policy| !policy.is_empty());
-        Self { per_app, per_user, policy }
+        let (app, user) = (("app", resource.rate_per_app), ("user", resource.rate_per_user));
+        let plan = |(plan, limiter): &(Plan, Option<Arc<Limiter<AppId>>>)| PlanLimit {
+            policy: policy_of([app, user, ("plan", plan.rate)]),
+            plan: plan.clone(),
+            limiter: limiter.clone(),
+        };
+        let plans = plans.0.iter().map(plan).collect();
+        Self { per_app, per_user, policy: policy_of([app, user]), plans }
     }
 
-    fn take(&self, app: AppId, user: Option<UserId>) -> Result<Allowance, Limited> {
+    /// As [`domain::policy::Policy::plan_of`].
+    fn plan_of(&self, app: &App) -> Option<&PlanLimit> {
+        let named = |name: &str| self.plans.iter().find(|of| of.plan.name == name);
+        let own = app.plan.as_deref().and_then(named);
+        own.or_else(|| self.plans.iter().find(|of| of.plan.is_default))
+    }
+
+    fn take(
+        &self,
+        app: AppId,
+        user: Option<UserId>,
+        plan: Option<&PlanLimit>,
+    ) -> Result<Allowance, Limited> {
         let mut text = String::new();
-        let outcome = self.take_each(app, user, &mut text);
+        let by_plan = plan.and_then(|of| of.limiter.as_deref());
+        let outcome = self.take_each(app, user, by_plan, &mut text);
         let limit = HeaderValue::try_from(text).ok().filter(|limit| !limit.is_empty());
-        let policy = limit.as_ref().and(self.policy.clone());
+        let policy = limit.as_ref().and(plan.map_or(&self.policy, |of| &of.policy).clone());
         let allowance = Allowance { limit, policy };
         match outcome {
             Ok(()) => Ok(allowance),
@@ -102,6 +154,7 @@ impl Limits {
         &self,
         app: AppId,
         user: Option<UserId>,
+        by_plan: Option<&Limiter<AppId>>,
         text: &mut String,
     ) -> Result<(), Duration> {
         if let Some(limiter) = &self.per_app {
@@ -110,20 +163,17 @@ impl Limits {
         if let (Some(limiter), Some(user)) = (&self.per_user, user) {
             limiter.take(&user, text)?;
         }
+        if let Some(limiter) = by_plan {
+            limiter.take(&app, text)?;
+        }
         Ok(())
     }
 
     /// Forget whoever has a full allowance anyway. Run now and then, so that memory follows the
     /// callers of the last minutes and not all there ever were.
     pub(crate) fn sweep(&self) {
-        if let Some(limiter) = &self.per_app {
-            limiter.states.retain_recent();
-            limiter.states.shrink_to_fit();
-        }
-        if let Some(limiter) = &self.per_user {
-            limiter.states.retain_recent();
-            limiter.states.shrink_to_fit();
-        }
+        self.per_app.iter().for_each(|limiter| limiter.sweep());
+        self.per_user.iter().for_each(|limiter| limiter.sweep());
     }
 
     #[cfg(test)]
@@ -152,6 +202,11 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         Some(Arc::new(Self { name, rate, states }))
     }
 
+    fn sweep(&self) {
+        self.states.retain_recent();
+        self.states.shrink_to_fit();
+    }
+
     /// Appends what is left to `text`; `Err`: how long to wait.
     fn take(&self, key: &K, text: &mut String) -> Result<(), Duration> {
         let interval = self.rate.period / self.rate.requests.max(1);
@@ -175,6 +230,19 @@ impl Allowance {
     }
 }
 
+/// What the header says of these rates; `None`: there are none.
+fn policy_of<const N: usize>(rates: [(&'static str, Option<Rate>); N]) -> Option<HeaderValue> {
+    let mut policy = String::new();
+    for (name, rate) in rates {
+        if let Some(rate) = rate {
+            let comma = if policy.is_empty() { "" } else { ", " };
+            let (requests, window) = (rate.requests, seconds(rate.period));
+            let _ = write!(policy, "{comma}\"{name}\";q={requests};w={window}");
+        }
+    }
+    HeaderValue::try_from(policy).ok().filter(|policy| !policy.is_empty())
+}
+
 /// Rounded up: who waits that long has waited long enough. At least one.
 fn seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
@@ -194,38 +262,39 @@ mod tests {
             per_app: Limiter::of("app", rate(per_app), None),
             per_user: Limiter::of("user", rate(per_user), None),
             policy: Some(HeaderValue::from_static("policy")),
+            plans: Vec::new(),
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_app_waits_when_it_was_too_fast_and_goes_on_after() {
         let limits = limits(2, 100);
-        let first = limits.take(APP, None).unwrap();
+        let first = limits.take(APP, None, None).unwrap();
         assert_eq!(first.limit.unwrap(), "\"app\";r=1;t=30");
-        limits.take(APP, None).unwrap();
-        let limited = limits.take(APP, None).unwrap_err();
+        limits.take(APP, None, None).unwrap();
+        let limited = limits.take(APP, None, None).unwrap_err();
         assert_eq!(limited.retry_after_seconds, 30);
         assert_eq!(limited.allowance.limit.unwrap(), "\"app\";r=0;t=60");
         tokio::time::advance(Duration::from_secs(30)).await;
-        limits.take(APP, None).unwrap();
-        limits.take(APP, None).unwrap_err();
+        limits.take(APP, None, None).unwrap();
+        limits.take(APP, None, None).unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_user_is_counted_over_all_apps_and_apps_apart() {
         let limits = limits(2, 3);
-        limits.take(APP, Some(USER)).unwrap();
-        limits.take(APP, Some(USER)).unwrap();
-        limits.take(APP, None).unwrap_err();
-        let last = limits.take(OTHER_APP, Some(USER)).unwrap();
+        limits.take(APP, Some(USER), None).unwrap();
+        limits.take(APP, Some(USER), None).unwrap();
+        limits.take(APP, None, None).unwrap_err();
+        let last = limits.take(OTHER_APP, Some(USER), None).unwrap();
         assert_eq!(last.limit.unwrap(), "\"app\";r=1;t=30, \"user\";r=0;t=60");
-        limits.take(OTHER_APP, Some(USER)).unwrap_err();
+        limits.take(OTHER_APP, Some(USER), None).unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sweep_forgets_callers_that_have_gone_quiet() {
         let limits = limits(2, 3);
-        limits.take(APP, Some(USER)).unwrap();
+        limits.take(APP, Some(USER), None).unwrap();
         limits.sweep();
         assert_eq!(limits.len(), 2);
         tokio::time::advance(Duration::from_secs(120)).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use domain::authority::Authority;
+use domain::grant::Mode;
 use domain::key_access::{KeyRefused, LiveKey};
 use domain::nonce::{Moment, Nonce, NonceRefusal};
 use domain::policy::RouteAccess;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::error::{GatewayError, SignedError};
 use crate::pass::Inner;
+use crate::phase::account::Known;
 use crate::phase::authenticate::{Caller, Proof};
 use crate::phase::matching::Matched;
 use crate::target::{host_of, without_default_port};
@@ -134,6 +136,11 @@ pub(crate) fn note_refusal<A: Authority>(
     });
 }
 
+/// Whose key it is.
+pub(crate) fn known(live: &LiveKey) -> Known {
+    Known { app: live.app.id, user: Some(live.user.id), mode: Mode::Live }
+}
+
 impl<A: Authority> Request<'_, A> {
     async fn in_form(
         &self,
@@ -220,7 +227,7 @@ impl<A: Authority> Request<'_, A> {
 
     fn refuse(&self, live: &LiveKey, error: SignedError) -> GatewayError {
         note_refusal(self.gateway, live, error.why, self.client);
-        self.unproven(error)
+        self.unproven(SignedError { known: Some(known(live)), ..error })
     }
 
     async fn find_key(&self, public: &str) -> Result<LiveKey, GatewayError> {

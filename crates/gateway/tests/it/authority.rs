@@ -11,10 +11,12 @@ use domain::authority::{Authority, Unverifiable};
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RevokeReason};
-use domain::id::{AttemptId, ConsentId, GrantId, PartnerKeyId, TokenId};
+use domain::id::{AppId, AttemptId, ConsentId, GrantId, PartnerKeyId, TokenId};
 use domain::key_access::{KeyRefused, LiveKey};
 use domain::keyring::{Keyring, MasterKey, SealingSecret, SigningEntry};
 use domain::nonce::{Increasing, Moments, Nonce, NonceRefusal, Step};
+use domain::plan::CallsSoFar;
+use domain::request_log::{Door, Entry, Request};
 use domain::seal::KeyClass;
 use domain::time::{Clock, Timestamp};
 use domain::usage::Use;
@@ -66,6 +68,9 @@ pub(crate) struct FakeState {
     pub(crate) row_reads: AtomicUsize,
     changes: tokio::sync::watch::Sender<()>,
     pub(crate) uses: Mutex<Vec<Use>>,
+    /// What a developer would read.
+    pub(crate) log: Mutex<Vec<Entry>>,
+    pub(crate) so_far: Mutex<CallsSoFar>,
     keys: Mutex<HashMap<String, LiveKey>>,
     /// Increasing and moments, as one node judges them.
     nonces: Mutex<(Increasing, Moments)>,
@@ -156,6 +161,19 @@ impl Authority for Fake {
     fn account(&self, usage: Use) {
         self.uses.lock().unwrap().push(usage);
     }
+
+    fn note_request(&self, request: &Request<'_>) {
+        self.log.lock().unwrap().push(request.entry());
+        if request.door == (Door::Api { passed: true }) {
+            let mut so_far = self.so_far.lock().unwrap();
+            so_far.today += 1;
+            so_far.this_month += 1;
+        }
+    }
+
+    async fn calls_so_far(&self, _: AppId) -> CallsSoFar {
+        *self.so_far.lock().unwrap()
+    }
 }
 
 impl Fake {
@@ -171,6 +189,8 @@ impl Fake {
             row_reads: AtomicUsize::new(0),
             changes: tokio::sync::watch::Sender::new(()),
             uses: Mutex::default(),
+            log: Mutex::default(),
+            so_far: Mutex::default(),
             keys: Mutex::default(),
             nonces: Mutex::new((Increasing::after(-1), Moments::after(i64::MIN))),
             clock: Mutex::default(),
@@ -279,6 +299,7 @@ pub(crate) fn rows() -> LiveRows {
         also_standard: false,
         keys: None,
         created_at: now,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,

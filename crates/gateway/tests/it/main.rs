@@ -16,6 +16,7 @@ mod identity;
 mod limits;
 mod matching;
 mod overload;
+mod request_log;
 mod signed;
 mod smuggling;
 mod streams;

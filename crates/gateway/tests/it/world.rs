@@ -258,6 +258,8 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         dialects: Vec::new(),
         partner_keys: None,
         docs: domain::policy::DocsReaders::default(),
+        plans: Vec::new(),
+        perks: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use protocol::token::TokenRequest;
 use crate::address::network_of;
 use crate::noted::Noted;
 use crate::oauth::answer::{self, TokenError};
-use crate::oauth::client::AuthenticatedClient;
+use crate::oauth::client::{AuthenticatedClient, note_named};
 use crate::oauth::grants::{self, IssuedTokens};
 use crate::provider::Provider;
 
@@ -110,7 +110,15 @@ impl Call<'_> {
     async fn issue_to(&self, presented: &PresentedClient) -> Result<IssuedTokens, TokenError> {
         let (provider, dialect) = (self.provider, Some(self.dialect.name.as_str()));
         let client =
-            AuthenticatedClient::authenticate(provider, presented, self.address, dialect).await?;
+            match AuthenticatedClient::authenticate(provider, presented, self.address, dialect)
+                .await
+            {
+                Ok(client) => client,
+                Err(error) => {
+                    note_named(provider, presented, &self.noted).await;
+                    return Err(error);
+                }
+            };
         self.noted.set_app(client.app.id);
         if self.endpoint.needs_listed_address && client.app.addresses.is_empty() {
             return Err(OAuthError::unauthorized_client(

@@ -34,7 +34,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::key_consent;
 use crate::oauth::pending::{Pending, Reply, Stage};
-use crate::oauth::test_mode;
+use crate::oauth::{test_mode, user_cap};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
 
@@ -262,6 +262,15 @@ async fn ask_user(
     visit: &Visit<'_>,
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
+    if let Some(max) = user_cap::users_max(provider, visit.app) {
+        let (app, before) = (visit.app.id, remembered.cloned());
+        let read = async move |tx: &mut Tx<'_>| {
+            user_cap::is_full(tx, app, Some(max), before.as_ref()).await
+        };
+        if provider.store.db.read(read).await? {
+            return Err(user_cap::refusal(visit.app));
+        }
+    }
     let request = visit.request;
     let parameter = key_parameter(&pending, &provider.policy());
     let obstacle = key_consent::find_obstacle(provider, user, visit, &parameter).await?;

@@ -79,7 +79,20 @@ impl FromRequest<Shared> for AppCall {
                 call.noted.set_app(client.app.id);
                 Ok(Self { client, params: call.params, noted: call.noted })
             }
-            Err(error) => Err(Unauthenticated { error, used_basic: call.used_basic }),
+            Err(error) => {
+                note_named(provider, &call.presented, &call.noted).await;
+                Err(Unauthenticated { error, used_basic: call.used_basic })
+            }
+        }
+    }
+}
+
+/// Which app a refused request names: its developer wants to know.
+pub(crate) async fn note_named(provider: &Provider, presented: &PresentedClient, noted: &Noted) {
+    for candidate in presented.candidates() {
+        // From memory, where the check has just looked.
+        if let Ok(Some(client)) = provider.store.client(&candidate.client_id).await {
+            noted.set_named(client.app.id);
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::deliver;
 use crate::oauth::key_consent::{self, KeyForm, NewKey, Picked};
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
-use crate::oauth::test_mode;
+use crate::oauth::{test_mode, user_cap};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
 
@@ -126,6 +126,7 @@ pub(super) fn go_back(
 ) -> Result<Response, PageError> {
     match stored {
         Stored::Over => Err(PageError::RequestOver),
+        Stored::Full => Err(user_cap::refusal(app)),
         Stored::Denied => {
             let code = AuthorizeErrorCode::AccessDenied;
             let issuer = pending.issuer(provider);
@@ -200,6 +201,8 @@ pub(super) struct Answer {
     asked: ScopeSet,
     allowed: ScopeSet,
     address: IpAddr,
+    /// How many users the app may have.
+    users_max: Option<u64>,
     /// The user, in case the app may do more than before.
     told: Mail,
     now: Timestamp,
@@ -214,6 +217,8 @@ pub(crate) enum Stored {
     Denied,
     /// Another key was made meanwhile.
     KeyRefused(IssueRefusal),
+    /// The app has as many users as it may have.
+    Full,
     /// The form was sent before, with another answer or too long ago.
     Over,
 }
@@ -233,6 +238,7 @@ impl Answer {
             seen: Seen { address, user_agent: user.session.user_agent.clone() },
         };
         Self {
+            users_max: user_cap::users_max(provider, app),
             told: Mail::to_user(user.user.id, told, now),
             code: OfCode::new(provider, pending, app, &asked, &user.session),
             key: None,
@@ -262,6 +268,12 @@ impl Answer {
     async fn write(&self, tx: &mut Tx<'_>) -> Result<Stored, PageError> {
         let gone_at = self.pending.started_at.after(REQUEST_LIFETIME);
         let before = consents::find_of(tx, self.user_id, self.app_id, self.mode).await?;
+        if self.mode == Mode::Live
+            && !self.allowed.is_empty()
+            && user_cap::is_full(tx, self.app_id, self.users_max, before.as_ref()).await?
+        {
+            return Ok(Stored::Full);
+        }
         if !used_once::take(tx, "consent", self.pending.code_id.as_bytes(), gone_at).await? {
             return self.repeat(tx, before).await;
         }

@@ -26,3 +26,4 @@ mod first_use;
 mod key_consent;
 mod mint;
 mod open;
+pub(crate) mod user_cap;

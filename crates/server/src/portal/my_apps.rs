@@ -4,11 +4,12 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use domain::app::App;
+use domain::calendar::hour_of;
 use domain::id::{AppId, UserId};
 use domain::team::{Owner, Team};
 use domain::time::Timestamp;
 use protocol::params::Params;
-use store::{Tx, apps, consents, teams, usage};
+use store::{Tx, app_counts, apps, consents, teams, usage};
 
 use crate::actor::Developer;
 use crate::display;
@@ -22,6 +23,8 @@ use crate::view;
 const SHORT: i64 = 6;
 /// Where one owner has the page alone.
 const LONG: i64 = 30;
+/// Of which cards say how often calls failed.
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// The value of `in` that is no team.
 const ME: &str = "me";
 
@@ -98,7 +101,9 @@ fn read_place(text: &str) -> Option<(Timestamp, AppId)> {
 
 async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
     let last_call_at = usage::last_call_of_app(tx, app.id).await?;
+    let day = app_counts::sum(tx, app.id, hour_of(now.before(DAY))).await?;
     Ok(AppCard {
+        error_percent: day.error_percent(),
         id: app.id.to_string(),
         name: app.name.clone(),
         logo_url: app.latest_revision().logo.map(display::logo_path),

@@ -100,6 +100,7 @@ pub fn new_app(
         dialect: draft.dialect,
         keys: None,
         created_at: now,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,

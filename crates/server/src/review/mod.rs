@@ -3,6 +3,7 @@
 mod candidate;
 pub mod flags;
 pub mod messages;
+pub mod plan_requests;
 pub mod queue;
 pub mod staff_apps;
 pub(crate) mod verdict;

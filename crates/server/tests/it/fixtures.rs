@@ -63,6 +63,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         also_standard: false,
         keys: None,
         created_at: owner.created_at,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: owner.created_at,
@@ -117,6 +118,8 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
         docs: domain::policy::DocsReaders::default(),
+        plans: Vec::new(),
+        perks: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ mod mails;
 mod opening;
 mod partner_keys;
 mod refusals;
+mod requests;
 mod rows;
 mod schema;
 mod second_factors;

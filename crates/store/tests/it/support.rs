@@ -131,6 +131,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         also_standard: false,
         keys: None,
         created_at: NOW,
+        plan: None,
         proposed: None,
         turn: Turn::Staff,
         changed_at: NOW,

@@ -59,6 +59,8 @@ tabs! {
     Settings "Settings" "/apps/{id}/settings"
     Scopes "Scopes" "/apps/{id}/scopes"
     Team "Team" "/apps/{id}/team"
+    Requests "Requests" "/apps/{id}/requests"
+    Usage "Usage" "/apps/{id}/usage"
     Docs "Docs" "/docs?app={id}"
     Messages "Messages" "/apps/{id}/messages"
 }

@@ -75,6 +75,8 @@ pub struct AppCard {
     /// Users who have let it in.
     pub user_count: u64,
     pub last_call_at: Option<Moment>,
+    /// Of a hundred calls of the last day; `None` without calls.
+    pub error_percent: Option<u64>,
 }
 
 impl View for MyApps {
@@ -91,6 +93,7 @@ impl View for MyApps {
             client_id: "trading-bot".into(),
             user_count: 1284,
             last_call_at: Some(Moment::sample("2026-04-02T08:57:00Z", "3 minutes ago")),
+            error_percent: Some(4),
         };
         let card = |id: &str, name: &str, kind, status| AppCard {
             id: id.into(),
@@ -101,6 +104,7 @@ impl View for MyApps {
             client_id: format!("app_{id}"),
             user_count: 0,
             last_call_at: None,
+            error_percent: None,
         };
         let apps = vec![
             bot,

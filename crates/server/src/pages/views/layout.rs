@@ -61,7 +61,7 @@ pub struct Account {
 }
 
 /// Decides the menu: *Connected apps* for everyone, *My applications* and *Docs* for developers,
-/// *Review* and *All apps* for staff.
+/// *Review*, *All apps* and *Plans* for staff.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Roles {
     pub developer: bool,
@@ -78,6 +78,7 @@ pub enum Section {
     Docs,
     Review,
     StaffApps,
+    PlanRequests,
 }
 
 /// A message about what the last request did.

@@ -12,6 +12,8 @@ use serde::Serialize;
 mod account;
 mod app_detail;
 mod app_frame;
+mod app_requests;
+mod app_usage;
 mod apps;
 mod codes;
 mod connected;
@@ -35,6 +37,10 @@ pub use app_detail::{
     MessageForm, ScopeState, SecretError, ThreadMessage,
 };
 pub use app_frame::{AppFrame, AppTab, AppTabLink};
+pub use app_requests::{AppRequests, LoggedRequest, PlanQueue, RequestFilter, WaitingWish};
+pub use app_usage::{
+    AppUsage, Bar, Chart, ChartRow, Charts, Meter, Offer, PlanForm, PlanView, WishView,
+};
 pub use apps::{
     AppCard, AppForm, AppFormErrors, AppGroup, AppKind, AppStatus, DeleteApp, DialectChoice,
     LineError, MyApps, STANDARD, ScopeChoice, SecretOnce,
@@ -92,6 +98,8 @@ macro_rules! for_every_view {
             AppDetail,
             AppLogo,
             AppTeam,
+            AppRequests,
+            AppUsage,
             ChangePassword,
             ConfirmDevice,
             ConfirmReset,
@@ -116,6 +124,7 @@ macro_rules! for_every_view {
             MyApps,
             NewApp,
             NewTeam,
+            PlanQueue,
             RecoveryCodes,
             ReportApp,
             ResetPassword,
