@@ -93,6 +93,8 @@ ids! {
     AppMessageId
     /// A link in a message, which works once.
     LinkId
+    /// Where somebody wants to hear of events.
+    EndpointId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

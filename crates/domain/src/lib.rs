@@ -40,3 +40,4 @@ pub mod token;
 pub mod usage;
 pub mod user;
 pub mod user_code;
+pub mod webhook;

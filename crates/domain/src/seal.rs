@@ -34,10 +34,12 @@ pub enum Purpose {
     TotpSecret,
     /// The secret of a partner key. It stays in the database.
     PartnerSecret,
+    /// The secret of a webhook. It stays in the database.
+    WebhookSecret,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 11] = [
+    pub const ALL: [Purpose; 12] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -49,6 +51,7 @@ impl Purpose {
         Self::Proof,
         Self::TotpSecret,
         Self::PartnerSecret,
+        Self::WebhookSecret,
     ];
 
     /// How a text of this purpose begins.
@@ -65,6 +68,7 @@ impl Purpose {
             Self::Proof => "cs_pf_",
             Self::TotpSecret => "cs_ts_",
             Self::PartnerSecret => "cs_ps_",
+            Self::WebhookSecret => "cs_ws_",
         }
     }
 

@@ -24,7 +24,8 @@ macro_rules! select {
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
-             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at \
+             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
+             a.has_webhooks \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -299,6 +300,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         proposed: row.take_as("revision", |text| read_proposed(kind, text))?,
         turn: read_turn(&mut row)?,
         changed_at: row.take()?,
+        has_webhooks: row.take()?,
     })
 }
 

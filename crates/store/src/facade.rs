@@ -30,7 +30,7 @@ use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, audit, changes, grants, keys, mails, partner_keys, revoked_tokens, sessions,
-    throttles, usage, used_once, user_codes,
+    throttles, usage, used_once, user_codes, webhooks,
 };
 
 /// How often new rows of the audit trail are sealed.
@@ -325,6 +325,7 @@ impl Store {
                     user_codes::sweep(tx, now.before(USER_CODES_KEPT), SWEEP_ROWS).await?,
                     usage::sweep(tx, now.before(USAGE_KEPT), SWEEP_ROWS).await?,
                     mails::sweep(tx, now, SWEEP_ROWS).await?,
+                    webhooks::sweep(tx, now, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };

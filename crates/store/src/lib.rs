@@ -33,6 +33,7 @@ pub mod partner_keys;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;
+pub mod suspension_notices;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]
 pub mod testing;
@@ -41,6 +42,7 @@ pub mod usage;
 pub mod used_once;
 pub mod user_codes;
 pub mod users;
+pub mod webhooks;
 
 pub use db::Db;
 pub use error::DbError;

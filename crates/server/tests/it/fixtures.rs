@@ -59,6 +59,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         proposed: None,
         turn: Turn::Staff,
         changed_at: owner.created_at,
+        has_webhooks: false,
     }
 }
 
