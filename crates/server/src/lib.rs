@@ -5,6 +5,7 @@
 pub mod account;
 pub mod actor;
 pub mod address;
+pub mod app_news;
 pub mod browsers;
 pub mod control;
 pub mod cookie;
@@ -30,6 +31,7 @@ pub mod review;
 pub mod thread;
 pub mod user_codes;
 pub mod view;
+pub mod webhooks;
 
 mod routes;
 

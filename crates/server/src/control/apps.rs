@@ -20,6 +20,7 @@ use store::{Tx, apps, audit, changes, client_secrets, users};
 
 use super::error::{Body, ControlError};
 use super::operator::Operator;
+use crate::app_news;
 use crate::pages::views::AppFormErrors;
 use crate::portal::form::{self, About, Draft};
 use crate::portal::registration::{self, Standing};
@@ -326,6 +327,7 @@ async fn switch(
         changes::record(tx, Change::App(app.id)).await?;
         let event = operator.event(now, kind, json!({ "reason": reason })).app(app.id);
         audit::record(tx, &event).await?;
+        app_news::switched(tx, &app, &reason, now).await?;
         record(tx, app).await
     };
     Ok(Json(provider.store.db.write(write).await?))

@@ -19,6 +19,7 @@ use super::registration::{self, NewSecret, Standing};
 use crate::account::taking_back::TakingBack;
 use crate::actor::{AppOwner, Developer, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
+use crate::app_news;
 use crate::display;
 use crate::error::PageError;
 use crate::flash::{Done, Told};
@@ -147,6 +148,9 @@ pub async fn create(
                 client_secrets::insert(tx, row).await?;
             }
             audit::record(tx, &event).await?;
+            if written.awaits_review() {
+                app_news::submitted(tx, &written, &policy.review_mail, now).await?;
+            }
             Ok(())
         })
         .await?;

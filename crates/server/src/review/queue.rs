@@ -21,7 +21,7 @@ use crate::error::PageError;
 use crate::flash::Told;
 use crate::pages::views::{Question, ReviewApp, ReviewQueue, Section, ThreadMessage};
 use crate::provider::{Provider, Shared};
-use crate::{display, thread, view};
+use crate::{app_news, display, thread, view};
 
 /// Apps on one page of the queue.
 const SHOWN_MAX: usize = 50;
@@ -152,6 +152,8 @@ pub async fn decide(
         apps::save(tx, &app).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event.address(address)).await?;
+        let news = (verdict.decision.told(), &*verdict.note);
+        app_news::decided(tx, &app, news, now).await?;
         if let Some(note) = &note {
             thread::write(tx, note).await?;
         }

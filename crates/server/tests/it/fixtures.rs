@@ -106,6 +106,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
+        review_mail: Vec::new(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
     }
