@@ -81,6 +81,18 @@ messages! {
         "The app no longer has that scope.";
     SecretRemoved = "secret-removed",
         "The secret is removed. Nobody can use it any more.";
+    WebhookSaved = "webhook-saved",
+        "Saved.";
+    WebhookPaused = "webhook-paused",
+        "Paused. What happens waits for it, for a week at most.";
+    WebhookOn = "webhook-on",
+        "On. What waited is being sent.";
+    WebhookTested = "webhook-tested",
+        "The test event is on its way. Look at the page again in a moment.";
+    WebhookRemoved = "webhook-removed",
+        "The webhook is removed, with everything that waited for it.";
+    SentToWebhook = "sent-to-webhook",
+        "The message is on its way again.";
     AppDeleted = "app-deleted",
         "The app is deleted. All its access is ended.";
     AppApproved = "app-approved",

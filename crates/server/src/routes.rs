@@ -15,7 +15,7 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, secrets};
+use crate::portal::{apps, changes, messages, secrets, webhooks};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
@@ -124,6 +124,14 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
         .route("/apps/{id}/secrets", post(secrets::create))
         .route("/apps/{id}/secrets/remove", post(secrets::remove))
+        .route("/apps/{id}/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/apps/{id}/webhooks/save", post(webhooks::save))
+        .route("/apps/{id}/webhooks/test", post(webhooks::test))
+        .route("/apps/{id}/webhooks/roll", post(webhooks::roll))
+        .route("/apps/{id}/webhooks/switch", post(webhooks::switch))
+        .route("/apps/{id}/webhooks/remove", post(webhooks::remove))
+        .route("/apps/{id}/webhooks/redeliver", post(webhooks::redeliver))
+        .route("/apps/{id}/webhooks/deliveries/{delivery}", get(webhooks::show_delivery))
 }
 
 fn review() -> Router<Shared> {

@@ -8,3 +8,5 @@ pub mod frame;
 pub mod messages;
 pub mod registration;
 pub mod secrets;
+mod webhook_form;
+pub mod webhooks;

@@ -26,14 +26,16 @@ pub struct AppTabLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppTab {
     Overview,
+    Webhooks,
 }
 
 impl AppTab {
-    pub const ALL: &[Self] = &[Self::Overview];
+    pub const ALL: &[Self] = &[Self::Overview, Self::Webhooks];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::Webhooks => "Webhooks",
         }
     }
 
@@ -41,6 +43,7 @@ impl AppTab {
     pub fn path(self, id: &str) -> String {
         match self {
             Self::Overview => format!("/apps/{id}"),
+            Self::Webhooks => format!("/apps/{id}/webhooks"),
         }
     }
 }

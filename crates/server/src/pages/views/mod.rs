@@ -21,6 +21,7 @@ mod layout;
 mod security;
 mod staff;
 mod system;
+mod webhooks;
 
 pub use account::{
     AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
@@ -54,6 +55,10 @@ pub use staff::{
     StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
+pub use webhooks::{
+    AttemptRow, DeliveryRow, DeliveryState, EventChoice, WebhookDelivery, WebhookEndpoint,
+    WebhookForm, WebhookSecret, WebhookStatus, Webhooks,
+};
 
 /// A page's data. Rendered with [`Pages::render`](super::Pages::render).
 pub trait View: Serialize {
@@ -105,7 +110,10 @@ macro_rules! for_every_view {
             SignedOut,
             StaffApps,
             UserCodeShown,
-            VerifyAddress
+            VerifyAddress,
+            WebhookDelivery,
+            WebhookSecret,
+            Webhooks
         )
     };
 }
