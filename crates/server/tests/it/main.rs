@@ -42,3 +42,4 @@ mod sign_in;
 mod sign_up;
 mod step_up;
 mod token;
+mod webhooks;
