@@ -42,6 +42,7 @@ mod sign_in_hand_off;
 mod signed_requests;
 mod upstream;
 mod use_cases;
+mod webhooks;
 
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_consentry");

@@ -26,6 +26,7 @@ mod signed;
 mod support;
 mod transactions;
 mod user_codes;
+mod webhooks;
 
 #[cfg(feature = "full-tests")]
 mod cluster;
