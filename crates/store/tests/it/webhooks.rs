@@ -61,7 +61,8 @@ on_both! {
             let before = apps::find(tx, app).await?.unwrap();
             webhooks::insert(tx, &one).await?;
             webhooks::insert(tx, &operator).await?;
-            assert_eq!(webhooks::list_of_operator(tx).await?, [operator.clone()]);
+            let operators = webhooks::list_of_operator(tx).await?;
+            assert_eq!(operators, std::slice::from_ref(&operator));
             let found = webhooks::find(tx, one.id).await?;
             webhooks::save(tx, &two).await?;
             // Saving the app as it was read before leaves the flag alone.
