@@ -16,7 +16,7 @@ pub const SIGNATURE_HEADER: &str = "webhook-signature";
 pub const SECRET_PREFIX: &str = "whsec_";
 /// Of a secret that we make. The scheme asks for 24 to 64.
 pub const SECRET_BYTES: usize = 32;
-/// A receiver refuses what is older or newer: whoever recorded a message cannot send it again later.
+/// A receiver refuses what is older or newer: what was recorded cannot be sent again later.
 pub const TOLERANCE_SECONDS: i64 = 5 * 60;
 
 /// Signatures that are looked at; more are none of ours.

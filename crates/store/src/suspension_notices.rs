@@ -1,5 +1,5 @@
-//! Table `suspension_notices`: apps whose users are being told that they were suspended, and how far
-//! that has got. Written with the suspension; a job goes on from there in small steps.
+//! Table `suspension_notices`: apps whose users are being told that they were suspended, and how
+//! far that has got. Written with the suspension; a job goes on from there in small steps.
 
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;

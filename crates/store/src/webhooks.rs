@@ -42,8 +42,8 @@ pub enum GrantNews {
 }
 
 /// Let everyone hear who asked for such events of this app. Call it in the transaction of what
-/// happened. An app nobody listens to costs one look at an index; where the row of the app is known,
-/// [`App::has_webhooks`] saves that.
+/// happened. An app nobody listens to costs one look at an index; where the row of the app is
+/// known, [`App::has_webhooks`] saves that.
 pub async fn queue(
     tx: &mut Tx<'_>,
     app: AppId,

@@ -1,5 +1,5 @@
-//! Webhooks on their way: [`Sender`] takes what is due from the outbox and calls the servers of apps
-//! and of the operator, a few at a time for each. What is told and when is decided elsewhere
+//! Webhooks on their way: [`Sender`] takes what is due from the outbox and calls the servers of
+//! apps and of the operator, a few at a time for each. What is told and when is decided elsewhere
 //! (`domain::webhook`, `store::webhooks`).
 
 mod operator;

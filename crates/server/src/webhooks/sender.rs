@@ -132,8 +132,8 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is due, fairly: a few of each endpoint, however much waits for one of them. And behind which
-/// endpoint to go on.
+/// What is due, fairly: a few of each endpoint, however much waits for one of them. And behind
+/// which endpoint to go on.
 async fn look(
     tx: &mut Tx<'_>,
     after: &str,

@@ -55,8 +55,8 @@ pub async fn is_any_due(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, DbError
     tx.query_one(due, bind![now]).await?.take()
 }
 
-/// Endpoints behind `after` for which something waits, in order of their ids: a jump along the index
-/// for each, however much waits.
+/// Endpoints behind `after` for which something waits, in order of their ids: a jump along the
+/// index for each, however much waits.
 pub async fn list_waiting_endpoints(
     tx: &mut Tx<'_>,
     after: &str,
@@ -207,8 +207,8 @@ pub async fn list_deliveries(
     rows.into_iter().map(read).collect()
 }
 
-/// Delete at most `limit` each of what arrived or was given up long ago, and give up what has waited
-/// too long. How many rows at most one of these steps touched.
+/// Delete at most `limit` each of what arrived or was given up long ago, and give up what has
+/// waited too long. How many rows at most one of these steps touched.
 pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {
     let mut most = 0;
     for (state, kept) in [("delivered", DELIVERED_KEPT), ("dead", DEAD_KEPT)] {

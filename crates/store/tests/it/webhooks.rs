@@ -7,8 +7,8 @@ use domain::grant::RevokeReason;
 use domain::id::{AppId, EndpointId};
 use domain::time::Timestamp;
 use domain::webhook::{
-    Attempt, DEAD_KEPT, DELIVERED_KEPT, DeliveryState, Endpoint, EndpointOwner, EndpointStatus,
-    Event, EventKind, FormerSecret, SealedSecret, WAITING_MAX,
+    Attempt, DEAD_KEPT, DELIVERED_KEPT, Delivery, DeliveryState, Endpoint, EndpointOwner,
+    EndpointStatus, Event, EventKind, FormerSecret, SealedSecret, WAITING_MAX,
 };
 use store::testing::TestDb;
 use store::webhooks::GrantNews;
@@ -42,7 +42,7 @@ async fn suspended(tx: &mut Tx<'_>, app: AppId, now: Timestamp) -> Result<(), Db
 }
 
 on_both! {
-    async fn an_endpoint_comes_back_as_it_was_and_the_app_knows_that_there_is_one(database: TestDb) {
+    async fn an_endpoint_comes_back_as_it_was_and_the_app_knows_of_it(database: TestDb) {
         let db = database.open().await;
         let app = Case::insert(&db, 1).await.app.id;
         let first = of_app(1, app);
@@ -168,8 +168,9 @@ on_both! {
             for after in [DELIVERED_KEPT.saturating_sub(LEASE), DELIVERED_KEPT, DEAD_KEPT] {
                 webhooks::sweep(tx, NOW.after(after), 10).await?;
                 let left = webhooks::list_deliveries(tx, app, false, i64::MAX, 10).await?;
-                let waiting = left.iter().filter(|d| matches!(d.state, DeliveryState::Waiting { .. }));
-                swept.push((left.len(), waiting.count()));
+                let is_waiting =
+                    |one: &&Delivery| matches!(one.state, DeliveryState::Waiting { .. });
+                swept.push((left.len(), left.iter().filter(is_waiting).count()));
             }
             (found, swept)
         });

@@ -12,7 +12,7 @@ use super::{AppFrame, AppTab, Layout, Moment, Section, View};
 /// | `save-webhook` (`save-{endpoint}`) | POST `…/save` | the same, hidden `endpoint` |
 /// | `test-webhook` (`test-{endpoint}`) | POST `…/test` | hidden `endpoint` |
 /// | `roll-webhook` (`roll-{endpoint}`) | POST `…/roll` | hidden `endpoint` |
-/// | `switch-webhook` (`switch-{endpoint}`) | POST `…/switch` | hidden `endpoint`, `to`: `on`, `pause` |
+/// | `switch-webhook` (`switch-{endpoint}`) | POST `…/switch` | `endpoint`, `to`: `on`, `pause` |
 /// | `remove-webhook` (`remove-{endpoint}`) | POST `…/remove` | hidden `endpoint` |
 #[derive(Clone, Debug, Serialize)]
 pub struct Webhooks {
