@@ -163,6 +163,8 @@ pub struct App {
     /// When anything changed that staff look at or decide. A decision names the change it was
     /// made for, so that nothing is approved unseen.
     pub changed_at: Timestamp,
+    /// Somebody of it wants to hear of events. Changed with its endpoints, never by saving the app.
+    pub has_webhooks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -374,6 +376,7 @@ pub(crate) mod tests {
             proposed: None,
             turn: Turn::Staff,
             changed_at: THEN,
+            has_webhooks: false,
         }
     }
 

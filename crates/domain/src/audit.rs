@@ -136,6 +136,13 @@ kinds! {
     SecretCreated = "secret.created",
     SecretChanged = "secret.changed",
     SecretRemoved = "secret.removed",
+    WebhookAdded = "webhook.added",
+    /// Another address, other events, paused or on again.
+    WebhookChanged = "webhook.changed",
+    WebhookSecretRolled = "webhook.secret_rolled",
+    WebhookRemoved = "webhook.removed",
+    /// By us: nothing got through, or the endpoint said that it is gone.
+    WebhookDisabled = "webhook.disabled",
     /// A user let an app have a key for signed calls.
     PartnerKeyIssued = "partner_key.issued",
     /// The app was told its secret, the one time.

@@ -103,6 +103,8 @@ ids! {
     LinkId
     /// What a developer asks the operator for.
     PlanRequestId
+    /// Where somebody wants to hear of events.
+    EndpointId
     /// One attempt to write something that must happen once (see store: outcome unknown).
     AttemptId
 }

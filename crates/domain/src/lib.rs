@@ -47,3 +47,4 @@ pub mod transfer;
 pub mod usage;
 pub mod user;
 pub mod user_code;
+pub mod webhook;

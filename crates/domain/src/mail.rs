@@ -146,6 +146,55 @@ pub enum MailKind {
         app_id: AppId,
         giver: String,
     },
+    /// To an app's developer. `decision`: `approved`, `changes_asked` or `rejected`.
+    AppDecided {
+        app: String,
+        app_id: String,
+        decision: String,
+        note: String,
+    },
+    AppSuspended {
+        app: String,
+        app_id: String,
+        reason: String,
+    },
+    AppResumed {
+        app: String,
+        app_id: String,
+        reason: String,
+    },
+    /// Staff wrote about the app.
+    StaffWrote {
+        app: String,
+        app_id: String,
+    },
+    /// `ends_with`: its last characters, if they are known. `days`: at most so many are left.
+    SecretExpiring {
+        app: String,
+        app_id: String,
+        ends_with: String,
+        days: u64,
+    },
+    /// Nothing got through to it.
+    WebhookDisabled {
+        app: String,
+        app_id: String,
+        url: String,
+    },
+    /// To staff: an app, or a change of one, waits for them.
+    AppSubmitted {
+        app: String,
+        app_id: String,
+    },
+    /// To staff: its developer wrote.
+    DeveloperWrote {
+        app: String,
+        app_id: String,
+    },
+    /// To a user of the app.
+    AppUnavailable {
+        app: String,
+    },
     /// The operator tries the settings.
     Test,
 }
@@ -170,6 +219,15 @@ impl MailKind {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::TeamInvitation { .. } => "team_invitation",
             Self::AppTransfer { .. } => "app_transfer",
+            Self::AppDecided { .. } => "app_decided",
+            Self::AppSuspended { .. } => "app_suspended",
+            Self::AppResumed { .. } => "app_resumed",
+            Self::StaffWrote { .. } => "staff_wrote",
+            Self::SecretExpiring { .. } => "secret_expiring",
+            Self::WebhookDisabled { .. } => "webhook_disabled",
+            Self::AppSubmitted { .. } => "app_submitted",
+            Self::DeveloperWrote { .. } => "developer_wrote",
+            Self::AppUnavailable { .. } => "app_unavailable",
             Self::Test => "test",
         }
     }

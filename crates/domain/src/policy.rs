@@ -303,6 +303,8 @@ pub struct Policy {
     pub high_tier: HighTierRule,
     /// What staff look at before it holds, besides scopes.
     pub reviewed: Vec<RevisionField>,
+    /// Addresses of staff who want to hear that something waits for them.
+    pub review_mail: Vec<String>,
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,

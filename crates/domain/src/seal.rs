@@ -36,6 +36,8 @@ pub enum Purpose {
     PartnerSecret,
     /// What the admin API answered, kept for whoever asks again. It stays in the database.
     Answer,
+    /// The secret of a webhook. It stays in the database.
+    WebhookSecret,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
         Self::TotpSecret,
         Self::PartnerSecret,
         Self::Answer,
+        Self::WebhookSecret,
     ];
 
     /// How a text of this purpose begins.
@@ -69,6 +72,7 @@ impl Purpose {
             Self::TotpSecret => "cs_ts_",
             Self::PartnerSecret => "cs_ps_",
             Self::Answer => "cs_an_",
+            Self::WebhookSecret => "cs_ws_",
         }
     }
 

@@ -87,6 +87,7 @@ fn app(kind: AppKind) -> App {
         proposed: None,
         turn: Turn::Staff,
         changed_at: at(0),
+        has_webhooks: false,
     }
 }
 

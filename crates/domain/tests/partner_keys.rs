@@ -177,6 +177,7 @@ fn app(approved: &str) -> App {
         turn: Turn::Staff,
         created_at: NOW,
         changed_at: NOW,
+        has_webhooks: false,
     }
 }
 

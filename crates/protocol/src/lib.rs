@@ -34,6 +34,7 @@ pub mod route;
 pub mod scope;
 pub mod secret;
 pub mod signed_request;
+pub mod standard_webhook;
 pub mod template;
 pub mod token;
 pub mod totp;

@@ -97,6 +97,18 @@ messages! {
         "Paused. Live calls of the app are refused from now on.";
     AppUnpaused = "app-unpaused",
         "The app goes on. Nothing of its access was lost.";
+    WebhookSaved = "webhook-saved",
+        "Saved.";
+    WebhookPaused = "webhook-paused",
+        "Paused. What happens waits for it, for a week at most.";
+    WebhookOn = "webhook-on",
+        "On. What waited is being sent.";
+    WebhookTested = "webhook-tested",
+        "The test event is on its way. Look at the page again in a moment.";
+    WebhookRemoved = "webhook-removed",
+        "The webhook is removed, with everything that waited for it.";
+    SentToWebhook = "sent-to-webhook",
+        "The message is on its way again.";
     AppDeleted = "app-deleted",
         "The app is deleted. All its access is ended.";
     TeamCreated = "team-created",

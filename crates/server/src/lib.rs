@@ -6,6 +6,7 @@ pub mod account;
 pub mod actor;
 pub mod address;
 pub mod admin;
+pub mod app_news;
 pub mod browsers;
 pub mod cookie;
 pub mod csrf;
@@ -37,6 +38,7 @@ pub mod review;
 pub mod thread;
 pub mod user_codes;
 pub mod view;
+pub mod webhooks;
 
 mod routes;
 

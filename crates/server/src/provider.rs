@@ -24,6 +24,7 @@ use crate::oauth::failures::SeenFailures;
 use crate::outbound::Outbound;
 use crate::pages::Pages;
 use crate::passwords::Passwords;
+use crate::webhooks::WebhookStats;
 
 /// The state of every handler.
 pub type Shared = Arc<Provider>;
@@ -40,6 +41,7 @@ pub struct Provider {
     pub known_passwords: Arc<KnownPasswords>,
     pub mails: Mails,
     pub mail_stats: MailStats,
+    pub webhook_stats: WebhookStats,
     pub foreign_hashes: ForeignHashes,
     pub cookies: CookieNames,
     pub paces: Paces,
@@ -90,6 +92,7 @@ impl Provider {
             known_passwords: Arc::new(known_passwords),
             mails,
             mail_stats: MailStats::default(),
+            webhook_stats: WebhookStats::default(),
             foreign_hashes,
             cookies,
             paces,

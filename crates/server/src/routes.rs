@@ -17,7 +17,7 @@ use crate::oauth::{
 };
 use crate::portal::{
     apps, changes, danger, key_set, logos, messages, my_apps, preview, register, requests, secrets,
-    team_members, teams, transfers, usage,
+    team_members, teams, transfers, usage, webhooks,
 };
 use crate::provider::Shared;
 use crate::review::{self, plan_requests, queue, staff_apps};
@@ -149,6 +149,14 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/secrets/roll", post(secrets::roll))
         .route("/apps/{id}/secrets/end", post(secrets::set_end))
         .route("/apps/{id}/keys", post(key_set::save))
+        .route("/apps/{id}/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/apps/{id}/webhooks/save", post(webhooks::save))
+        .route("/apps/{id}/webhooks/test", post(webhooks::test))
+        .route("/apps/{id}/webhooks/roll", post(webhooks::roll))
+        .route("/apps/{id}/webhooks/switch", post(webhooks::switch))
+        .route("/apps/{id}/webhooks/remove", post(webhooks::remove))
+        .route("/apps/{id}/webhooks/redeliver", post(webhooks::redeliver))
+        .route("/apps/{id}/webhooks/deliveries/{delivery}", get(webhooks::show_delivery))
 }
 
 fn documentation() -> Router<Shared> {

@@ -30,7 +30,7 @@ macro_rules! select {
              a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
-             a.paused_at, a.jwks, a.jwks_uri, a.team_id, a.logo, a.brand_verified \
+             a.paused_at, a.jwks, a.jwks_uri, a.has_webhooks, a.team_id, a.logo, a.brand_verified \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -482,6 +482,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
             (None, None) => None,
         },
         mode: Mode::Live,
+        has_webhooks: row.take()?,
     };
     Ok(App { team: row.take()?, logo: row.take()?, brand_verified: row.take()?, ..app })
 }

@@ -89,6 +89,31 @@ pub async fn delete(tx: &mut Tx<'_>, id: CredentialId) -> Result<bool, DbError> 
     Ok(deleted == 1)
 }
 
+/// Secrets that end between `now` and `until` and whose developers were told of it
+/// fewer than `told` times; the next to end first.
+pub async fn list_ending(
+    tx: &mut Tx<'_>,
+    (now, until): (Timestamp, Timestamp),
+    told: i64,
+    limit: i64,
+) -> Result<Vec<ClientSecret>, DbError> {
+    let rows = tx
+        .query_all(
+            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at \
+             FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 AND expiry_told < $3 \
+             ORDER BY expires_at, id LIMIT $4",
+            bind![now, until, told, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Its developer was told so often that it ends.
+pub async fn save_told(tx: &mut Tx<'_>, id: CredentialId, told: i64) -> Result<(), DbError> {
+    tx.execute("UPDATE client_secrets SET expiry_told = $2 WHERE id = $1", bind![id, told]).await?;
+    Ok(())
+}
+
 fn read(mut row: Row) -> Result<ClientSecret, DbError> {
     Ok(ClientSecret {
         id: row.take()?,

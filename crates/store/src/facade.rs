@@ -30,7 +30,7 @@ use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, app_counts, audit, changes, grants, idempotent_answers, keys, mails,
     partner_keys, request_log, revoked_tokens, sessions, teams, throttles, usage, used_once,
-    user_codes,
+    user_codes, webhooks,
 };
 
 mod authority;
@@ -336,6 +336,7 @@ impl Store {
                     teams::sweep(tx, now, SWEEP_ROWS).await?,
                     request_log::sweep(tx, now.before(LOG_KEPT), SWEEP_ROWS).await?,
                     app_counts::sweep(tx, counts_kept, SWEEP_ROWS).await?,
+                    webhooks::sweep(tx, now, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };

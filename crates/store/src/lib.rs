@@ -40,6 +40,7 @@ pub mod request_log;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;
+pub mod suspension_notices;
 pub mod teams;
 #[cfg(feature = "testing")]
 #[expect(clippy::expect_used, clippy::panic, reason = "set-up of tests asserts by panicking")]
@@ -50,6 +51,7 @@ pub mod usage;
 pub mod used_once;
 pub mod user_codes;
 pub mod users;
+pub mod webhooks;
 
 pub use db::Db;
 pub use error::DbError;

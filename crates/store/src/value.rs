@@ -244,6 +244,7 @@ ids! {
     CredentialId
     SessionId
     PartnerKeyId
+    EndpointId
     AppMessageId
     AdminTokenId
     LinkId

@@ -13,6 +13,7 @@ use domain::keyring::{Keyring, MasterKey};
 use domain::policy::{DocsReaders, HighTierRule, IntrospectionCredentials, Policy, Registration};
 use ipnet::IpNet;
 use server::pages::Brand;
+use server::webhooks::OperatorWebhook;
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ mod sign_in_schema;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod webhooks;
+mod webhooks_schema;
 
 pub use environment::{Environment, LOG};
 pub use listen::Listen;
@@ -83,6 +86,7 @@ pub struct Config {
     policy: Policy,
     issuer_host: String,
     introspection: BTreeMap<String, ClearCredentials>,
+    webhooks: Vec<OperatorWebhook>,
 }
 
 /// An API's credentials as they are written in the config.
@@ -175,7 +179,10 @@ impl Config {
             Some("developers") => DocsReaders::Developers,
             _ => DocsReaders::Everyone,
         };
-        let reviewed = review::read(&root.section("review"));
+        let review_section = root.section("review");
+        let reviewed = review::read(&review_section);
+        let review_mail = review::mail(&review_section);
+        let webhooks = webhooks::read_all(root, read);
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -208,6 +215,7 @@ impl Config {
             accounts: accounts.policy,
             high_tier,
             reviewed,
+            review_mail,
             dialects: dialects.served,
             partner_keys,
             docs,
@@ -229,11 +237,17 @@ impl Config {
             policy,
             issuer_host: issuer.host,
             introspection,
+            webhooks,
         })
     }
 
     pub fn issuer(&self) -> &str {
         &self.policy.issuer
+    }
+
+    /// Servers of the operator that hear of events.
+    pub fn webhooks(&self) -> &[OperatorWebhook] {
+        &self.webhooks
     }
 
     /// Where the operator's texts of messages are, if anywhere.

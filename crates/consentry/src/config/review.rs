@@ -5,6 +5,17 @@ use domain::revision::RevisionField;
 use super::problem::nearest;
 use super::reader::Section;
 
+/// Who hears that something waits.
+pub(super) fn mail(section: &Section<'_>) -> Vec<String> {
+    let address = |text: &str| {
+        let is_good = text.parse::<lettre::Address>().is_ok();
+        is_good.then(|| text.to_owned()).ok_or("Write an address: reviews@example.com.")
+    };
+    let texts = section.texts("mail").unwrap_or_default();
+    let read = texts.into_iter().filter_map(|text| section.meaning("mail", text, address));
+    read.map(|at| at.value).collect()
+}
+
 pub(super) fn read(section: &Section<'_>) -> Vec<RevisionField> {
     let Some(names) = section.texts("fields") else {
         return RevisionField::REVIEWED_BY_DEFAULT.to_vec();

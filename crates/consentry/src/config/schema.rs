@@ -5,6 +5,7 @@ use super::partner_keys_schema::PARTNER_KEYS;
 use super::plans_schema::{PERK, PLAN};
 use super::resource_schema::RESOURCE;
 use super::sign_in_schema::SIGN_IN;
+use super::webhooks_schema::WEBHOOKS;
 
 /// A table of the config file.
 #[derive(Debug)]
@@ -167,6 +168,12 @@ pub static ROOT: Shape = Shape {
         ),
         key("perks", Kind::Sections(&PERK), "", "Something extra that developers can ask for."),
         key(
+            "webhooks",
+            Kind::Sections(&WEBHOOKS),
+            "",
+            "A server of yours that hears of events: see [webhooks](webhooks.md).",
+        ),
+        key(
             "partner_keys",
             Kind::Section(&PARTNER_KEYS),
             "",
@@ -178,15 +185,24 @@ pub static ROOT: Shape = Shape {
 };
 
 static REVIEW: Shape = Shape {
-    keys: &[key(
-        "fields",
-        Kind::Texts,
-        "`[\"name\", \"redirect_uris\", \"logo\"]`",
-        "What else of a live app waits for staff when its developer changes it, besides scopes: \
-         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`, `logo`. \
-         The approved state stays live meanwhile; everything that is not listed holds at once. An \
-         address or a logo that is taken away needs no review.",
-    )],
+    keys: &[
+        key(
+            "fields",
+            Kind::Texts,
+            "`[\"name\", \"redirect_uris\", \"logo\"]`",
+            "What else of a live app waits for staff when its developer changes it, besides \
+             scopes: `name`, `description`, `homepage`, `privacy_url`, `terms_url`, \
+             `redirect_uris`, `logo`. The approved state stays live meanwhile; everything that is \
+             not listed holds at once. An address or a logo that is taken away needs no review.",
+        ),
+        key(
+            "mail",
+            Kind::Texts,
+            "`[]`",
+            "Addresses that get a message when an app or a change waits for review, and when a \
+             developer writes.",
+        ),
+    ],
 };
 
 static LISTEN: Shape = Shape {

@@ -16,6 +16,7 @@ mod dialects;
 mod mail;
 mod partner_keys;
 mod sign_in;
+mod webhooks;
 
 const MASTER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

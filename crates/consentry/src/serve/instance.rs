@@ -82,6 +82,9 @@ impl Instance {
             entropy,
             outbound,
         });
+        server::webhooks::save_operators(&provider, config.webhooks().to_vec())
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))?;
         Ok(Self { provider, gateway, post, _data_dir: data_dir })
     }
 

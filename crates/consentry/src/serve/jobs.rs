@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use server::app_news;
+use server::webhooks::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -13,11 +15,14 @@ use super::instance::Instance;
 pub(super) struct JobSet {
     tasks: JoinSet<()>,
     shutdown: CancellationToken,
+    webhooks: Arc<Sender>,
 }
 
 impl JobSet {
     pub(super) fn start(instance: &Instance) -> Self {
-        let mut jobs = Self { tasks: JoinSet::new(), shutdown: CancellationToken::new() };
+        let webhooks = Arc::new(Sender::new(instance.provider.clone()));
+        let (tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
+        let mut jobs = Self { tasks, shutdown, webhooks: Arc::clone(&webhooks) };
         let store = &instance.provider.store;
         let sweeper = store.clone();
         jobs.every(Duration::from_secs(30), "sweep", move || {
@@ -46,6 +51,20 @@ impl JobSet {
                 async move { server::mail::deliver_due(&provider, &*post).await.map(drop) }
             });
         }
+        jobs.every(Duration::from_secs(1), "send webhooks", move || {
+            let webhooks = Arc::clone(&webhooks);
+            async move { webhooks.send_due().await.map(drop) }
+        });
+        let provider = instance.provider.clone();
+        jobs.every(Duration::from_secs(5), "tell users of suspensions", move || {
+            let provider = provider.clone();
+            async move { app_news::tell_users_of_suspensions(&provider).await }
+        });
+        let provider = instance.provider.clone();
+        jobs.every(Duration::from_secs(600), "remind of secrets", move || {
+            let provider = provider.clone();
+            async move { app_news::remind_of_secrets(&provider).await }
+        });
         let gateway = instance.gateway.clone();
         jobs.every(Duration::from_secs(60), "sweep rate limits", move || {
             gateway.sweep();
@@ -84,5 +103,6 @@ impl JobSet {
     pub(super) async fn stop(mut self) {
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
+        self.webhooks.finish().await;
     }
 }

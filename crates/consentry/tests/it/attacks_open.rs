@@ -13,7 +13,7 @@ const ENDPOINTS: &str = include_str!("../../../../docs/dev/dialect-endpoints.md"
 /// Every row that there must be. An attack is never dropped, only answered.
 const ROWS: &str = "R1 R2 R3 R4 R5 R6 R7 R8 R9 C1 C2 C3 C4 P1 P2 P3 M1 M2 T1 T2 T3 T4 T5 T6 T7 T8 \
                     T9 D1 S1 S2 S3 S4 S5 S6 S7 S8 S9 F1 F2 F3 A1 A2 X1 X2 X3 X4 B1 G1 G2 G3 G4 \
-                    G5 G6 G7 G8 G9 G10 G11 G12 K1 K2 K3 N1 N2 N3";
+                    G5 G6 G7 G8 G9 G10 G11 G12 K1 K2 K3 N1 N2 N3 W1 W2";
 
 /// What is wrong with `checklist`, when these are the tests there are.
 fn mistakes(checklist: &str, tests: &BTreeSet<String>) -> Vec<String> {

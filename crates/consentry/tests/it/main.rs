@@ -45,6 +45,7 @@ mod signed_requests;
 mod snippets;
 mod upstream;
 mod use_cases;
+mod webhooks;
 
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_consentry");

@@ -303,6 +303,7 @@ pub(crate) fn rows() -> LiveRows {
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,
+        has_webhooks: false,
     };
     let user = User {
         id: USER,

@@ -13,9 +13,10 @@ use domain::grant::{Mode, RevokeReason};
 use domain::id::{ConsentId, GrantId, UserId};
 use domain::partner_key::{EndedWhy, PartnerKey};
 use domain::time::Timestamp;
+use domain::webhook::Event;
 use protocol::scope::ScopeName;
 use serde_json::json;
-use store::{Tx, apps, audit, consents, grants, partner_keys, usage};
+use store::{Tx, apps, audit, consents, grants, partner_keys, usage, webhooks};
 
 use super::connected_view::{Connected, Known};
 use super::taking_back::TakingBack;
@@ -269,6 +270,7 @@ pub async fn report(
                     .address(address)
                     .detail(json!({ "text": text }));
                 audit::record(tx, &event).await?;
+                webhooks::queue(tx, app.id, &Event::AppReported {}, now).await?;
                 if also_revoke {
                     back.withdraw(tx, consent, &*entropy).await?;
                 }

@@ -13,6 +13,7 @@ use domain::partner_key::EndedWhy;
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 use serde_json::json;
+use store::webhooks::{self, GrantNews};
 use store::{DbError, Tx, audit, changes, consents, grants, partner_keys};
 
 /// Who takes back, when, and why.
@@ -87,6 +88,7 @@ impl TakingBack {
             } else {
                 grants::save(tx, &grant).await?;
                 changes::record(tx, Change::Grant(grant.id)).await?;
+                webhooks::queue_grant(tx, &grant, GrantNews::Changed, self.now).await?;
             }
         }
         Ok(true)
@@ -101,6 +103,8 @@ impl TakingBack {
         let grant = grant.revoke(self.reason, self.now);
         grants::save(tx, &grant).await?;
         changes::record(tx, Change::Grant(grant.id)).await?;
+        let news = GrantNews::Revoked(self.reason);
+        webhooks::queue_grant(tx, &grant, news, self.now).await?;
         audit::record(tx, &self.event(AuditKind::GrantRevoked, consent).grant(grant.id)).await
     }
 }

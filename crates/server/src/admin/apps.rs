@@ -245,6 +245,7 @@ async fn switch(
         changes::record(tx, Change::App(app.id)).await?;
         let event = admin.event(now, kind, json!({ "reason": reason })).app(app.id);
         audit::record(tx, &event).await?;
+        app_news::switched(tx, &app, &reason, now).await?;
         record(tx, app).await
     };
     Ok(Found(write(provider, work).await?))

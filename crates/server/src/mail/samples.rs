@@ -74,9 +74,39 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
             MailKind::SecondFactorRemoved { factor, label, seen: seen() },
         ]);
     }
+    kinds.extend(about_apps());
     let mut all: Vec<_> = kinds.into_iter().map(|kind| (kind.name(), kind)).collect();
     all.push(("sign_up_taken", sign_up()));
     all
+}
+
+/// What developers, staff and users hear of an app.
+fn about_apps() -> Vec<MailKind> {
+    let (app, app_id) = (|| "Trading Bot".to_owned(), || "0123456789abcdef".repeat(2));
+    let mut kinds = vec![
+        MailKind::AppSuspended { app: app(), app_id: app_id(), reason: "It spams.".to_owned() },
+        MailKind::AppResumed { app: app(), app_id: app_id(), reason: "It stopped.".to_owned() },
+        MailKind::StaffWrote { app: app(), app_id: app_id() },
+        MailKind::WebhookDisabled {
+            app: app(),
+            app_id: app_id(),
+            url: "https://bot.example.com/hooks".to_owned(),
+        },
+        MailKind::AppSubmitted { app: app(), app_id: app_id() },
+        MailKind::DeveloperWrote { app: app(), app_id: app_id() },
+        MailKind::AppUnavailable { app: app() },
+    ];
+    for decision in ["approved", "changes_asked", "rejected"] {
+        for note in ["", "Say what you do with balances."] {
+            let (decision, note) = (decision.to_owned(), note.to_owned());
+            kinds.push(MailKind::AppDecided { app: app(), app_id: app_id(), decision, note });
+        }
+    }
+    for (ends_with, days) in [("q7Xk", 7), ("", 1)] {
+        let ends_with = ends_with.to_owned();
+        kinds.push(MailKind::SecretExpiring { app: app(), app_id: app_id(), ends_with, days });
+    }
+    kinds
 }
 
 pub(super) fn told() -> Told<'static> {

@@ -21,6 +21,7 @@ use protocol::authorize::{AuthorizeErrorCode, AuthorizeRequest};
 use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde_json::json;
+use store::webhooks::{self, GrantNews};
 use store::{Tx, audit, changes, consents, grants, mails, partner_keys, used_once};
 
 use crate::actor::{SignedForm, SignedInUser};
@@ -391,11 +392,13 @@ impl Answer {
 
     /// What the user took away goes from the grants too, so that a later consent revives nothing.
     async fn narrow_grants(&self, tx: &mut Tx<'_>, consent: &Consent) -> Result<(), PageError> {
-        for grant in grants::list_live_of_consent(tx, consent.id, self.now).await? {
+        for mut grant in grants::list_live_of_consent(tx, consent.id, self.now).await? {
             let scopes = grant.scopes.intersection(&consent.scopes);
             if scopes != grant.scopes {
                 grants::set_scopes(tx, grant.id, &scopes).await?;
                 changes::record(tx, Change::Grant(grant.id)).await?;
+                grant.scopes = scopes;
+                webhooks::queue_grant(tx, &grant, GrantNews::Changed, self.now).await?;
             }
         }
         let event = self.event(AuditKind::ConsentNarrowed).consent(consent.id);

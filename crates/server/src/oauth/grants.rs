@@ -19,6 +19,7 @@ use protocol::error::OAuthError;
 use protocol::pkce::CodeVerifier;
 use protocol::token::TokenRequest;
 use serde_json::json;
+use store::webhooks::{self, GrantNews};
 use store::{DbError, Tx, apps, audit, changes, grants, mails};
 
 use crate::oauth::answer::TokenError;
@@ -123,6 +124,7 @@ async fn redeem(
         now: provider.now(),
         code,
         device,
+        is_heard: client.app.has_webhooks,
     };
     let grant = match redemption.run(provider).await? {
         Ok(grant) => grant,
@@ -146,6 +148,8 @@ struct Redemption {
     lifetimes: EffectiveLifetimes,
     address: IpAddr,
     now: Timestamp,
+    /// The app wants to hear of grants. Others pay nothing for it.
+    is_heard: bool,
 }
 
 type Redeemed = Result<Grant, CodeRefusal>;
@@ -195,6 +199,9 @@ impl Redemption {
             let event = self.event(AuditKind::GrantCreated);
             let detail = json!({ "scopes": grant.scopes, "device": self.device });
             audit::record(tx, &event.detail(detail)).await?;
+            if self.is_heard {
+                webhooks::queue_grant(tx, grant, GrantNews::Created, self.now).await?;
+            }
             return Ok(made);
         }
         let existing = grants::find(tx, self.code.grant_id).await?;
@@ -214,6 +221,8 @@ impl Redemption {
     async fn revoke(&self, tx: &mut Tx<'_>, grant: &Grant) -> Result<(), DbError> {
         if grants::revoke(tx, grant.id, RevokeReason::CodeReplayed, self.now).await? {
             changes::record(tx, Change::Grant(grant.id)).await?;
+            let news = GrantNews::Revoked(RevokeReason::CodeReplayed);
+            webhooks::queue_grant(tx, grant, news, self.now).await?;
             if let Some(app) = apps::find(tx, grant.app_id).await?
                 && let Some(told) = refresh::theft_mail(grant, &app, self.now)
             {
@@ -241,6 +250,12 @@ impl Redemption {
                 changes::record(tx, Change::Grant(*id)).await?;
                 let event = self.event(AuditKind::GrantRevoked).grant(*id);
                 audit::record(tx, &event.detail(json!({ "reason": "evicted" }))).await?;
+                if self.is_heard
+                    && let Some(grant) = grants::find(tx, *id).await?
+                {
+                    let news = GrantNews::Revoked(RevokeReason::Evicted);
+                    webhooks::queue_grant(tx, &grant, news, self.now).await?;
+                }
             }
         }
         Ok(())

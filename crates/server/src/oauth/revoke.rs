@@ -13,6 +13,7 @@ use domain::token::{AccessToken, RefreshToken};
 use http::StatusCode;
 use protocol::revocation::RevocationRequest;
 use serde_json::json;
+use store::webhooks::{self, GrantNews};
 use store::{DbError, Tx, audit, changes, grants, revoked_tokens};
 
 use crate::oauth::answer::{self, TokenError};
@@ -83,6 +84,10 @@ async fn end(
             return Ok(());
         }
         changes::record(tx, change).await?;
+        if kind == AuditKind::GrantRevoked {
+            let news = GrantNews::Revoked(RevokeReason::App);
+            webhooks::queue_grant(tx, &grant, news, now).await?;
+        }
         let mut event = AuditEvent::new(now, kind, AuditActor::App(app_id))
             .grant(grant.id)
             .address(address)

@@ -78,6 +78,9 @@ built_in!(
     "teams.html",
     "user_code.html",
     "verify_address.html",
+    "webhook_delivery.html",
+    "webhook_secret.html",
+    "webhooks.html",
 );
 
 fn built_in(name: &str) -> Option<&'static str> {

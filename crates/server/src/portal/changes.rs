@@ -22,6 +22,7 @@ use super::form;
 use super::registration::Standing;
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
+use crate::app_news;
 use crate::error::PageError;
 use crate::flash::Done;
 use crate::pages::views::{AppForm, AppFormErrors, AppTab, Lifetimes};
@@ -300,9 +301,11 @@ pub(super) async fn write(
     change: impl Fn(App, Timestamp) -> Result<Changed, AppError> + Send + Sync + 'static,
 ) -> Result<Response, PageError> {
     let (id, user, now) = (owner.app.id, owner.user.user.id, provider.now());
+    let policy = provider.policy();
     let write = async move |tx: &mut Tx<'_>| {
         let app = owned(tx, id, user).await?;
         // Nothing is written yet, so a refusal is no reason for a rollback.
+        let waited = app.awaits_review();
         let changed = match change(app, now) {
             Ok(changed) => changed,
             Err(refusal) => return Ok(Err(conflict(refusal))),
@@ -314,6 +317,9 @@ pub(super) async fn write(
             .address(address)
             .detail(changed.detail);
         audit::record(tx, &event).await?;
+        if !waited && changed.app.awaits_review() {
+            app_news::submitted(tx, &changed.app, &policy.review_mail, now).await?;
+        }
         Ok::<_, PageError>(Ok(changed.done))
     };
     let done = provider.store.db.write(write).await??;

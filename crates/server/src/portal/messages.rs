@@ -17,7 +17,7 @@ use crate::error::PageError;
 use crate::flash::Done;
 use crate::pages::views::{AppTab, MessageForm};
 use crate::provider::{Provider, Shared};
-use crate::thread;
+use crate::{app_news, thread};
 
 /// What was typed into a form with one message.
 pub(crate) fn read(params: &Params) -> Result<MessageForm, Duplicate> {
@@ -36,9 +36,12 @@ pub async fn send(
         return show_again(&provider, owner, typed).await;
     }
     let (id, message) = (owner.app.id, of_developer(&provider, &owner, message.text));
+    let policy = provider.policy();
     let write = async move |tx: &mut Tx<'_>| {
-        owned(tx, id, message.author_id).await?;
-        thread::write(tx, &message).await
+        let app = owned(tx, id, message.author_id).await?;
+        thread::write(tx, &message).await?;
+        let staff = &policy.review_mail;
+        Ok::<_, PageError>(app_news::developer_wrote(tx, &app, staff, message.written_at).await?)
     };
     provider.store.db.write(write).await?;
     Ok(Done::MessageSent.redirect(&AppTab::Messages.path(&id.to_string())).into_response())
@@ -56,7 +59,7 @@ pub async fn send_again(
         return show_again(&provider, owner, Typed { message, ..Typed::default() }).await;
     }
     let (id, message) = (owner.app.id, of_developer(&provider, &owner, message.text));
-    let actor = AuditActor::User(message.author_id);
+    let (actor, policy) = (AuditActor::User(message.author_id), provider.policy());
     let event = AuditEvent::new(message.written_at, AuditKind::AppSentAgain, actor)
         .app(id)
         .address(address);
@@ -70,6 +73,7 @@ pub async fn send_again(
         thread::write(tx, &message).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event).await?;
+        app_news::submitted(tx, &app, &policy.review_mail, message.written_at).await?;
         Ok::<_, PageError>(Ok(()))
     };
     provider.store.db.write(write).await??;

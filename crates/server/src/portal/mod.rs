@@ -21,3 +21,5 @@ pub mod team_members;
 pub mod teams;
 pub mod transfers;
 pub mod usage;
+mod webhook_form;
+pub mod webhooks;

@@ -253,7 +253,8 @@ async fn create(
     address: std::net::IpAddr,
 ) -> Result<Response, PageError> {
     let (now, entropy) = (provider.now(), &*provider.entropy);
-    let standing = Standing::of(&provider.policy(), &user.user);
+    let policy = provider.policy();
+    let standing = Standing::of(&policy, &user.user);
     let app = registration::new_app(draft, &user.user, standing, entropy, now);
     let app = logos::with_logo(app, drawn.as_ref());
     let secret = app
@@ -287,11 +288,14 @@ async fn create(
             client_secrets::insert(tx, row).await?;
         }
         audit::record(tx, &event).await?;
+        if app.awaits_review() {
+            app_news::submitted(tx, &app, &policy.review_mail, now).await?;
+        }
         Ok(Ok(()))
     };
     provider.store.db.write(write).await??;
     match secret {
-        Some(secret) => secret_page(provider, &user, app, secret, true),
+        Some(secret) => secret_page(provider, &user, app, secret, (true, None)),
         None => Ok(Done::AppCreated.redirect(&path_of(app.id)).into_response()),
     }
 }

@@ -104,6 +104,7 @@ pub fn new_app(
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,
+        has_webhooks: false,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::flash::{Done, Told};
 use crate::pages::views::{MessageForm, Section, StaffThread};
 use crate::portal::messages::read;
 use crate::provider::{Provider, Shared};
-use crate::{display, thread, view};
+use crate::{app_news, display, thread, view};
 
 pub async fn show(
     State(provider): State<Shared>,
@@ -39,8 +39,9 @@ pub async fn send(
     }
     let message = of_staff(&provider, &user, id, message.text);
     let write = async move |tx: &mut Tx<'_>| {
-        apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
-        thread::write(tx, &message).await
+        let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
+        thread::write(tx, &message).await?;
+        Ok::<_, PageError>(app_news::staff_wrote(tx, &app, message.written_at).await?)
     };
     provider.store.db.write(write).await?;
     Ok(Done::MessageSent.redirect(&format!("/staff/apps/{id}/messages")).into_response())

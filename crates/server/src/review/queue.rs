@@ -23,7 +23,7 @@ use crate::error::PageError;
 use crate::flash::Told;
 use crate::pages::views::{Question, ReviewApp, ReviewQueue, Section, ThreadMessage};
 use crate::provider::{Provider, Shared};
-use crate::{display, thread, view};
+use crate::{app_news, display, thread, view};
 
 /// Apps on one page of the queue.
 const SHOWN_MAX: usize = 50;
@@ -179,6 +179,7 @@ pub(crate) async fn settle(
     apps::save(tx, &app).await?;
     changes::record(tx, Change::App(app.id)).await?;
     audit::record(tx, &sign(event)).await?;
+    app_news::decided(tx, &app, (verdict.decision.told(), &*verdict.note), now).await?;
     if let Some(note) = note {
         thread::write_by(tx, note, sign).await?;
     }

@@ -19,7 +19,7 @@ use crate::error::PageError;
 use crate::flash::{Done, Told};
 use crate::pages::views::{Section, StaffApp, StaffApps, UserReport};
 use crate::provider::{Provider, Shared};
-use crate::view;
+use crate::{app_news, view};
 
 /// Apps on one page; whoever looks for another searches.
 const SHOWN_MAX: usize = 100;
@@ -158,6 +158,7 @@ impl Step {
                 .address(address)
                 .detail(json!({ "reason": reason }));
             audit::record(tx, &event).await?;
+            app_news::switched(tx, &app, &reason, now).await?;
             Ok(())
         };
         provider.store.db.write(write).await?;

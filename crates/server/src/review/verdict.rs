@@ -44,6 +44,15 @@ impl Decision {
         }
     }
 
+    /// As webhooks and messages call it.
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::AskForChanges => "changes_asked",
+            Self::Reject => "rejected",
+        }
+    }
+
     const fn audit_kind(self) -> AuditKind {
         match self {
             Self::Approve => AuditKind::AppApproved,

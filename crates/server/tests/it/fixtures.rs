@@ -67,6 +67,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         proposed: None,
         turn: Turn::Staff,
         changed_at: owner.created_at,
+        has_webhooks: false,
     }
 }
 
@@ -115,6 +116,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
+        review_mail: Vec::new(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
         docs: domain::policy::DocsReaders::default(),

@@ -78,6 +78,14 @@ impl TestApp {
 
     /// Start with a policy that `change` made another one: what the router is built from.
     pub async fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
+        Self::start_calling(None, change).await
+    }
+
+    /// The same with somebody else to ask than [`Neighbours`].
+    pub async fn start_calling(
+        outbound: Option<Arc<dyn Outbound>>,
+        change: impl FnOnce(&mut Policy),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -90,6 +98,8 @@ impl TestApp {
         let mut policy = fixtures::policy(store.keyring().secret_mac(API_SECRET.as_bytes()));
         change(&mut policy);
         let identity_provider = Arc::new(IdentityProvider::new("https://login.example"));
+        let neighbours =
+            Neighbours { identity_provider: identity_provider.clone(), clock: clock.clone() };
         let provider = Provider::new(ProviderParts {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
@@ -98,10 +108,7 @@ impl TestApp {
             known_passwords: KnownPasswords::default(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            outbound: Arc::new(Neighbours {
-                identity_provider: identity_provider.clone(),
-                clock: clock.clone(),
-            }),
+            outbound: outbound.unwrap_or_else(|| Arc::new(neighbours)),
         });
         let router = server::router(provider.clone());
         Self { provider, clock, entropy, identity_provider, router, _folder: folder }

@@ -54,3 +54,4 @@ mod test_mode;
 mod teams;
 mod token;
 mod transfer;
+mod webhooks;

@@ -176,6 +176,15 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("POST", "/teams/{id}/members/role", Stranger::SignIn, User::Forbidden),
     ("POST", "/teams/{id}/members/remove", Stranger::SignIn, User::Forbidden),
     ("POST", "/teams/{id}/leave", Stranger::SignIn, User::Forbidden),
+    ("GET", "/apps/{id}/webhooks", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/save", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/test", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/roll", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/switch", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/remove", Stranger::SignIn, User::Forbidden),
+    ("POST", "/apps/{id}/webhooks/redeliver", Stranger::SignIn, User::Forbidden),
+    ("GET", "/apps/{id}/webhooks/deliveries/{delivery}", Stranger::SignIn, User::Forbidden),
     ("GET", "/staff/review", Stranger::SignIn, User::Forbidden),
     ("GET", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
     ("POST", "/staff/review/{id}", Stranger::SignIn, User::Forbidden),
@@ -224,7 +233,7 @@ fn every_route_has_an_unauthorized_case() {
 
 fn request(method: &str, path: &str) -> Request<Body> {
     let id = "0123456789abcdef0123456789abcdef";
-    let path = path.replace("{id}", id).replace("{*path}", "nothing");
+    let path = path.replace("{id}", id).replace("{*path}", "nothing").replace("{delivery}", "1");
     let request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap());
     let request = request.uri(path).header("content-type", "application/x-www-form-urlencoded");
     request.body(Body::empty()).unwrap()

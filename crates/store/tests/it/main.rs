@@ -29,6 +29,7 @@ mod support;
 mod teams;
 mod transactions;
 mod user_codes;
+mod webhooks;
 
 #[cfg(feature = "full-tests")]
 mod cluster;

@@ -135,6 +135,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         proposed: None,
         turn: Turn::Staff,
         changed_at: NOW,
+        has_webhooks: false,
     }
 }
 

@@ -150,7 +150,11 @@ impl Everything {
 
         let mails = self.watched.provider.mail_stats.counts();
         let mails = mails.map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count));
-        page.counters("consentry_mails", "What became of messages to users", mails.into())
+        page.counters("consentry_mails", "What became of messages to users", mails.into())?;
+
+        let webhooks = self.watched.provider.webhook_stats.counts();
+        let webhooks = webhooks.map(|(what, count)| (vec![("outcome", what.to_owned())], count));
+        page.counters("consentry_webhooks", "What became of attempts to deliver", webhooks.into())
     }
 
     fn gateway(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -13,6 +13,7 @@ use domain::time::Timestamp;
 use domain::token::RefreshToken;
 use protocol::error::OAuthError;
 use protocol::scope::ScopeSet;
+use store::webhooks::{self, GrantNews};
 use store::{DbError, Tx, audit, changes, grants, mails};
 
 use crate::oauth::answer::TokenError;
@@ -131,7 +132,7 @@ async fn revoke_stolen(
         }));
     event.user_id = grant.user_id();
     event.consent_id = grant.consent_id();
-    let id = grant.id;
+    let (id, ended) = (grant.id, grant.clone());
     let told = theft_mail(grant, &client.app, now);
     let write = async move |tx: &mut Tx<'_>| {
         if grants::revoke(tx, id, RevokeReason::RefreshTheft, now).await? {
@@ -140,6 +141,8 @@ async fn revoke_stolen(
             if let Some(told) = &told {
                 mails::queue(tx, told).await?;
             }
+            let news = GrantNews::Revoked(RevokeReason::RefreshTheft);
+            webhooks::queue_grant(tx, &ended, news, now).await?;
         }
         audit::record(tx, &event).await
     };

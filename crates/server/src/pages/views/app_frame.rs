@@ -61,6 +61,7 @@ tabs! {
     Team "Team" "/apps/{id}/team"
     Requests "Requests" "/apps/{id}/requests"
     Usage "Usage" "/apps/{id}/usage"
+    Webhooks "Webhooks" "/apps/{id}/webhooks"
     Docs "Docs" "/docs?app={id}"
     Messages "Messages" "/apps/{id}/messages"
 }

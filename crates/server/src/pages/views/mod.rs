@@ -27,6 +27,7 @@ mod staff;
 mod system;
 mod teams;
 mod transfers;
+mod webhooks;
 
 pub use account::{
     AccountSettings, ChangePassword, ConfirmReset, EmailForm, FinishSignUp, ForgottenPassword,
@@ -76,6 +77,10 @@ pub use teams::{
     TeamPage, TeamPerson, Teams,
 };
 pub use transfers::{AppPerson, AppTeam, OpenTransfer, TakeApp, TeamChoice, TransferForm};
+pub use webhooks::{
+    AttemptRow, DeliveryRow, DeliveryState, EventChoice, WebhookDelivery, WebhookEndpoint,
+    WebhookForm, WebhookSecret, WebhookStatus, Webhooks,
+};
 
 /// A page's data. Rendered with [`Pages::render`](super::Pages::render).
 pub trait View: Serialize {
@@ -141,7 +146,10 @@ macro_rules! for_every_view {
             TeamPage,
             Teams,
             UserCodeShown,
-            VerifyAddress
+            VerifyAddress,
+            WebhookDelivery,
+            WebhookSecret,
+            Webhooks
         )
     };
 }
