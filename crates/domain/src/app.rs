@@ -8,6 +8,7 @@ use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
+use crate::condition::ReviewState;
 use crate::foreign_hash::ForeignHash;
 use crate::id::{AppId, CredentialId, UserId};
 use crate::revision::Revision;
@@ -55,6 +56,8 @@ pub enum AppStatus {
     Live { since: Timestamp, approval: Approval },
     Rejected { at: Timestamp, note: String },
     Suspended { at: Timestamp, reason: String, approval: Approval },
+    /// Nobody used it for long. Its calls are refused; its developer can wake it up.
+    Retired { at: Timestamp, approval: Approval },
 }
 
 /// Who let the app go live, as the consent page says it.
@@ -136,6 +139,8 @@ pub struct App {
     /// When anything changed that staff look at or decide. A decision names the change it was
     /// made for, so that nothing is approved unseen.
     pub changed_at: Timestamp,
+    /// What staff know of it: conditions, whether it is due again, who takes care of it.
+    pub review: ReviewState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +155,17 @@ pub enum AppError {
     NotSuspended,
     #[error("staff suspended the app; only they can let it go on")]
     Suspended,
+    #[error(
+        "the app asks for nothing new that could be rejected: untick what it should lose and \
+         approve the rest, or suspend it"
+    )]
+    NothingNew,
+    #[error("the app is not live, or waits for staff already")]
+    NotDue,
+    #[error("only a live app whose developer was reminded can be retired")]
+    NotReminded,
+    #[error("only a retired app can be woken up")]
+    NotRetired,
 }
 
 impl App {
@@ -181,18 +197,21 @@ impl App {
         self.requested.iter().filter(|r| r.required).map(|r| r.scope.clone()).collect()
     }
 
-    /// What a request without `scope` means: everything that was asked for and approved.
-    pub fn default_scopes(&self) -> ScopeSet {
-        self.requested_scopes().intersection(&self.approved)
+    /// What a request without `scope` means: everything that was asked for and is approved.
+    pub fn default_scopes(&self, now: Timestamp) -> ScopeSet {
+        self.requested_scopes().intersection(&self.approved_at(now))
     }
 
     pub fn requested_scopes(&self) -> ScopeSet {
         self.requested.iter().map(|r| r.scope.clone()).collect()
     }
 
-    /// Asked for and not approved (yet).
+    /// Asked for and not decided (yet).
     pub fn pending_scopes(&self) -> ScopeSet {
-        self.requested_scopes().difference(&self.approved)
+        let is_for_tests =
+            |scope: &ScopeName| self.condition_of(scope.as_str()).is_some_and(|c| c.tests_only);
+        let open = self.requested_scopes().difference(&self.approved);
+        open.iter().filter(|scope| !is_for_tests(scope)).cloned().collect()
     }
 }
 
@@ -272,6 +291,7 @@ pub(crate) mod tests {
             proposed: None,
             turn: Turn::Staff,
             changed_at: THEN,
+            review: ReviewState::default(),
         }
     }
 

@@ -109,6 +109,20 @@ kinds! {
     AppSuspended = "app.suspended",
     AppResumed = "app.resumed",
     AppDeleted = "app.deleted",
+    /// A reviewer takes care of it, or nobody does any more.
+    AppAssigned = "app.assigned",
+    /// Staff have seen that name, logo and publisher belong together; or take that back.
+    AppBrandVerified = "app.brand_verified",
+    AppBrandUnverified = "app.brand_unverified",
+    /// The policy wants staff to look at it once more.
+    AppDueAgain = "app.due_again",
+    /// An approval of a scope reached its last day.
+    AppApprovalEnded = "app.approval_ended",
+    /// Its developer was told that nobody uses it.
+    AppReminded = "app.reminded",
+    AppRetired = "app.retired",
+    /// Its developer wants a retired app back.
+    AppWoken = "app.woken",
     /// A user told staff about an app.
     AppReported = "app.reported",
     SecretCreated = "secret.created",
@@ -123,6 +137,12 @@ kinds! {
     /// Signed requests that named a key and were refused; a flood of them is one row.
     PartnerKeyRefused = "partner_key.refused",
     KeysRotated = "keys.rotated",
+    /// The server made keys that were due.
+    KeysMade = "keys.made",
+    /// The config says something else than the last time that a server looked at it.
+    PolicyChanged = "policy.changed",
+    /// Somebody took a copy of the trail, or of a part.
+    AuditExported = "audit.exported",
 }
 
 #[derive(Clone, Debug)]

@@ -77,6 +77,7 @@ pub fn app_status(app: &App) -> views::AppStatus {
         AppStatus::Live { .. } => views::AppStatus::Live,
         AppStatus::Rejected { .. } => views::AppStatus::Rejected,
         AppStatus::Suspended { .. } => views::AppStatus::Suspended,
+        AppStatus::Retired { .. } => views::AppStatus::Retired,
     }
 }
 
@@ -85,7 +86,7 @@ pub fn status_note(app: &App) -> Option<String> {
     match &app.status {
         AppStatus::Rejected { note, .. } => Some(note.clone()),
         AppStatus::Suspended { reason, .. } => Some(reason.clone()),
-        AppStatus::InReview | AppStatus::Live { .. } => None,
+        AppStatus::InReview | AppStatus::Live { .. } | AppStatus::Retired { .. } => None,
     }
 }
 

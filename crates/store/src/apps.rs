@@ -10,6 +10,7 @@ use crate::value::{Row, Value, unreadable};
 use crate::{DbError, Tx, bind};
 
 mod columns;
+pub mod review;
 
 use columns::{
     KINDS, Status, awaits, json, name_of, normalize_name, of_json, of_name, read_proposed,
@@ -24,7 +25,9 @@ macro_rules! select {
              a.reviewed_at, a.reviewed_by, a.redirect_uris, a.requested, a.approved, \
              a.service_scopes, a.addresses, a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
-             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at \
+             c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
+             a.conditions, a.due_again_at, a.reminded_at, a.brand_verified_at, \
+             a.brand_verified_by, a.assigned_to \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -54,6 +57,7 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
         bind![&app.client_id, app.id, app.dialect.as_ref(), app.also_standard],
     )
     .await?;
+    review::save(tx, app).await?;
     Ok(true)
 }
 
@@ -72,7 +76,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
         &values,
     )
     .await?;
-    Ok(())
+    review::save(tx, app).await
 }
 
 /// Which wire formats it speaks. Grants of a format that it gives up are refused from now on.
@@ -299,6 +303,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         proposed: row.take_as("revision", |text| read_proposed(kind, text))?,
         turn: read_turn(&mut row)?,
         changed_at: row.take()?,
+        review: review::read(&mut row)?,
     })
 }
 
@@ -332,6 +337,7 @@ fn read_status(row: &mut Row) -> Result<AppStatus, DbError> {
         "live" => Ok(AppStatus::Live { since: at, approval }),
         "rejected" => Ok(AppStatus::Rejected { at, note }),
         "suspended" => Ok(AppStatus::Suspended { at, reason: note, approval }),
+        "retired" => Ok(AppStatus::Retired { at, approval }),
         _ => Err(unreadable("status of an app")),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::access::LiveRows;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
 use domain::authority::{Authority, Unverifiable};
+use domain::condition::ReviewState;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RevokeReason};
@@ -276,6 +277,7 @@ pub(crate) fn rows() -> LiveRows {
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,
+        review: ReviewState::default(),
     };
     let user = User {
         id: USER,

@@ -253,6 +253,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         registration: Registration::Review,
         sign_in: SignInPolicy::default(),
         reviewed: Vec::new(),
+        review: ReviewPolicy::default(),
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),

@@ -347,6 +347,7 @@ async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, ControlError> {
         AppStatus::Live { .. } => ("live", None),
         AppStatus::Rejected { note, .. } => ("rejected", Some(note)),
         AppStatus::Suspended { reason, .. } => ("suspended", Some(reason)),
+        AppStatus::Retired { .. } => ("retired", None),
     };
     Ok(AppRecord {
         scopes_requested: app.requested.iter().map(|request| request.scope.clone()).collect(),

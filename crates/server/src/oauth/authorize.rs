@@ -13,6 +13,7 @@ use domain::mail::Seen;
 use domain::policy::Policy;
 use domain::seal::Purpose;
 use domain::session::Session;
+use domain::time::Timestamp;
 use http::HeaderMap;
 use protocol::authorize::{
     AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, DirectError,
@@ -33,6 +34,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::key_consent;
 use crate::oauth::pending::{Pending, Reply, Stage};
+use crate::oauth::user_limits::find_full;
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
 
@@ -141,9 +143,10 @@ pub(super) fn understand(
     Pending { raw, dialect, .. }: &Pending,
     app: &App,
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<AuthorizeRequest, AuthorizeError> {
-    let allowed_scopes = app.approved.intersection(&policy.scope_names());
-    let mut default_scopes = app.default_scopes().intersection(&allowed_scopes);
+    let allowed_scopes = app.approved_at(now).intersection(&policy.scope_names());
+    let mut default_scopes = app.default_scopes(now).intersection(&allowed_scopes);
     if let Some(terms) =
         policy.partner_keys.as_ref().filter(|_| !asks_for_key(raw, dialect, policy))
     {
@@ -178,7 +181,7 @@ async fn step(
     pending: Pending,
     app: &App,
 ) -> Result<Response, PageError> {
-    let request = match understand(&pending, app, &provider.policy()) {
+    let mut request = match understand(&pending, app, &provider.policy(), provider.now()) {
         Ok(request) => request,
         Err(AuthorizeError::Direct(error)) => return Err(direct(&error, &pending.raw)),
         Err(AuthorizeError::Redirect(error)) => {
@@ -186,6 +189,11 @@ async fn step(
             return deliver(provider, &app.name, &error.into_response(issuer.as_deref()));
         }
     };
+    let full = match &visitor.signed_in {
+        Some(user) => find_full(provider, app, user.user.id, &request.scopes).await?,
+        None => ScopeSet::new(),
+    };
+    request.scopes = request.scopes.difference(&full);
     let refuse = |code, description| {
         let answer = request.refused(code, description, pending.issuer(provider).as_deref());
         deliver(provider, &app.name, &answer)
@@ -194,6 +202,10 @@ async fn step(
         // RFC 9470 §5, and OpenID Connect's error of the same name.
         let code = AuthorizeErrorCode::UnmetAuthenticationRequirements;
         return refuse(code, "the user did not give the second factor that this takes");
+    }
+    if request.scopes.is_empty() && !full.is_empty() {
+        let description = "the app has as many users as it is approved for";
+        return refuse(AuthorizeErrorCode::AccessDenied, description);
     }
     if request.scopes.to_string().len() > SCOPES_BYTES_MAX {
         return refuse(AuthorizeErrorCode::InvalidScope, "too many scopes in one request");
@@ -232,7 +244,7 @@ async fn step(
         }
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
-            ask_user(provider, user, pending, &visit, consent.as_ref()).await
+            ask_user(provider, user, pending, (&visit, &full), consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
@@ -250,7 +262,7 @@ async fn ask_user(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    visit: &Visit<'_>,
+    (visit, full): (&Visit<'_>, &ScopeSet),
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
     let request = visit.request;
@@ -262,7 +274,8 @@ async fn ask_user(
     }
     let pending = Pending { form_target: form_target(&request.redirect_uri), ..pending };
     let destination = consent_page::destination(&request.redirect_uri);
-    consent_page::show(provider, user, pending, (&visit.question(), destination), remembered)
+    let asked = consent_page::Asked { question: visit.question(), full, destination };
+    consent_page::show(provider, user, pending, asked, remembered)
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?

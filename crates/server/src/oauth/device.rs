@@ -42,7 +42,7 @@ pub async fn authorize(
 ) -> Result<Response, TokenError> {
     let request = DeviceAuthorizationRequest::decode(&params)?;
     let policy = provider.policy();
-    let asked = asked_scopes(&client.app, &request, &policy)?;
+    let asked = asked_scopes(&client.app, &request, &policy, provider.now())?;
     let network = network_of(client.address, 32, 64);
     let key = format!("device codes of {} from {network}", client.app.id);
     provider.paces.admit(&key, REQUESTS, provider.now()).map_err(|wait| {
@@ -70,6 +70,7 @@ fn asked_scopes(
     app: &App,
     request: &DeviceAuthorizationRequest,
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<ScopeSet, OAuthError> {
     if !app.kind.may_use_device_codes() {
         return Err(OAuthError::unauthorized_client("apps of this kind have no device codes"));
@@ -78,8 +79,8 @@ fn asked_scopes(
     if request.resources.iter().any(|resource| !known.contains(&resource)) {
         return Err(OAuthError::invalid_target("resource is not an API known here"));
     }
-    let allowed = app.approved.intersection(&policy.scope_names());
-    let default = app.default_scopes().intersection(&allowed);
+    let allowed = app.approved_at(now).intersection(&policy.scope_names());
+    let default = app.default_scopes(now).intersection(&allowed);
     let asked = match &request.scopes {
         None => default,
         some => narrow_scopes(some.as_ref(), &allowed)?,

@@ -24,3 +24,4 @@ mod first_use;
 mod key_consent;
 mod mint;
 mod open;
+pub(crate) mod user_limits;

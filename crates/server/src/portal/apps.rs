@@ -122,6 +122,7 @@ pub async fn create(
     let (now, entropy) = (provider.now(), &*provider.entropy);
     let standing = Standing::of(&policy, &user.user);
     let app = registration::new_app(draft, &user.user, standing, entropy, now);
+    let app = policy.admit_unseen(app, now);
     let secret = app
         .kind
         .is_confidential()

@@ -4,6 +4,7 @@ use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
     Turn,
 };
+use domain::condition::ReviewState;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
@@ -94,6 +95,7 @@ pub fn new_app(
         proposed: None,
         turn: Turn::Staff,
         changed_at: now,
+        review: ReviewState::default(),
     }
 }
 

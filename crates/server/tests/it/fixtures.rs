@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
+use domain::condition::ReviewState;
 use domain::id::AppId;
 use domain::policy::{
     AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
@@ -59,6 +60,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         proposed: None,
         turn: Turn::Staff,
         changed_at: owner.created_at,
+        review: ReviewState::default(),
     }
 }
 
@@ -105,6 +107,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
+        review: ReviewPolicy::default(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
     }
