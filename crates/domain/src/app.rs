@@ -53,11 +53,24 @@ impl AppKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppStatus {
     InReview,
-    Live { since: Timestamp, approval: Approval },
-    Rejected { at: Timestamp, note: String },
-    Suspended { at: Timestamp, reason: String, approval: Approval },
+    Live {
+        since: Timestamp,
+        approval: Approval,
+    },
+    Rejected {
+        at: Timestamp,
+        note: String,
+    },
+    Suspended {
+        at: Timestamp,
+        reason: String,
+        approval: Approval,
+    },
     /// Nobody used it for long. Its calls are refused; its developer can wake it up.
-    Retired { at: Timestamp, approval: Approval },
+    Retired {
+        at: Timestamp,
+        approval: Approval,
+    },
 }
 
 /// Who let the app go live, as the consent page says it.

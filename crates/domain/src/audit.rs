@@ -21,6 +21,31 @@ pub enum AuditActor {
     System,
 }
 
+impl AuditActor {
+    /// As it is stored and exported: what it is, and which one.
+    pub fn texts(self) -> (&'static str, Option<String>) {
+        match self {
+            Self::User(id) => ("user", Some(id.to_string())),
+            Self::App(id) => ("app", Some(id.to_string())),
+            Self::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
+            Self::System => ("system", None),
+        }
+    }
+
+    pub fn from_texts(kind: &str, id: Option<String>) -> Option<Self> {
+        match (kind, id) {
+            ("user", Some(id)) => Some(Self::User(id.parse().ok()?)),
+            ("app", Some(id)) => Some(Self::App(id.parse().ok()?)),
+            ("cli", id) => {
+                let uid = id.map(|id| id.parse()).transpose().ok()?;
+                Some(Self::CommandLine { uid })
+            }
+            ("system", None) => Some(Self::System),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

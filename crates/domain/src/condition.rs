@@ -69,7 +69,8 @@ impl App {
 
     /// What it may do now. The list itself, shared, unless an approval of its scopes ends some day.
     pub fn approved_at(&self, now: Timestamp) -> ScopeSet {
-        let ended = |name: &ScopeName| self.condition_of(name.as_str()).is_some_and(|c| c.has_ended(now));
+        let ended =
+            |name: &ScopeName| self.condition_of(name.as_str()).is_some_and(|c| c.has_ended(now));
         if self.review.conditions.is_empty() || !self.approved.iter().any(ended) {
             return self.approved.clone();
         }
@@ -78,7 +79,8 @@ impl App {
 
     /// When the next approval of a scope ends.
     pub fn condition_ends_at(&self) -> Option<Timestamp> {
-        let approved = |(name, _): &(&ScopeName, &ScopeCondition)| self.approved.contains(name.as_str());
+        let approved =
+            |(name, _): &(&ScopeName, &ScopeCondition)| self.approved.contains(name.as_str());
         self.review.conditions.iter().filter(approved).filter_map(|(_, c)| c.until).min()
     }
 
@@ -145,7 +147,8 @@ mod tests {
     #[test]
     fn an_approval_ends_by_itself_at_its_moment() {
         let asked = new(AppKind::Web, "read trade");
-        let app = asked.approve_on(&set("read trade"), on("trade", until(NOW)), STAFF, THEN).unwrap();
+        let app =
+            asked.approve_on(&set("read trade"), on("trade", until(NOW)), STAFF, THEN).unwrap();
         let before = Timestamp::from_millis(NOW.as_millis() - 1);
         assert_eq!(app.approved_at(before), set("read trade"));
         assert_eq!(app.approved_at(NOW), set("read"));
@@ -160,7 +163,8 @@ mod tests {
     #[test]
     fn a_scope_for_tests_is_neither_approved_nor_waiting() {
         let asked = new(AppKind::Web, "read trade");
-        let app = asked.approve_on(&set("read trade"), on("trade", tests_only()), STAFF, THEN).unwrap();
+        let app =
+            asked.approve_on(&set("read trade"), on("trade", tests_only()), STAFF, THEN).unwrap();
         assert_eq!((app.approved.clone(), app.pending_scopes()), (set("read"), set("")));
         assert!(app.requested_scopes().contains("trade") && !app.awaits_review());
         let again = app.request_scopes(vec![request("trade")], NOW).unwrap();
@@ -172,10 +176,14 @@ mod tests {
         let cap = ScopeCondition { user_max: Some(5), ..ScopeCondition::default() };
         let asked = new(AppKind::Web, "read trade");
         let app = asked.approve_on(&set("read trade"), on("trade", cap), STAFF, THEN).unwrap();
-        assert_eq!(app.user_limits().map(|(name, n)| (name.as_str(), n)).next(), Some(("trade", 5)));
+        assert_eq!(
+            app.user_limits().map(|(name, n)| (name.as_str(), n)).next(),
+            Some(("trade", 5))
+        );
         let dropped = app.clone().drop_scope(&"trade".parse().unwrap(), NOW);
         assert!(dropped.review.conditions.is_empty());
-        let again = app.mark_due_again(NOW).unwrap().approve(&set("read trade"), STAFF, NOW).unwrap();
+        let again =
+            app.mark_due_again(NOW).unwrap().approve(&set("read trade"), STAFF, NOW).unwrap();
         assert!(again.review.conditions.is_empty() && again.review.due_again_at.is_none());
     }
 

@@ -90,13 +90,7 @@ impl KeyTerms {
 
     /// May `key`, which is one of `app`, call `route` now? What else has to be so: the app is live
     /// and admits the address, and the user is active.
-    pub fn permits(
-        &self,
-        key: &PartnerKey,
-        app: &App,
-        route: &RouteRule,
-        now: Timestamp,
-    ) -> bool {
+    pub fn permits(&self, key: &PartnerKey, app: &App, route: &RouteRule, now: Timestamp) -> bool {
         let approved = app.approved_at(now);
         let is_granted =
             |permission: &Permission| permission.url == route.pattern && self.declares(permission);

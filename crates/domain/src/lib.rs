@@ -6,6 +6,7 @@ pub mod access;
 pub mod app;
 pub mod app_message;
 pub mod audit;
+pub mod audit_chain;
 pub mod authentication;
 pub mod authority;
 pub mod authorization;

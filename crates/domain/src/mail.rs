@@ -133,6 +133,13 @@ pub enum MailKind {
         left: u64,
         seen: Seen,
     },
+    /// Nobody used an app of theirs for so many days; it will be retired, or is.
+    AppUnused {
+        app: String,
+        id: String,
+        days: u64,
+        is_retired: bool,
+    },
     /// The operator tries the settings.
     Test,
 }
@@ -155,6 +162,7 @@ impl MailKind {
             Self::SecondFactorRemoved { .. } => "second_factor_removed",
             Self::SecondFactorsRemovedByStaff => "second_factors_removed_by_staff",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::AppUnused { .. } => "app_unused",
             Self::Test => "test",
         }
     }

@@ -123,10 +123,8 @@ impl AuthorizationCode {
         };
         let consent = rows.consent.filter(|consent| consent.is_given()).filter(same);
         let consent = consent.ok_or(CodeRefusal::ConsentGone)?;
-        let scopes = self
-            .scopes
-            .intersection(&consent.scopes)
-            .intersection(&rows.app.approved_at(now));
+        let scopes =
+            self.scopes.intersection(&consent.scopes).intersection(&rows.app.approved_at(now));
         if scopes.is_empty() {
             return Err(CodeRefusal::ConsentGone);
         }

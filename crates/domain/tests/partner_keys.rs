@@ -212,9 +212,15 @@ fn a_key_may_do_what_its_user_picked_and_its_app_is_approved_for() {
     assert!(!terms.permits(&key, &full, &route("/list", "orders.read"), NOW), "not picked");
     assert!(!terms.permits(&key, &full, &route("/old", "orders.read"), NOW), "its group is gone");
     let narrowed = app("keys.create orders.read");
-    assert!(!terms.permits(&key, &narrowed, &route("/new", "orders.create"), NOW), "taken from the app");
+    assert!(
+        !terms.permits(&key, &narrowed, &route("/new", "orders.create"), NOW),
+        "taken from the app"
+    );
     let without = app("orders.create orders.read");
-    assert!(!terms.permits(&key, &without, &route("/new", "orders.create"), NOW), "no keys any more");
+    assert!(
+        !terms.permits(&key, &without, &route("/new", "orders.create"), NOW),
+        "no keys any more"
+    );
     let mut disabled = key;
     disabled.disable(DisabledWhy::Unused, NOW).unwrap();
     assert!(!terms.permits(&disabled, &full, &route("/new", "orders.create"), NOW));

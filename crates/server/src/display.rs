@@ -120,6 +120,21 @@ pub fn date(at: Timestamp) -> String {
     calendar(at).strftime("%-d %B %Y").to_string()
 }
 
+/// The moments at which a day like `2026-04-02` begins and ends, in UTC.
+pub fn day(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let start = |date: jiff::civil::Date| {
+        let start = jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+        Some(Timestamp::from_millis(start.as_millisecond()))
+    };
+    Some((start(date)?, start(date.tomorrow().ok()?)?))
+}
+
+/// `2026-04-02`, as forms want it, in UTC.
+pub fn iso_date(at: Timestamp) -> String {
+    calendar(at).strftime("%Y-%m-%d").to_string()
+}
+
 /// `2026-04-02T09:00:00Z`
 pub fn iso(at: Timestamp) -> String {
     words::iso(calendar(at))

@@ -15,7 +15,7 @@ use crate::oauth::partner_keys::standard as partner_keys;
 use crate::oauth::{
     authorize, consent, device, introspect, jwks, metadata, protected_resource, revoke, token,
 };
-use crate::portal::{apps, changes, messages, secrets};
+use crate::portal::{apps, changes, messages, secrets, wake};
 use crate::provider::Shared;
 use crate::review::{self, queue, staff_apps};
 use crate::{account, control, dialect, error, pages, user_codes};
@@ -119,6 +119,7 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))
         .route("/apps/{id}/proposal/withdraw", post(changes::withdraw_proposal))
+        .route("/apps/{id}/wake", post(wake::wake))
         .route("/apps/{id}/messages", post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/delete", get(apps::confirm_delete).post(apps::delete))
@@ -130,6 +131,11 @@ fn review() -> Router<Shared> {
     Router::new()
         .route("/staff/review", get(queue::list))
         .route("/staff/review/{id}", get(queue::show).post(queue::decide))
+        .route("/staff/review/{id}/assign", post(review::assign::assign))
+        .route("/staff/review/{id}/brand", post(review::assign::brand))
+        .route("/staff/audit", get(review::audit_log::list))
+        .route("/staff/audit/export", get(review::audit_log::export))
+        .route("/staff/audit/{position}", get(review::audit_log::show))
         .route("/staff/apps", get(staff_apps::list))
         .route(
             "/staff/apps/{id}/messages",

@@ -144,13 +144,23 @@ pub async fn list_for_review(
     after: (Timestamp, AppId),
     limit: i64,
 ) -> Result<Vec<App>, DbError> {
+    list_awaiting(tx, "staff", after, limit).await
+}
+
+/// The same of what waits for `whom`: `staff` or `developer`.
+pub async fn list_awaiting(
+    tx: &mut Tx<'_>,
+    whom: &str,
+    after: (Timestamp, AppId),
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
     let rows = tx
         .query_all(
             select!(
-                "WHERE a.awaits = 'staff' AND (a.changed_at > $1 OR (a.changed_at = $1 \
+                "WHERE a.awaits = $4 AND (a.changed_at > $1 OR (a.changed_at = $1 \
                  AND a.id > $2)) ORDER BY a.changed_at, a.id LIMIT $3"
             ),
-            bind![after.0, after.1, limit],
+            bind![after.0, after.1, limit, whom],
         )
         .await?;
     rows.into_iter().map(read).collect()

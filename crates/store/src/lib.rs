@@ -30,6 +30,7 @@ pub mod mails;
 pub mod nodes;
 pub mod nonces;
 pub mod partner_keys;
+pub mod policy_seen;
 pub mod revoked_tokens;
 pub mod second_factors;
 pub mod sessions;

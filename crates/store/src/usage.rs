@@ -156,11 +156,7 @@ pub async fn last_call_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Option<Time
 }
 
 /// Whether `app` was called since `since`. Counts come in batches of a few seconds.
-pub async fn any_since(
-    tx: &mut Tx<'_>,
-    app: AppId,
-    since: Timestamp,
-) -> Result<bool, DbError> {
+pub async fn any_since(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<bool, DbError> {
     let sql = "SELECT grant_id FROM usage_of_grants WHERE app_id = $1 AND last_at >= $2 LIMIT 1";
     Ok(tx.query_opt(sql, bind![app, since]).await?.is_some())
 }

@@ -47,6 +47,8 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
         MailKind::PartnerKeyIssued { app: app(), permissions: Vec::new(), seen: seen() },
         MailKind::SecondFactorsRemovedByStaff,
         MailKind::RecoveryCodeUsed { left: 4, seen: seen() },
+        MailKind::AppUnused { app: app(), id: "a1".to_owned(), days: 180, is_retired: false },
+        MailKind::AppUnused { app: app(), id: "a1".to_owned(), days: 180, is_retired: true },
         MailKind::Test,
     ];
     for why in ["user", "unused", "password", "blocked", "app"] {

@@ -30,7 +30,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "address_changed.txt" "address_to_verify.txt" "footer.txt" "new_device.txt" "new_grant.txt"
+    "address_changed.txt" "address_to_verify.txt" "app_unused.txt" "footer.txt" "new_device.txt" "new_grant.txt"
     "partner_key_ended.txt" "partner_key_issued.txt" "password_changed.txt" "password_reset.txt"
     "recovery_code_used.txt" "second_factor_added.txt" "second_factor_removed.txt"
     "second_factors_removed_by_staff.txt" "sign_up.txt" "sign_up_taken.txt" "test.txt"

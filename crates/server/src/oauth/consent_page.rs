@@ -16,13 +16,13 @@ use protocol::redirect_uri as wire;
 use protocol::scope::{ScopeName, ScopeSet};
 
 use crate::actor::SignedInUser;
-use crate::display;
 use crate::error::{PageError, duration_words};
 use crate::oauth::authorize::find_consent;
 use crate::oauth::key_consent::{self, KeyForm};
 use crate::oauth::pending::{Pending, Stage};
 use crate::pages::views;
 use crate::provider::Provider;
+use crate::review::terms::until_words;
 use crate::view;
 
 /// What the page asks, and where the answer goes.
@@ -209,7 +209,7 @@ fn full_scopes(app: &App, full: &ScopeSet, policy: &Policy) -> Vec<views::FullSc
 /// What an approval of one scope is bound to, as far as it concerns its user.
 fn condition(app: &App, scope: &str) -> Option<String> {
     let condition = app.condition_of(scope)?;
-    let until = condition.until.map(|at| format!("Until {} only.", display::date(at)));
+    let until = condition.until.map(|at| format!("Until {} only.", until_words(at)));
     let unseen = condition.by_policy.then(|| "Nobody at staff looked at this one.".to_owned());
     let lines: Vec<_> = until.into_iter().chain(unseen).collect();
     (!lines.is_empty()).then(|| lines.join(" "))

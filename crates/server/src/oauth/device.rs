@@ -12,6 +12,7 @@ use domain::entropy::random_bytes;
 use domain::id::CodeId;
 use domain::issuance::narrow_scopes;
 use domain::policy::{Policy, Rate};
+use domain::time::Timestamp;
 use domain::user_code::{
     AskingDevice, POLL_INTERVAL, PollPace, USER_CODE_LIFETIME, UserCode, UserCodeStatus,
     UserCodeText, device_code_mac,

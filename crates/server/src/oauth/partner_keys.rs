@@ -143,7 +143,8 @@ impl KeyCall {
             is_enabled: key.is_active(),
             external_id: Some(uuid_of(key.id)),
             public_key: Some(key.public.clone()),
-            permissions: terms.map_or_else(Vec::new, |terms| self.told(terms, &key, locale, provider.now())),
+            permissions: terms
+                .map_or_else(Vec::new, |terms| self.told(terms, &key, locale, provider.now())),
         })
     }
 

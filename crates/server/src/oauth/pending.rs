@@ -185,7 +185,8 @@ impl Pending {
     ) -> Result<ScopeSet, PageError> {
         let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
         let asked = asked.unwrap_or_default();
-        let mut left = asked.intersection(&app.approved_at(now)).intersection(&policy.scope_names());
+        let mut left =
+            asked.intersection(&app.approved_at(now)).intersection(&policy.scope_names());
         // A key is for the app that asks, and that one hears of it on the redirect.
         if let Some(terms) = &policy.partner_keys {
             left.remove(terms.create.as_str());

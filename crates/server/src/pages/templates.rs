@@ -20,6 +20,8 @@ built_in!(
     "add_passkey.html",
     "app_detail.html",
     "app_frame.html",
+    "audit_event.html",
+    "audit_log.html",
     "brand_mark.html",
     "change_password.html",
     "confirm_device.html",

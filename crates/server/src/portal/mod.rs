@@ -8,3 +8,4 @@ pub mod frame;
 pub mod messages;
 pub mod registration;
 pub mod secrets;
+pub mod wake;

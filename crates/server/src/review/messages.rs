@@ -6,6 +6,7 @@ use domain::app_message::AppMessage;
 use domain::id::{AppId, AppMessageId};
 use store::{Tx, apps};
 
+use super::answers;
 use crate::actor::{Reviewer, SignedForm, SignedInUser};
 use crate::error::PageError;
 use crate::flash::{Done, Told};
@@ -33,16 +34,24 @@ pub async fn send(
 ) -> Result<Response, PageError> {
     let id = parse(&id)?;
     let message = read(&form.params)?;
+    let inserted = answers::inserted(&provider.policy().review, &form.params, &message.text)?;
+    if let Some(text) = inserted {
+        let page = load(&provider, &user, id).await?;
+        let message = MessageForm { text, error: None };
+        return view::page(&provider, &StaffThread { message, ..page });
+    }
     if message.error.is_some() {
         let page = load(&provider, &user, id).await?;
         return view::page_again(&provider, &StaffThread { message, ..page });
     }
     let message = of_staff(&provider, &user, id, message.text);
     let write = async move |tx: &mut Tx<'_>| {
-        apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
-        thread::write(tx, &message).await
+        if apps::find(tx, id).await?.is_none() {
+            return Ok(Err(PageError::NotFound));
+        }
+        thread::write(tx, &message).await.map(Ok)
     };
-    provider.store.db.write(write).await?;
+    provider.store.db.write(write).await??;
     Ok(Done::MessageSent.redirect(&format!("/staff/apps/{id}/messages")).into_response())
 }
 
@@ -81,6 +90,7 @@ async fn load(
         name: app.name,
         publisher: app.publisher,
         thread,
+        answers: answers::titles(&provider.policy().review),
         message: MessageForm::default(),
     })
 }

@@ -9,7 +9,7 @@ use domain::condition::ReviewState;
 use domain::id::AppId;
 use domain::policy::{
     AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
-    Resource, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
+    Resource, ReviewPolicy, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::revision::RevisionField;
 use domain::sign_in::SignInPolicy;

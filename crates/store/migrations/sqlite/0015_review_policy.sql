@@ -10,13 +10,16 @@ ALTER TABLE apps ADD COLUMN brand_verified_by TEXT;
 ALTER TABLE apps ADD COLUMN assigned_to TEXT;
 CREATE INDEX apps_by_assignee ON apps (assigned_to, awaits, changed_at, id);
 CREATE INDEX apps_by_review ON apps (status, reviewed_at, id);
-CREATE INDEX apps_by_name ON apps (name_normalized, id);
+CREATE INDEX apps_in_order_of_names ON apps (name_normalized, id);
 
 -- The page of the trail: each filter with the order of the page.
 CREATE INDEX audit_by_kind ON audit (kind, position);
 CREATE INDEX audit_by_actor ON audit (actor_kind, actor_id, position);
 CREATE INDEX audit_of_app_and_kind ON audit (app_id, kind, position);
 CREATE INDEX audit_of_grant ON audit (grant_id, position);
+-- By far most events are of users; these are the others.
+CREATE INDEX audit_by_cli ON audit (position) WHERE actor_kind = 'cli';
+CREATE INDEX audit_by_system ON audit (position) WHERE actor_kind = 'system';
 
 -- Signed statements about a block and everything before it.
 CREATE TABLE audit_checkpoints (

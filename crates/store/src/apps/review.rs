@@ -48,11 +48,7 @@ pub(super) fn read(row: &mut Row) -> Result<ReviewState, DbError> {
 }
 
 /// Who takes care of it. Not part of what is decided: a decision made meanwhile stays good.
-pub async fn assign(
-    tx: &mut Tx<'_>,
-    id: AppId,
-    to: Option<UserId>,
-) -> Result<(), DbError> {
+pub async fn assign(tx: &mut Tx<'_>, id: AppId, to: Option<UserId>) -> Result<(), DbError> {
     tx.execute("UPDATE apps SET assigned_to = $2 WHERE id = $1", bind![id, to]).await?;
     Ok(())
 }

@@ -12,6 +12,8 @@ pub enum AppStatus {
     Live,
     Rejected,
     Suspended,
+    /// Nobody used it for long; its developer can wake it up.
+    Retired,
 }
 
 /// The field `kind`: `web`, `native`, `single_page` or `service`.

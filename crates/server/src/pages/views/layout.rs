@@ -77,6 +77,7 @@ pub enum Section {
     Apps,
     Review,
     StaffApps,
+    Audit,
 }
 
 /// A message about what the last request did.

@@ -13,6 +13,7 @@ mod account;
 mod app_detail;
 mod app_frame;
 mod apps;
+mod audit;
 mod codes;
 mod connected;
 mod consent;
@@ -35,6 +36,7 @@ pub use apps::{
     AppCard, AppForm, AppFormErrors, AppKind, AppStatus, DeleteApp, DialectChoice, LineError,
     MyApps, NewApp, STANDARD, ScopeChoice, SecretOnce,
 };
+pub use audit::{AuditEntry, AuditEventPage, AuditForm, AuditLog};
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
     CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedKey, ConnectedScope,
@@ -42,7 +44,7 @@ pub use connected::{
 };
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
-    KeyGroup, KeyPermission, Verification,
+    FullScope, KeyGroup, KeyPermission, Verification,
 };
 pub use entry::{Home, SignIn, SignInChoice, SignedOut};
 pub use layout::{Account, Flash, FlashKind, Layout, Moment, Roles, ScopeKind, Section, Tier};
@@ -50,8 +52,8 @@ pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
 pub use staff::{
-    FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
-    StaffApps, StaffThread, UserReport,
+    FieldChange, PastDecision, Question, QueueEntry, QueueForm, ReviewApp, ReviewQueue,
+    ReviewScope, RiskFlag, StaffApp, StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 
