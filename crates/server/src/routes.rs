@@ -166,6 +166,10 @@ pub fn control_router(provider: Shared) -> Router {
         .route("/users/{email}/second-factors/remove", post(control::users::remove_second_factors))
         .route("/keys/rotate", post(control::keys::rotate))
         .route("/audit", get(control::audit::list))
+        .route(
+            "/audit/checkpoints",
+            get(control::audit::list_checkpoints).post(control::audit::make_checkpoint),
+        )
         .route("/audit/verify", get(control::audit::verify))
         .with_state(provider)
 }

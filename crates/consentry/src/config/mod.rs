@@ -38,6 +38,7 @@ pub mod reference;
 mod resource;
 mod resource_schema;
 mod review;
+mod review_schema;
 mod route;
 pub mod schema;
 mod scope;
@@ -169,7 +170,8 @@ impl Config {
             Some("password") => HighTierRule::Never,
             _ => HighTierRule::Always,
         };
-        let reviewed = review::read(&root.section("review"));
+        let review_section = root.section("review");
+        let (reviewed, review) = (review::fields(&review_section), review::policy(&review_section));
         let dialects = Dialects::read_all(root, read);
         let lifetimes = lifetimes::read(&root.section("lifetimes"));
         let brand = brand::read(&root.section("brand"), issuer.as_ref(), read);
@@ -202,6 +204,7 @@ impl Config {
             accounts: accounts.policy,
             high_tier,
             reviewed,
+            review,
             dialects: dialects.served,
             partner_keys,
         };

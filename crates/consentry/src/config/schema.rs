@@ -3,6 +3,7 @@
 
 use super::partner_keys_schema::PARTNER_KEYS;
 use super::resource_schema::RESOURCE;
+use super::review_schema::REVIEW;
 use super::sign_in_schema::SIGN_IN;
 
 /// A table of the config file.
@@ -160,18 +161,6 @@ pub static ROOT: Shape = Shape {
              [partner keys](../developer/partner-keys.md).",
         ),
     ],
-};
-
-static REVIEW: Shape = Shape {
-    keys: &[key(
-        "fields",
-        Kind::Texts,
-        "`[\"name\", \"redirect_uris\"]`",
-        "What else of a live app waits for staff when its developer changes it, besides scopes: \
-         `name`, `description`, `homepage`, `privacy_url`, `terms_url`, `redirect_uris`. The \
-         approved state stays live meanwhile; everything that is not listed holds at once. An \
-         address that is taken away needs no review.",
-    )],
 };
 
 static LISTEN: Shape = Shape {

@@ -1,12 +1,12 @@
-//! The audit trail for whoever must show it to somebody: every event in order, and whether the
-//! trail is whole.
+//! The audit trail for whoever must show it to somebody: every event in order, signed checkpoints, and
+//! whether the trail is whole.
 
 use axum::Json;
 use axum::extract::{Query, State};
-use domain::audit::AuditActor;
+use domain::audit_chain::{Checkpoint, hexadecimal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::audit::AuditRow;
+use store::audit::checkpoints;
 use store::{Tx, audit};
 
 use super::error::ControlError;
@@ -21,28 +21,19 @@ pub struct Page {
     /// Events after this position; 0 for the first page.
     #[serde(default)]
     after: i64,
+    /// With it, `after` is a position in this block: events come block by block, as a copy is
+    /// checked, and those that are in none yet are left out.
+    block: Option<i64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Events {
-    pub events: Vec<Event>,
+    pub events: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Event {
-    pub position: i64,
-    pub at: String,
-    pub kind: &'static str,
-    /// `user:ID`, `app:ID`, `cli:UID` (a command, by the user of the machine) or `system`.
-    pub actor: String,
-    pub app_id: Option<String>,
-    pub user_id: Option<String>,
-    pub consent_id: Option<String>,
-    pub grant_id: Option<String>,
-    pub address: Option<String>,
-    pub detail: Value,
-    /// The block whose hash covers it; `null` for about a second.
-    pub block: Option<i64>,
+pub struct Checkpoints {
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -50,51 +41,61 @@ pub struct Verified {
     pub blocks: i64,
     /// Of the newest block. Kept elsewhere, it proves later that nothing up to it was rewritten.
     pub hash: String,
+    pub checkpoints: u64,
 }
 
 pub async fn list(
     State(provider): State<Shared>,
     Query(page): Query<Page>,
 ) -> Result<Json<Events>, ControlError> {
+    if page.block == Some(0) && page.after == 0 {
+        // The copy begins: what was recorded before it is in it.
+        provider.store.seal_audit().await?;
+    }
     let read = async move |tx: &mut Tx<'_>| {
-        Ok::<_, ControlError>(audit::list(tx, page.after, PAGE_MAX).await?)
+        Ok::<_, ControlError>(match page.block {
+            Some(block) => audit::list_sealed(tx, (block, page.after), PAGE_MAX).await?,
+            None => audit::list(tx, page.after, PAGE_MAX).await?,
+        })
     };
     let rows = provider.store.db.read_long(read).await?;
-    Ok(Json(Events { events: rows.into_iter().map(event).collect() }))
+    let events = rows.iter().map(|row| row.exported(&super::rfc3339(row.event.at)));
+    Ok(Json(Events { events: events.collect() }))
+}
+
+/// Behind a block; 0 for the first page.
+pub async fn list_checkpoints(
+    State(provider): State<Shared>,
+    Query(page): Query<Page>,
+) -> Result<Json<Checkpoints>, ControlError> {
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, ControlError>(checkpoints::list(tx, page.after, PAGE_MAX).await?)
+    };
+    Ok(Json(Checkpoints { checkpoints: provider.store.db.read_long(read).await? }))
+}
+
+/// Sign what is there now.
+pub async fn make_checkpoint(
+    State(provider): State<Shared>,
+) -> Result<Json<Option<Checkpoint>>, ControlError> {
+    Ok(Json(provider.store.audit_checkpoint().await?))
 }
 
 pub async fn verify(State(provider): State<Shared>) -> Result<Json<Verified>, ControlError> {
-    let read = async move |tx: &mut Tx<'_>| Ok::<_, ControlError>(audit::verify(tx).await?);
-    let newest = provider.store.db.read_long(read).await?;
-    let newest = newest.map_err(|error| ControlError::Conflict(error.to_string()))?;
-    Ok(Json(match newest {
-        None => Verified { blocks: 0, hash: String::new() },
-        Some(seal) => Verified {
-            blocks: seal.number,
-            hash: seal.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        },
+    let read = async move |tx: &mut Tx<'_>| {
+        let newest = match audit::verify(tx).await? {
+            Ok(newest) => newest,
+            Err(error) => return Ok(Err(error)),
+        };
+        let checked = checkpoints::verify(tx, newest.as_ref()).await?;
+        Ok::<_, ControlError>(checked.map(|count| (newest, count)))
+    };
+    let verified = provider.store.db.read_long(read).await?;
+    let (newest, checkpoints) =
+        verified.map_err(|error| ControlError::Conflict(error.to_string()))?;
+    Ok(Json(Verified {
+        blocks: newest.as_ref().map_or(0, |seal| seal.number),
+        hash: newest.map(|seal| hexadecimal(&seal.hash)).unwrap_or_default(),
+        checkpoints,
     }))
-}
-
-fn event(row: AuditRow) -> Event {
-    let AuditRow { position, event, seal } = row;
-    Event {
-        position,
-        at: super::rfc3339(event.at),
-        kind: event.kind.as_str(),
-        actor: match event.actor {
-            AuditActor::User(id) => format!("user:{id}"),
-            AuditActor::App(id) => format!("app:{id}"),
-            AuditActor::CommandLine { uid: Some(uid) } => format!("cli:{uid}"),
-            AuditActor::CommandLine { uid: None } => "cli".to_owned(),
-            AuditActor::System => "system".to_owned(),
-        },
-        app_id: event.app_id.map(|id| id.to_string()),
-        user_id: event.user_id.map(|id| id.to_string()),
-        consent_id: event.consent_id.map(|id| id.to_string()),
-        grant_id: event.grant_id.map(|id| id.to_string()),
-        address: event.address.map(|address| address.to_string()),
-        detail: event.detail,
-        block: seal,
-    }
 }

@@ -2,6 +2,7 @@
 
 use domain::audit_chain::AuditRow;
 
+/// The first line.
 pub const HEAD: &str = "position,at,kind,actor,app_id,user_id,consent_id,grant_id,address,detail,\
                         block\r\n";
 

@@ -15,6 +15,7 @@ mod harness;
 mod proofs;
 
 mod account;
+mod audit;
 mod authorize;
 mod client_auth;
 mod connected;
@@ -34,6 +35,7 @@ mod partner_keys;
 mod passkeys;
 mod refresh;
 mod review;
+mod review_policy;
 mod revoke;
 mod routes;
 mod second_factors;
