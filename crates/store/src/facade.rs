@@ -114,11 +114,14 @@ async fn ensure_keys(
 ) -> Result<bool, DbError> {
     let (master, entropy) = (master.clone(), Arc::clone(entropy));
     let ensure = async move |tx: &mut Tx<'_>| {
+        let is_first = !keys::any(tx).await?;
         let made = keys::ensure(tx, &master, &*entropy, now).await?;
         if made {
             changes::record(tx, Change::Keys).await?;
-            let event = AuditEvent::new(now, AuditKind::KeysMade, AuditActor::System);
-            audit::record(tx, &event).await?;
+            if !is_first {
+                let event = AuditEvent::new(now, AuditKind::KeysMade, AuditActor::System);
+                audit::record(tx, &event).await?;
+            }
         }
         Ok(made)
     };
