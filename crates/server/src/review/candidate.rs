@@ -29,6 +29,8 @@ pub(super) struct Candidate {
     reports: Vec<AuditEvent>,
     live_names: Vec<String>,
     user_count: u64,
+    /// Before what waits was put in its place.
+    pub(super) awaits_review: bool,
     publisher_is_verified: bool,
     assignee: Option<String>,
     history: Vec<PastDecision>,
@@ -75,6 +77,7 @@ impl Candidate {
                 .await?,
             live_names,
             user_count: consents::count_given_to(tx, app.id).await?,
+            awaits_review: app.awaits_review(),
             stands: app.revision(),
             app: app.as_proposed(),
         })
@@ -148,7 +151,7 @@ impl Candidate {
             note: String::new(),
             error: None,
             is_due_again: app.review.due_again_at.is_some(),
-            awaits_staff: app.awaits_review(),
+            awaits_staff: self.awaits_review,
             assignee: self.assignee.clone(),
             is_mine: app.review.assigned_to == Some(user.user.id),
             brand_verified_at: app.review.brand.map(|brand| display::moment(now, brand.at)),

@@ -226,7 +226,7 @@ pub async fn decide(
             false => view::page_again(&provider, &page),
         };
     }
-    if !candidate.app.awaits_review() {
+    if !candidate.awaits_review {
         return Err(PageError::Conflict("Nothing of this app waits for staff any more.".into()));
     }
     let note = verdict.note.clone();

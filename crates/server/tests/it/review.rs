@@ -112,7 +112,8 @@ async fn staff_ask_for_changes_and_see_the_app_again_when_the_developer_has_answ
     assert_done(&answer, "/staff/review?done=changes-asked");
     assert_eq!(last_kind_of_decision(&app, &client).await, AuditKind::AppChangesAsked);
     assert!(!browser.get("/staff/review").await.text().contains("The newcomer"));
-    assert_eq!(browser.get(&path_of(&client)).await.status, StatusCode::NOT_FOUND);
+    let page = app.signed_in(&staff).await.get(&path_of(&client)).await.text();
+    assert!(page.contains("nothing-waits"), "{page}");
 
     let (dev, path) = developer(&app, &client).await;
     let page = dev.get(&path).await.text();
