@@ -206,7 +206,7 @@ pub fn grant_scopes(rows: &LiveRows, now: Timestamp) -> Result<ScopeSet, AccessR
     if !app.is_live() {
         return Err(AccessRefusal::AppNotLive);
     }
-    let granted = grant.scopes.intersection(&app.approved);
+    let granted = grant.scopes.intersection(&app.approved_at(now));
     if let GrantSubject::Service { .. } = grant.subject {
         return Ok(granted.intersection(&app.service_scopes));
     }

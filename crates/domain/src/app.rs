@@ -8,6 +8,7 @@ use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
+use crate::condition::ReviewState;
 use crate::foreign_hash::ForeignHash;
 use crate::grant::Mode;
 use crate::id::{AppId, CredentialId, LogoId, TeamId, UserId};
@@ -64,9 +65,24 @@ impl AppKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppStatus {
     InReview,
-    Live { since: Timestamp, approval: Approval },
-    Rejected { at: Timestamp, note: String },
-    Suspended { at: Timestamp, reason: String, approval: Approval },
+    Live {
+        since: Timestamp,
+        approval: Approval,
+    },
+    Rejected {
+        at: Timestamp,
+        note: String,
+    },
+    Suspended {
+        at: Timestamp,
+        reason: String,
+        approval: Approval,
+    },
+    /// Nobody used it for long. Its calls are refused; its developer can wake it up.
+    Retired {
+        at: Timestamp,
+        approval: Approval,
+    },
 }
 
 /// Who let the app go live, as the consent page says it.
@@ -165,6 +181,8 @@ pub struct App {
     pub changed_at: Timestamp,
     /// Somebody of it wants to hear of events. Changed with its endpoints, never by saving the app.
     pub has_webhooks: bool,
+    /// What staff know of it: conditions, whether it is due again, who takes care of it.
+    pub review: ReviewState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -183,6 +201,17 @@ pub enum AppError {
     Paused,
     #[error("the app is not paused")]
     NotPaused,
+    #[error(
+        "the app asks for nothing new that could be rejected: untick what it should lose and \
+         approve the rest, or suspend it"
+    )]
+    NothingNew,
+    #[error("the app is not live, or waits for staff already")]
+    NotDue,
+    #[error("only a live app whose developer was reminded can be retired")]
+    NotReminded,
+    #[error("only a retired app can be woken up")]
+    NotRetired,
 }
 
 impl App {
@@ -261,18 +290,21 @@ impl App {
         self.requested.iter().filter(|r| r.required).map(|r| r.scope.clone()).collect()
     }
 
-    /// What a request without `scope` means: everything that was asked for and approved.
-    pub fn default_scopes(&self) -> ScopeSet {
-        self.requested_scopes().intersection(&self.approved)
+    /// What a request without `scope` means: everything that was asked for and is approved.
+    pub fn default_scopes(&self, now: Timestamp) -> ScopeSet {
+        self.requested_scopes().intersection(&self.approved_at(now))
     }
 
     pub fn requested_scopes(&self) -> ScopeSet {
         self.requested.iter().map(|r| r.scope.clone()).collect()
     }
 
-    /// Asked for and not approved (yet).
+    /// Asked for and not decided (yet).
     pub fn pending_scopes(&self) -> ScopeSet {
-        self.requested_scopes().difference(&self.approved)
+        let is_for_tests =
+            |scope: &ScopeName| self.condition_of(scope.as_str()).is_some_and(|c| c.tests_only);
+        let open = self.requested_scopes().difference(&self.approved);
+        open.iter().filter(|scope| !is_for_tests(scope)).cloned().collect()
     }
 }
 
@@ -377,6 +409,7 @@ pub(crate) mod tests {
             turn: Turn::Staff,
             changed_at: THEN,
             has_webhooks: false,
+            review: ReviewState::default(),
         }
     }
 

@@ -23,6 +23,31 @@ pub enum AuditActor {
     System,
 }
 
+impl AuditActor {
+    /// As it is stored and exported: what it is, and which one.
+    pub fn texts(self) -> (&'static str, Option<String>) {
+        match self {
+            Self::User(id) => ("user", Some(id.to_string())),
+            Self::App(id) => ("app", Some(id.to_string())),
+            Self::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
+            Self::System => ("system", None),
+        }
+    }
+
+    pub fn from_texts(kind: &str, id: Option<String>) -> Option<Self> {
+        match (kind, id) {
+            ("user", Some(id)) => Some(Self::User(id.parse().ok()?)),
+            ("app", Some(id)) => Some(Self::App(id.parse().ok()?)),
+            ("cli", id) => {
+                let uid = id.map(|id| id.parse()).transpose().ok()?;
+                Some(Self::CommandLine { uid })
+            }
+            ("system", None) => Some(Self::System),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +150,20 @@ kinds! {
     TeamMemberJoined = "team.member_joined",
     TeamRoleChanged = "team.role_changed",
     TeamMemberLeft = "team.member_left",
+    /// A reviewer takes care of it, or nobody does any more.
+    AppAssigned = "app.assigned",
+    /// Staff have seen that name, logo and publisher belong together; or take that back.
+    AppBrandVerified = "app.brand_verified",
+    AppBrandUnverified = "app.brand_unverified",
+    /// The policy wants staff to look at it once more.
+    AppDueAgain = "app.due_again",
+    /// An approval of a scope reached its last day.
+    AppApprovalEnded = "app.approval_ended",
+    /// Its developer was told that nobody uses it.
+    AppReminded = "app.reminded",
+    AppRetired = "app.retired",
+    /// Its developer wants a retired app back.
+    AppWoken = "app.woken",
     /// A user told staff about an app.
     AppReported = "app.reported",
     /// A developer asked for another plan or a perk.
@@ -159,6 +198,12 @@ kinds! {
     MailTested = "mail.tested",
     AdminTokenCreated = "admin_token.created",
     AdminTokenRevoked = "admin_token.revoked",
+    /// The server made keys that were due.
+    KeysMade = "keys.made",
+    /// The config says something else than the last time that a server looked at it.
+    PolicyChanged = "policy.changed",
+    /// Somebody took a copy of the trail, or of a part.
+    AuditExported = "audit.exported",
 }
 
 #[derive(Clone, Debug)]

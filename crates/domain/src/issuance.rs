@@ -4,6 +4,7 @@ use protocol::error::OAuthError;
 use protocol::scope::ScopeSet;
 
 use crate::app::App;
+use crate::time::Timestamp;
 
 /// The scopes of a token: what was asked for, else everything there is. Asking for more than there
 /// is fails as a whole (RFC 6749 §6, attack T2).
@@ -30,8 +31,8 @@ pub fn pick_audience(requested: &[String], granted: &[String]) -> Result<String,
 }
 
 /// What `app` may do for itself. Fails when it may do nothing.
-pub fn service_ceiling(app: &App) -> Result<ScopeSet, OAuthError> {
-    let ceiling = app.service_scopes.intersection(&app.approved);
+pub fn service_ceiling(app: &App, now: Timestamp) -> Result<ScopeSet, OAuthError> {
+    let ceiling = app.service_scopes.intersection(&app.approved_at(now));
     if ceiling.is_empty() {
         return Err(OAuthError::unauthorized_client(
             "this app is not approved to act for itself (client_credentials)",

@@ -54,17 +54,23 @@ impl LiveKey {
 
     /// Whether the user allowed `route`, and the app is approved for what it takes. Without `terms`
     /// there are no partner keys any more.
-    pub fn permit(&self, terms: Option<&KeyTerms>, route: &RouteRule) -> Result<(), SignedRefusal> {
-        match terms.is_some_and(|terms| terms.permits(&self.key, &self.app, route)) {
+    pub fn permit(
+        &self,
+        terms: Option<&KeyTerms>,
+        route: &RouteRule,
+        now: Timestamp,
+    ) -> Result<(), SignedRefusal> {
+        match terms.is_some_and(|terms| terms.permits(&self.key, &self.app, route, now)) {
             true => Ok(()),
             false => Err(SignedRefusal::NotPermitted),
         }
     }
 
     /// What a call to `route` takes, of the ways that the app is approved for.
-    pub fn scopes_for(&self, route: &RouteRule) -> ScopeSet {
+    pub fn scopes_for(&self, route: &RouteRule, now: Timestamp) -> ScopeSet {
         let RouteAccess::AnyOf(sets) = &route.access else { return ScopeSet::default() };
-        let is_approved = |set: &&ScopeSet| set.difference(&self.app.approved).is_empty();
+        let approved = self.app.approved_at(now);
+        let is_approved = |set: &&ScopeSet| set.difference(&approved).is_empty();
         sets.iter().find(is_approved).cloned().unwrap_or_default()
     }
 }

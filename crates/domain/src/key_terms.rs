@@ -9,6 +9,7 @@ use protocol::scope::{ScopeName, ScopeSet};
 use crate::app::App;
 use crate::partner_key::{PartnerKey, Permission};
 use crate::policy::{RouteAccess, RouteRule};
+use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTerms {
@@ -76,8 +77,9 @@ impl KeyTerms {
 
     /// The permissions among which a user of `app` picks: an app that is not approved for what a
     /// route asks of a token does not get there with a key either.
-    pub fn offered_to(&self, app: &App) -> Vec<Offered<'_>> {
-        let is_open = |endpoint: &&Endpoint| endpoint.is_open_to(app);
+    pub fn offered_to(&self, app: &App, now: Timestamp) -> Vec<Offered<'_>> {
+        let approved = app.approved_at(now);
+        let is_open = |endpoint: &&Endpoint| endpoint.is_open_to(&approved);
         let of_group = |group| {
             let PermissionGroup { endpoints, .. }: &PermissionGroup = group;
             Offered { group, endpoints: endpoints.iter().filter(is_open).collect() }
@@ -88,12 +90,13 @@ impl KeyTerms {
 
     /// May `key`, which is one of `app`, call `route` now? What else has to be so: the app is live
     /// and admits the address, and the user is active.
-    pub fn permits(&self, key: &PartnerKey, app: &App, route: &RouteRule) -> bool {
+    pub fn permits(&self, key: &PartnerKey, app: &App, route: &RouteRule, now: Timestamp) -> bool {
+        let approved = app.approved_at(now);
         let is_granted =
             |permission: &Permission| permission.url == route.pattern && self.declares(permission);
         key.is_active()
-            && self.makes_key(&app.approved)
-            && route.access.missing(&app.approved).is_empty()
+            && self.makes_key(&approved)
+            && route.access.missing(&approved).is_empty()
             && key.permissions.iter().any(is_granted)
     }
 
@@ -116,7 +119,7 @@ impl Offered<'_> {
 }
 
 impl Endpoint {
-    fn is_open_to(&self, app: &App) -> bool {
-        self.access.iter().any(|access| access.missing(&app.approved).is_empty())
+    fn is_open_to(&self, approved: &ScopeSet) -> bool {
+        self.access.iter().any(|access| access.missing(approved).is_empty())
     }
 }

@@ -195,6 +195,13 @@ pub enum MailKind {
     AppUnavailable {
         app: String,
     },
+    /// Nobody used an app of theirs for so many days; it will be retired, or is.
+    AppUnused {
+        app: String,
+        id: String,
+        days: u64,
+        is_retired: bool,
+    },
     /// The operator tries the settings.
     Test,
 }
@@ -228,6 +235,7 @@ impl MailKind {
             Self::AppSubmitted { .. } => "app_submitted",
             Self::DeveloperWrote { .. } => "developer_wrote",
             Self::AppUnavailable { .. } => "app_unavailable",
+            Self::AppUnused { .. } => "app_unused",
             Self::Test => "test",
         }
     }

@@ -13,11 +13,12 @@ use protocol::route::RouteTable;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, AppLifetimes};
+use crate::app::{App, AppLifetimes, AppStatus, Approval};
 use crate::key_terms::KeyTerms;
 use crate::plan::{Perk, Plan};
 use crate::revision::RevisionField;
 use crate::sign_in::SignInPolicy;
+use crate::time::Timestamp;
 
 /// What an app with this scope can do to a user: look, change things, move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +101,39 @@ pub struct AccountPolicy {
     pub developers: Developers,
     /// Whether messages go out. Without it there is no sign-up, no reset and no verifying.
     pub sends_mail: bool,
+}
+
+/// How staff look at apps, besides [`Policy::reviewed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewPolicy {
+    /// Tiers of scopes that staff look at; the others are approved at once.
+    pub tiers: Vec<ScopeTier>,
+    /// After so long staff look at a live app again.
+    pub again_after: Option<Duration>,
+    /// An app that nobody uses for so long is reminded, and after the same time again retired.
+    pub unused_after: Option<Duration>,
+    /// So many reports within a month are a serious risk.
+    pub reports_max: u32,
+    /// Answers that staff insert instead of writing them anew.
+    pub answers: Vec<CannedAnswer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannedAnswer {
+    pub title: String,
+    pub text: String,
+}
+
+impl Default for ReviewPolicy {
+    fn default() -> Self {
+        Self {
+            tiers: vec![ScopeTier::Low, ScopeTier::Sensitive, ScopeTier::High],
+            again_after: None,
+            unused_after: None,
+            reports_max: 3,
+            answers: Vec::new(),
+        }
+    }
 }
 
 /// Operator's defaults and limits of how long things live.
@@ -305,6 +339,7 @@ pub struct Policy {
     pub reviewed: Vec<RevisionField>,
     /// Addresses of staff who want to hear that something waits for them.
     pub review_mail: Vec<String>,
+    pub review: ReviewPolicy,
     pub dialects: Vec<Arc<Dialect>>,
     /// `None`: there are no partner keys.
     pub partner_keys: Option<KeyTerms>,
@@ -328,6 +363,36 @@ impl Policy {
         };
         let is_high = |name| self.scope(name).is_some_and(|scope| scope.tier == ScopeTier::High);
         asks && scopes.iter().any(is_high)
+    }
+
+    /// The scopes of `names` that staff need not look at. One that is not declared waits for them.
+    fn unseen(&self, names: &ScopeSet) -> ScopeSet {
+        let is_unseen = |name: &&ScopeName| {
+            self.scope(name).is_some_and(|scope| !self.review.tiers.contains(&scope.tier))
+        };
+        names.iter().filter(is_unseen).cloned().collect()
+    }
+
+    /// An app that was just registered: live at once if all that it asks for is of tiers that staff
+    /// do not look at. Nobody looked at it, and the consent page says so.
+    #[must_use]
+    pub fn admit_unseen(&self, app: App, now: Timestamp) -> App {
+        let asked = app.requested_scopes();
+        if app.status != AppStatus::InReview || asked.is_empty() || self.unseen(&asked) != asked {
+            return app;
+        }
+        let status = AppStatus::Live { since: now, approval: Approval::Unreviewed };
+        App { status, ..app.approve_by_policy(&asked, now) }
+    }
+
+    /// A live app that asks for more gets at once what staff need not look at.
+    #[must_use]
+    pub fn approve_unseen(&self, app: App, now: Timestamp) -> App {
+        let unseen = self.unseen(&app.pending_scopes());
+        match app.is_live() && !unseen.is_empty() {
+            true => app.approve_by_policy(&unseen, now),
+            false => app,
+        }
     }
 
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {

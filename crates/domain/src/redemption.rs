@@ -128,7 +128,8 @@ impl AuthorizationCode {
         };
         let consent = rows.consent.filter(|consent| consent.is_given()).filter(same);
         let consent = consent.ok_or(CodeRefusal::ConsentGone)?;
-        let scopes = self.scopes.intersection(&consent.scopes).intersection(&rows.app.approved);
+        let scopes =
+            self.scopes.intersection(&consent.scopes).intersection(&rows.app.approved_at(now));
         if scopes.is_empty() {
             return Err(CodeRefusal::ConsentGone);
         }

@@ -4,40 +4,56 @@
 use protocol::scope::{ScopeName, ScopeSet};
 
 use crate::app::{App, AppError, AppKind, AppStatus, Approval, ScopeRequest, Turn};
+use crate::condition::{BrandVerified, Conditions};
 use crate::id::UserId;
 use crate::time::Timestamp;
 
 impl App {
-    /// Approve `scopes` of what was requested, and the revision that waits; what is refused
-    /// leaves the request. A live app keeps what it had while the request waits, and is approved
-    /// again here.
-    pub fn approve(
+    /// Approve `scopes` of what was requested, without conditions.
+    pub fn approve(self, scopes: &ScopeSet, by: UserId, now: Timestamp) -> Result<Self, AppError> {
+        self.approve_on(scopes, Conditions::new(), by, now)
+    }
+
+    /// Approve `scopes` of what was requested, some on conditions, and the revision that waits; what
+    /// is refused leaves the request. A live app keeps what it had while the request waits, and is
+    /// approved again here.
+    pub fn approve_on(
         mut self,
         scopes: &ScopeSet,
+        mut conditions: Conditions,
         by: UserId,
         now: Timestamp,
     ) -> Result<Self, AppError> {
         let since = match self.status {
             AppStatus::InReview => now,
-            AppStatus::Live { since, .. } if self.has_pending_change() => since,
+            AppStatus::Live { since, .. } if self.is_open() => since,
             _ => return Err(AppError::NotInReview),
         };
         self = self.as_proposed();
-        self.approved = self.requested_scopes().intersection(scopes);
-        self.requested.retain(|request| scopes.contains(request.scope.as_str()));
-        self.service_scopes = self.service_scopes.intersection(&self.approved);
+        let kept = self.requested_scopes().intersection(scopes);
+        conditions.retain(|scope, one| kept.contains(scope.as_str()) && !one.is_none());
+        let is_for_users =
+            |scope: &&ScopeName| !conditions.get(*scope).is_some_and(|one| one.tests_only);
+        self.approved = kept.iter().filter(is_for_users).cloned().collect();
+        self.requested.retain(|request| kept.contains(request.scope.as_str()));
+        self.service_scopes = self.service_scopes.intersection(&kept);
+        self.review.conditions = conditions;
+        self.review.due_again_at = None;
         self.status = AppStatus::Live { since, approval: Approval::Reviewed { at: now, by } };
         Ok(self.settled(now))
     }
 
     /// Refuse what a live app asked for beyond what it has. It stays live as it was approved.
     pub fn refuse_pending(mut self, now: Timestamp) -> Result<Self, AppError> {
-        if !self.is_admitted() || !self.has_pending_change() {
+        if !self.is_admitted() || !self.is_open() {
             return Err(AppError::NotInReview);
         }
-        let approved = &self.approved;
-        self.requested.retain(|request| approved.contains(request.scope.as_str()));
-        self.service_scopes = self.service_scopes.intersection(approved);
+        if !self.has_pending_change() {
+            return Err(AppError::NothingNew);
+        }
+        let refused = self.pending_scopes();
+        self.requested.retain(|request| !refused.contains(request.scope.as_str()));
+        self.service_scopes = self.service_scopes.difference(&refused);
         self.proposed = None;
         Ok(self.settled(now))
     }
@@ -85,6 +101,11 @@ impl App {
                 self.changed_at = now;
                 Ok(self)
             }
+            AppStatus::Retired { at, .. } => {
+                self.status = AppStatus::Retired { at, approval: Approval::Unreviewed };
+                self.changed_at = now;
+                Ok(self)
+            }
             // Staff stopped it; only staff let it go on.
             _ => self.reopen_review(now),
         }
@@ -99,9 +120,12 @@ impl App {
         match self.status {
             AppStatus::Suspended { .. } => return Err(AppError::Suspended),
             AppStatus::Rejected { .. } => self.status = AppStatus::InReview,
-            AppStatus::InReview | AppStatus::Live { .. } => {}
+            AppStatus::InReview | AppStatus::Live { .. } | AppStatus::Retired { .. } => {}
         }
         for request in requests {
+            if self.condition_of(request.scope.as_str()).is_some_and(|one| one.tests_only) {
+                self.review.conditions.remove(request.scope.as_str());
+            }
             if self.kind == AppKind::Service {
                 self.service_scopes.insert(request.scope.clone());
             }
@@ -117,6 +141,7 @@ impl App {
         self.requested.retain(|request| request.scope != *scope);
         self.approved.remove(scope.as_str());
         self.service_scopes.remove(scope.as_str());
+        self.review.conditions.remove(scope.as_str());
         self.settled(now)
     }
 
@@ -134,8 +159,12 @@ impl App {
     fn is_open(&self) -> bool {
         match self.status {
             AppStatus::InReview => true,
-            AppStatus::Live { .. } => self.has_pending_change(),
-            AppStatus::Rejected { .. } | AppStatus::Suspended { .. } => false,
+            AppStatus::Live { .. } => {
+                self.has_pending_change() || self.review.due_again_at.is_some()
+            }
+            AppStatus::Rejected { .. }
+            | AppStatus::Suspended { .. }
+            | AppStatus::Retired { .. } => false,
         }
     }
 
@@ -164,6 +193,70 @@ impl App {
         self.status = AppStatus::Live { since: now, approval };
         self.changed_at = now;
         Ok(self)
+    }
+
+    /// The policy wants staff to look at it once more. It stays live.
+    pub fn mark_due_again(mut self, now: Timestamp) -> Result<Self, AppError> {
+        if !self.is_live() || self.is_open() {
+            return Err(AppError::NotDue);
+        }
+        self.review.due_again_at = Some(now);
+        Ok(self.settled(now))
+    }
+
+    /// Nobody uses it: its developer hears that it will be retired.
+    pub fn remind_unused(mut self, now: Timestamp) -> Result<Self, AppError> {
+        if !self.is_live() || self.review.reminded_at.is_some() {
+            return Err(AppError::NotDue);
+        }
+        self.review.reminded_at = Some(now);
+        Ok(self)
+    }
+
+    /// Somebody uses it after all.
+    #[must_use]
+    pub fn used_again(mut self) -> Self {
+        self.review.reminded_at = None;
+        self
+    }
+
+    /// Nobody used it since its developer was reminded.
+    pub fn retire(mut self, now: Timestamp) -> Result<Self, AppError> {
+        let AppStatus::Live { approval, .. } = self.status else {
+            return Err(AppError::NotReminded);
+        };
+        if self.review.reminded_at.is_none() {
+            return Err(AppError::NotReminded);
+        }
+        self.status = AppStatus::Retired { at: now, approval };
+        self.changed_at = now;
+        Ok(self)
+    }
+
+    /// Its developer wants it back, as it was approved.
+    pub fn wake(mut self, now: Timestamp) -> Result<Self, AppError> {
+        let AppStatus::Retired { approval, .. } = self.status else {
+            return Err(AppError::NotRetired);
+        };
+        self.status = AppStatus::Live { since: now, approval };
+        self.review.reminded_at = None;
+        self.changed_at = now;
+        Ok(self)
+    }
+
+    /// Staff have seen that name, logo and publisher belong together. Apart from what the app may do.
+    #[must_use]
+    pub fn verify_brand(mut self, by: UserId, now: Timestamp) -> Self {
+        self.review.brand = Some(BrandVerified { at: now, by });
+        self.changed_at = now;
+        self
+    }
+
+    #[must_use]
+    pub fn unverify_brand(mut self, now: Timestamp) -> Self {
+        self.review.brand = None;
+        self.changed_at = now;
+        self
     }
 }
 

@@ -186,7 +186,20 @@ impl App {
     pub fn with_revision(self, revision: Revision) -> Self {
         let Revision { name, description, homepage, privacy_url, terms_url, redirect_uris, logo } =
             revision;
-        Self { name, description, homepage, privacy_url, terms_url, redirect_uris, logo, ..self }
+        let mut review = self.review;
+        // What was verified is that this name is theirs.
+        review.brand = review.brand.filter(|_| name == self.name);
+        Self {
+            name,
+            description,
+            homepage,
+            privacy_url,
+            terms_url,
+            redirect_uris,
+            logo,
+            review,
+            ..self
+        }
     }
 
     /// The developer writes a new revision. `reviewed`: what staff look at before it holds.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::authentication::Methods;
 use domain::authorization::{Given, NextStep, SignInAsked, Visit, Wire};
+use domain::condition::ReviewState;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, LIVE_GRANTS_PER_APP_AND_USER_MAX, Mode, RefreshState};
@@ -88,6 +89,7 @@ fn app(kind: AppKind) -> App {
         turn: Turn::Staff,
         changed_at: at(0),
         has_webhooks: false,
+        review: ReviewState::default(),
     }
 }
 
@@ -100,7 +102,7 @@ fn request(app: &App, more: &str) -> AuthorizeRequest {
     let policy = ClientPolicy {
         redirect_uris: &app.redirect_uris,
         allowed_scopes: &app.approved,
-        default_scopes: &app.default_scopes(),
+        default_scopes: &app.default_scopes(at(0)),
         require_pkce: true,
         any_loopback_port: false,
         may_use_code: true,

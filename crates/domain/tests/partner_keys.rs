@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
+use domain::condition::ReviewState;
 use domain::entropy::Entropy;
 use domain::grant::Mode;
 use domain::id::{AppId, PartnerKeyId, UserId};
@@ -178,6 +179,7 @@ fn app(approved: &str) -> App {
         created_at: NOW,
         changed_at: NOW,
         has_webhooks: false,
+        review: ReviewState::default(),
     }
 }
 
@@ -215,28 +217,34 @@ fn a_key_may_do_what_its_user_picked_and_its_app_is_approved_for() {
     };
     let (terms, key) = (terms(), key_of(BOT));
     let full = app("keys.create orders.create orders.read");
-    assert!(terms.permits(&key, &full, &route("/new", "orders.create")));
-    assert!(!terms.permits(&key, &full, &route("/list", "orders.read")), "not picked");
-    assert!(!terms.permits(&key, &full, &route("/old", "orders.read")), "its group is gone");
+    assert!(terms.permits(&key, &full, &route("/new", "orders.create"), NOW));
+    assert!(!terms.permits(&key, &full, &route("/list", "orders.read"), NOW), "not picked");
+    assert!(!terms.permits(&key, &full, &route("/old", "orders.read"), NOW), "its group is gone");
     let narrowed = app("keys.create orders.read");
-    assert!(!terms.permits(&key, &narrowed, &route("/new", "orders.create")), "taken from the app");
+    assert!(
+        !terms.permits(&key, &narrowed, &route("/new", "orders.create"), NOW),
+        "taken from the app"
+    );
     let without = app("orders.create orders.read");
-    assert!(!terms.permits(&key, &without, &route("/new", "orders.create")), "no keys any more");
+    assert!(
+        !terms.permits(&key, &without, &route("/new", "orders.create"), NOW),
+        "no keys any more"
+    );
     let mut disabled = key;
     disabled.disable(DisabledWhy::Unused, NOW).unwrap();
-    assert!(!terms.permits(&disabled, &full, &route("/new", "orders.create")));
+    assert!(!terms.permits(&disabled, &full, &route("/new", "orders.create"), NOW));
 }
 
 #[test]
 fn an_app_is_offered_what_it_is_approved_for() {
     let terms = terms();
     let urls = |approved: &str| -> Vec<String> {
-        let offered = terms.offered_to(&app(approved));
+        let offered = terms.offered_to(&app(approved), NOW);
         offered.iter().flat_map(|one| one.permissions()).map(|one| one.url).collect()
     };
     assert_eq!(urls("orders.create orders.read"), ["/new", "/list"]);
     assert_eq!(urls("orders.read"), ["/list"]);
-    assert!(terms.offered_to(&app("other")).is_empty());
+    assert!(terms.offered_to(&app("other"), NOW).is_empty());
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Identities {
         let scopes = match &caller.proof {
             Proof::Token { access, .. } => &access.scopes,
             Proof::Key { live, .. } => {
-                of_route = live.scopes_for(matched.route);
+                of_route = live.scopes_for(matched.route, now);
                 &of_route
             }
         };

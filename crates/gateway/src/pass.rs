@@ -245,7 +245,7 @@ impl<A: Authority> Inner<A> {
         caller: Option<&Caller>,
         client: IpAddr,
     ) -> Result<crate::phase::limit::Allowance, GatewayError> {
-        authorize(&self.policy(), matched, caller).inspect_err(|error| {
+        authorize(&self.policy(), matched, caller, self.clock.now()).inspect_err(|error| {
             if let GatewayError::Signed(SignedError { why, .. }) = error
                 && let Some(Proof::Key { live, .. }) = caller.map(|caller| &caller.proof)
             {

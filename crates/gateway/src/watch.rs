@@ -133,7 +133,7 @@ impl<A: Authority> Watched<A> {
             Proof::Key { live, .. } => {
                 let policy = self.gateway.policy();
                 live.check(self.client).is_ok()
-                    && live.permit(policy.partner_keys.as_ref(), route).is_ok()
+                    && live.permit(policy.partner_keys.as_ref(), route, now).is_ok()
             }
         }
     }

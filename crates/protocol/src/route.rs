@@ -237,6 +237,16 @@ impl<T> Default for Node<T> {
     }
 }
 
+impl<T> Node<T> {
+    /// As deep as the longest pattern, whose length is bounded.
+    fn each<'t>(&'t self, visit: &mut impl FnMut(&'t str, &'t T)) {
+        for routes in self.here.iter().chain(&self.tail) {
+            routes.by_method.iter().for_each(|(method, route)| visit(method.as_str(), route));
+        }
+        self.literals.values().chain(self.param.as_deref()).for_each(|below| below.each(visit));
+    }
+}
+
 impl<T> RouteTable<T> {
     pub fn new() -> Self {
         Self::default()
@@ -309,6 +319,11 @@ impl<T> RouteTable<T> {
             (one.as_str(), a.as_str()).cmp(&(other.as_str(), b.as_str()))
         });
         found
+    }
+
+    /// Every route with its method, in no order.
+    pub fn each<'t>(&'t self, visit: &mut impl FnMut(&'t str, &'t T)) {
+        self.root.each(visit);
     }
 
     /// The methods that a path has; none when no route fits it.

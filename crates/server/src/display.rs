@@ -83,6 +83,7 @@ pub fn app_status(app: &App) -> views::AppStatus {
         AppStatus::Live { .. } => views::AppStatus::Live,
         AppStatus::Rejected { .. } => views::AppStatus::Rejected,
         AppStatus::Suspended { .. } => views::AppStatus::Suspended,
+        AppStatus::Retired { .. } => views::AppStatus::Retired,
     }
 }
 
@@ -91,7 +92,7 @@ pub fn status_note(app: &App) -> Option<String> {
     match &app.status {
         AppStatus::Rejected { note, .. } => Some(note.clone()),
         AppStatus::Suspended { reason, .. } => Some(reason.clone()),
-        AppStatus::InReview | AppStatus::Live { .. } => None,
+        AppStatus::InReview | AppStatus::Live { .. } | AppStatus::Retired { .. } => None,
     }
 }
 
@@ -135,8 +136,18 @@ pub fn date(at: Timestamp) -> String {
     calendar(at).strftime("%-d %B %Y").to_string()
 }
 
-/// `2026-04-02`, as a field for a date holds it.
-pub fn day(at: Timestamp) -> String {
+/// The moments at which a day like `2026-04-02` begins and ends, in UTC.
+pub fn day(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let start = |date: jiff::civil::Date| {
+        let start = jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+        Some(Timestamp::from_millis(start.as_millisecond()))
+    };
+    Some((start(date)?, start(date.tomorrow().ok()?)?))
+}
+
+/// `2026-04-02`, as a field for a date holds it, in UTC.
+pub fn iso_date(at: Timestamp) -> String {
     calendar(at).strftime("%Y-%m-%d").to_string()
 }
 

@@ -145,6 +145,12 @@ messages! {
         "Rejected. The developer reads your note.";
     AppSuspended = "app-suspended",
         "Suspended. All calls of the app are refused from now on.";
+    Assigned = "assigned",
+        "Noted who takes care of it.";
+    BrandDecided = "brand-decided",
+        "Noted, with what you have seen.";
+    AppWoken = "app-woken",
+        "The app is back, as it was approved.";
     AppResumed = "app-resumed",
         "Resumed. The app works again.";
 }

@@ -17,7 +17,7 @@ use crate::oauth::{
 };
 use crate::portal::{
     apps, changes, danger, key_set, logos, messages, my_apps, preview, register, requests, secrets,
-    team_members, teams, transfers, usage, webhooks,
+    team_members, teams, transfers, usage, wake, webhooks,
 };
 use crate::provider::Shared;
 use crate::review::{self, plan_requests, queue, staff_apps};
@@ -128,6 +128,7 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/scopes/remove", post(changes::remove_scope))
         .route("/apps/{id}/lifetimes", post(changes::lifetimes))
         .route("/apps/{id}/proposal/withdraw", post(changes::withdraw_proposal))
+        .route("/apps/{id}/wake", post(wake::wake))
         .route("/apps/{id}/messages", get(apps::messages).post(messages::send))
         .route("/apps/{id}/send-again", post(messages::send_again))
         .route("/apps/{id}/pause", post(danger::pause))
@@ -193,6 +194,11 @@ fn review() -> Router<Shared> {
         .route("/staff/review/{id}", get(queue::show).post(queue::decide))
         .route("/staff/requests", get(plan_requests::list))
         .route("/staff/requests/{id}", post(plan_requests::decide))
+        .route("/staff/review/{id}/assign", post(review::assign::assign))
+        .route("/staff/review/{id}/brand", post(review::assign::brand))
+        .route("/staff/audit", get(review::audit_log::list))
+        .route("/staff/audit/export", get(review::audit_log::export))
+        .route("/staff/audit/{position}", get(review::audit_log::show))
         .route("/staff/apps", get(staff_apps::list))
         .route(
             "/staff/apps/{id}/messages",

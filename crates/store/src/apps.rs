@@ -12,6 +12,7 @@ use crate::value::{Row, Value, unreadable};
 use crate::{DbError, Tx, bind};
 
 mod columns;
+pub mod review;
 
 pub(crate) use columns::of_mode_name;
 
@@ -30,7 +31,9 @@ macro_rules! select {
              a.access_token_ms, a.refresh_idle_ms, a.grant_max_ms, \
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
-             a.paused_at, a.jwks, a.jwks_uri, a.has_webhooks, a.team_id, a.logo, a.brand_verified \
+             a.paused_at, a.jwks, a.jwks_uri, a.has_webhooks, a.team_id, a.logo, \
+             a.brand_verified, a.conditions, a.due_again_at, a.reminded_at, a.brand_verified_at, \
+             a.brand_verified_by, a.assigned_to \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
         )
@@ -65,6 +68,7 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
         )
         .await?;
     }
+    review::save(tx, app).await?;
     Ok(true)
 }
 
@@ -89,7 +93,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
         &values,
     )
     .await?;
-    Ok(())
+    review::save(tx, app).await
 }
 
 /// Which wire formats it speaks. Grants of a format that it gives up are refused from now on.
@@ -301,13 +305,23 @@ pub async fn list_for_review(
     after: (Timestamp, AppId),
     limit: i64,
 ) -> Result<Vec<App>, DbError> {
+    list_awaiting(tx, "staff", after, limit).await
+}
+
+/// The same of what waits for `whom`: `staff` or `developer`.
+pub async fn list_awaiting(
+    tx: &mut Tx<'_>,
+    whom: &str,
+    after: (Timestamp, AppId),
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
     let rows = tx
         .query_all(
             select!(
-                "WHERE a.awaits = 'staff' AND (a.changed_at > $1 OR (a.changed_at = $1 \
+                "WHERE a.awaits = $4 AND (a.changed_at > $1 OR (a.changed_at = $1 \
                  AND a.id > $2)) ORDER BY a.changed_at, a.id LIMIT $3"
             ),
-            bind![after.0, after.1, limit],
+            bind![after.0, after.1, limit, whom],
         )
         .await?;
     rows.into_iter().map(read).collect()
@@ -483,8 +497,10 @@ fn read(mut row: Row) -> Result<App, DbError> {
         },
         mode: Mode::Live,
         has_webhooks: row.take()?,
+        review: ReviewState::default(),
     };
-    Ok(App { team: row.take()?, logo: row.take()?, brand_verified: row.take()?, ..app })
+    let (team, logo, brand_verified) = (row.take()?, row.take()?, row.take()?);
+    Ok(App { team, logo, brand_verified, review: review::read(&mut row)?, ..app })
 }
 
 fn read_turn(row: &mut Row) -> Result<Turn, DbError> {
@@ -517,6 +533,7 @@ fn read_status(row: &mut Row) -> Result<AppStatus, DbError> {
         "live" => Ok(AppStatus::Live { since: at, approval }),
         "rejected" => Ok(AppStatus::Rejected { at, note }),
         "suspended" => Ok(AppStatus::Suspended { at, reason: note, approval }),
+        "retired" => Ok(AppStatus::Retired { at, approval }),
         _ => Err(unreadable("status of an app")),
     }
 }

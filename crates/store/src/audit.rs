@@ -7,9 +7,13 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::audit_chain::block_hash;
+pub use domain::audit_chain::{AuditRow, Seal, TrailError};
 use domain::id::{AppId, ConsentId, UserId};
+
+pub mod checkpoints;
+pub mod search;
 
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
@@ -31,36 +35,9 @@ macro_rules! select {
 /// Rows in one block at most.
 const BLOCK_MAX: i64 = 1000;
 
-/// A stored event with its place in the trail.
-#[derive(Clone, Debug)]
-pub struct AuditRow {
-    pub position: i64,
-    pub event: AuditEvent,
-    /// The block that covers it; `None` for about a second.
-    pub seal: Option<i64>,
-}
-
-/// The hash over a block of rows and everything before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seal {
-    /// Blocks are numbered from 1 without gaps.
-    pub number: i64,
-    pub row_count: u64,
-    pub hash: [u8; 32],
-}
-
-/// What is wrong with a trail.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TrailError {
-    #[error("block {0} is missing")]
-    MissingBlock(i64),
-    #[error("block {0} does not match its rows: some were changed, added or taken away")]
-    ChangedBlock(i64),
-}
-
 /// Append. Part of the transaction of what it describes.
 pub async fn record(tx: &mut Tx<'_>, event: &AuditEvent) -> Result<(), DbError> {
-    let (actor_kind, actor_id) = actor_texts(event.actor);
+    let (actor_kind, actor_id) = event.actor.texts();
     tx.execute(
         "INSERT INTO audit (at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
          grant_id, address, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -139,6 +116,25 @@ pub async fn list(tx: &mut Tx<'_>, after: i64, limit: u32) -> Result<Vec<AuditRo
     rows.into_iter().map(read).collect()
 }
 
+/// In the order in which blocks are made of them, behind `after` (a block and a position in it), at
+/// most `limit`: how the trail leaves the system so that a copy can be checked.
+pub async fn list_sealed(
+    tx: &mut Tx<'_>,
+    after: (i64, i64),
+    limit: u32,
+) -> Result<Vec<AuditRow>, DbError> {
+    let sql = select!(
+        "WHERE seal >= $1 AND (seal > $1 OR position > $2) ORDER BY seal, position LIMIT $3"
+    );
+    let rows = tx.query_all(sql, bind![after.0, after.1, i64::from(limit)]).await?;
+    rows.into_iter().map(read).collect()
+}
+
+pub async fn find(tx: &mut Tx<'_>, position: i64) -> Result<Option<AuditRow>, DbError> {
+    let row = tx.query_opt(select!("WHERE position = $1"), bind![position]).await?;
+    row.map(read).transpose()
+}
+
 /// Seal the rows that are not sealed yet. `false`: there was nothing to do. Meant for
 /// [`crate::Db::write_unchecked`]: it reads where everybody writes.
 pub async fn seal(tx: &mut Tx<'_>) -> Result<bool, DbError> {
@@ -197,46 +193,6 @@ pub async fn verify(tx: &mut Tx<'_>) -> Result<Result<Option<Seal>, TrailError>,
     }
 }
 
-/// Every part with its length in front, so that no two blocks hash alike.
-fn block_hash(previous: &[u8; 32], rows: &[AuditRow]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    context.update(previous);
-    for row in rows {
-        let event = &row.event;
-        let (actor_kind, actor_id) = actor_texts(event.actor);
-        let parts = [
-            row.position.to_string(),
-            event.at.as_millis().to_string(),
-            event.kind.as_str().to_owned(),
-            actor_kind.to_owned(),
-            actor_id.unwrap_or_default(),
-            event.app_id.map(|id| id.to_string()).unwrap_or_default(),
-            event.user_id.map(|id| id.to_string()).unwrap_or_default(),
-            event.consent_id.map(|id| id.to_string()).unwrap_or_default(),
-            event.grant_id.map(|id| id.to_string()).unwrap_or_default(),
-            event.address.map(|address| address.to_string()).unwrap_or_default(),
-            event.detail.to_string(),
-        ];
-        for part in &parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-    }
-    let mut hash = [0; 32];
-    hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    hash
-}
-
-fn actor_texts(actor: AuditActor) -> (&'static str, Option<String>) {
-    match actor {
-        AuditActor::User(id) => ("user", Some(id.to_string())),
-        AuditActor::App(id) => ("app", Some(id.to_string())),
-        AuditActor::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
-        AuditActor::AdminToken(id) => ("admin_token", Some(id.to_string())),
-        AuditActor::System => ("system", None),
-    }
-}
-
 fn events(rows: Vec<Row>) -> Result<Vec<AuditEvent>, DbError> {
     rows.into_iter().map(|row| Ok(read(row)?.event)).collect()
 }
@@ -246,7 +202,10 @@ fn read(mut row: Row) -> Result<AuditRow, DbError> {
     let event = AuditEvent {
         at: row.take()?,
         kind: row.take_as("kind of event", |name: String| AuditKind::from_name(&name))?,
-        actor: read_actor(&mut row)?,
+        actor: {
+            let (kind, id) = (row.take::<String>()?, row.take()?);
+            AuditActor::from_texts(&kind, id).ok_or_else(|| unreadable("actor of an event"))?
+        },
         app_id: row.take()?,
         user_id: row.take()?,
         consent_id: row.take()?,
@@ -262,20 +221,4 @@ fn read(mut row: Row) -> Result<AuditRow, DbError> {
 
 fn read_seal(mut row: Row) -> Result<Seal, DbError> {
     Ok(Seal { number: row.take()?, row_count: row.take()?, hash: row.take()? })
-}
-
-fn read_actor(row: &mut Row) -> Result<AuditActor, DbError> {
-    let (kind, id) = (row.take::<String>()?, row.take::<Option<String>>()?);
-    let damaged = || unreadable("actor of an event");
-    match (kind.as_str(), id) {
-        ("user", Some(id)) => Ok(AuditActor::User(id.parse().map_err(|_| damaged())?)),
-        ("app", Some(id)) => Ok(AuditActor::App(id.parse().map_err(|_| damaged())?)),
-        ("cli", id) => {
-            let uid = id.map(|id| id.parse()).transpose().map_err(|_| damaged())?;
-            Ok(AuditActor::CommandLine { uid })
-        }
-        ("admin_token", Some(id)) => Ok(AuditActor::AdminToken(id.parse().map_err(|_| damaged())?)),
-        ("system", None) => Ok(AuditActor::System),
-        _ => Err(damaged()),
-    }
 }

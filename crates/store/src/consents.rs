@@ -3,6 +3,8 @@
 use domain::consent::{Consent, ConsentStatus};
 use domain::grant::Mode;
 use domain::id::{AppId, ConsentId, UserId};
+use domain::time::Timestamp;
+use protocol::scope::ScopeName;
 
 use crate::apps::of_mode_name;
 use crate::value::Row;
@@ -122,6 +124,25 @@ pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError>
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND mode = 'live' \
                AND withdrawn_at IS NULL";
     tx.query_one(sql, bind![app]).await?.take()
+}
+
+/// How many users besides `except` let `app` have `scope`.
+pub async fn count_with_scope(
+    tx: &mut Tx<'_>,
+    app: AppId,
+    scope: &ScopeName,
+    except: UserId,
+) -> Result<u64, DbError> {
+    // Names are separated by spaces. LIKE would ignore case on SQLite, and names may hold its signs.
+    let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL \
+               AND user_id <> $2 AND REPLACE(' ' || scopes || ' ', $3, '') <> ' ' || scopes || ' '";
+    tx.query_one(sql, bind![app, except, format!(" {scope} ")]).await?.take()
+}
+
+/// Whether a user let `app` in, or changed what it may do, since `since`.
+pub async fn any_since(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM consents WHERE app_id = $1 AND changed_at >= $2 LIMIT 1";
+    Ok(tx.query_opt(sql, bind![app, since]).await?.is_some())
 }
 
 fn read(mut row: Row) -> Result<Consent, DbError> {

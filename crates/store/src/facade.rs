@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::access::LiveRows;
-use domain::audit::AuditEvent;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::audit_chain::Checkpoint;
 use domain::authority::{Authority, Unverifiable};
 use domain::change::Change;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::{Grant, Mode, RefreshState};
 use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::keyring::{Keyring, MasterKey};
+use domain::nonce::{Nonce, NonceRefusal};
+use domain::policy::Policy;
+use domain::policy_summary::PolicySummary;
 use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT};
 use domain::seal::OpenError;
 use domain::time::{Clock, Timestamp};
@@ -29,8 +33,8 @@ use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
     Db, DbError, Tx, app_counts, audit, changes, grants, idempotent_answers, keys, mails,
-    partner_keys, request_log, revoked_tokens, sessions, teams, throttles, usage, used_once,
-    user_codes, webhooks,
+    partner_keys, policy_seen, request_log, revoked_tokens, sessions, teams, throttles, usage,
+    used_once, user_codes, webhooks,
 };
 
 mod authority;
@@ -114,9 +118,14 @@ async fn ensure_keys(
 ) -> Result<bool, DbError> {
     let (master, entropy) = (master.clone(), Arc::clone(entropy));
     let ensure = async move |tx: &mut Tx<'_>| {
+        let is_first = !keys::any(tx).await?;
         let made = keys::ensure(tx, &master, &*entropy, now).await?;
         if made {
             changes::record(tx, Change::Keys).await?;
+            if !is_first {
+                let event = AuditEvent::new(now, AuditKind::KeysMade, AuditActor::System);
+                audit::record(tx, &event).await?;
+            }
         }
         Ok(made)
     };
@@ -170,7 +179,7 @@ impl Store {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_keys(Arc::clone(&live), Arc::clone(&keyring)));
-        tasks.spawn(seal_audit(db.clone()));
+        tasks.spawn(seal_audit(Arc::clone(&live), Arc::clone(&keyring)));
         if let Some((cluster, pg_config)) = feed {
             tasks.spawn(Arc::clone(&cluster).listen(pg_config));
             tasks.spawn(cluster.follow(Arc::clone(&live)));
@@ -293,6 +302,25 @@ impl Store {
         };
         self.db.write(rotate).await?;
         keys.reload(&self.db, now).await
+    }
+
+    /// Seal what was recorded up to now, so that a copy of the trail has it in a block.
+    pub async fn seal_audit(&self) -> Result<(), DbError> {
+        seal_rows(&self.db).await
+    }
+
+    /// Seal and sign what was recorded up to now. `None`: there is nothing in the trail.
+    pub async fn audit_checkpoint(&self) -> Result<Option<Checkpoint>, DbError> {
+        seal_rows(&self.db).await?;
+        make_checkpoint(&self.db, self.keyring(), true, self.now()).await?;
+        self.db.read(async |tx| audit::checkpoints::newest(tx).await).await
+    }
+
+    /// The config as it is now; the trail tells if it is another one than before.
+    pub async fn look_at_policy(&self, policy: &Policy) -> Result<bool, DbError> {
+        let (summary, now) = (PolicySummary::of(policy), self.now());
+        let look = async move |tx: &mut Tx<'_>| policy_seen::look(tx, &summary, now).await;
+        self.db.write(look).await
     }
 
     /// Write the calls that were counted in memory. Call it every few seconds: a crash loses what
@@ -422,23 +450,42 @@ async fn follow_keys(live: Arc<Live>, keys: Arc<Keys>) {
     }
 }
 
-async fn seal_audit(db: Db) {
+async fn seal_audit(live: Arc<Live>, keys: Arc<Keys>) {
     let mut ticks = interval(SEAL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // As long as there are full blocks.
-        loop {
-            match db.write_unchecked(async |tx| audit::seal(tx).await).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "the audit trail could not be sealed; tried again");
-                    break;
-                }
+        if let Err(error) = seal_rows(&live.db).await {
+            tracing::warn!(%error, "the audit trail could not be sealed; tried again");
+            continue;
+        }
+        let (keyring, now) = (keys.current.load_full(), live.clock.now());
+        match make_checkpoint(&live.db, keyring, false, now).await {
+            Ok(None) => {}
+            // Also where the logs go nobody who changes the trail can reach it any more.
+            Ok(Some(Checkpoint { number, rows, hash, key_id, .. })) => {
+                tracing::info!(block = number, rows, hash, key_id, "audit checkpoint");
             }
+            Err(error) => tracing::warn!(%error, "no audit checkpoint was made; tried again"),
         }
     }
+}
+
+/// As long as there are full blocks.
+async fn seal_rows(db: &Db) -> Result<(), DbError> {
+    while db.write_unchecked(async |tx| audit::seal(tx).await).await? {}
+    Ok(())
+}
+
+async fn make_checkpoint(
+    db: &Db,
+    keyring: Arc<Keyring>,
+    is_wanted: bool,
+    now: Timestamp,
+) -> Result<Option<Checkpoint>, DbError> {
+    let make =
+        async move |tx: &mut Tx<'_>| audit::checkpoints::make(tx, &keyring, is_wanted, now).await;
+    db.write_unchecked(make).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

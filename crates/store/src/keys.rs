@@ -84,6 +84,11 @@ pub async fn load(
     })
 }
 
+/// Whether there are keys: not on an empty database.
+pub async fn any(tx: &mut Tx<'_>) -> Result<bool, DbError> {
+    Ok(tx.query_opt("SELECT id FROM keys LIMIT 1", &[]).await?.is_some())
+}
+
 /// Make the keys that are missing or due: all of them on an empty database, a code key when the
 /// newest is a day old. `true`: something was made, so the feed must say so.
 pub async fn ensure(

@@ -36,6 +36,7 @@ pub mod nodes;
 pub mod nonces;
 pub mod partner_keys;
 pub mod plan_requests;
+pub mod policy_seen;
 pub mod request_log;
 pub mod revoked_tokens;
 pub mod second_factors;

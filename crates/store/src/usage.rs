@@ -167,6 +167,12 @@ pub async fn was_called(tx: &mut Tx<'_>, app: AppId) -> Result<(bool, bool), DbE
     Ok((tests, tx.query_opt(others, bind![app]).await?.is_some()))
 }
 
+/// Whether `app` was called since `since`. Counts come in batches of a few seconds.
+pub async fn any_since(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<bool, DbError> {
+    let sql = "SELECT grant_id FROM usage_of_grants WHERE app_id = $1 AND last_at >= $2 LIMIT 1";
+    Ok(tx.query_opt(sql, bind![app, since]).await?.is_some())
+}
+
 /// Delete at most `limit` rows that were not added to since `before`.
 pub async fn sweep(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, DbError> {
     tx.execute(

@@ -41,6 +41,7 @@ pub mod reference;
 mod resource;
 mod resource_schema;
 mod review;
+mod review_schema;
 mod route;
 pub mod schema;
 mod scope;
@@ -180,7 +181,7 @@ impl Config {
             _ => DocsReaders::Everyone,
         };
         let review_section = root.section("review");
-        let reviewed = review::read(&review_section);
+        let (reviewed, review) = (review::fields(&review_section), review::policy(&review_section));
         let review_mail = review::mail(&review_section);
         let webhooks = webhooks::read_all(root, read);
         let dialects = Dialects::read_all(root, read);
@@ -216,6 +217,7 @@ impl Config {
             high_tier,
             reviewed,
             review_mail,
+            review,
             dialects: dialects.served,
             partner_keys,
             docs,

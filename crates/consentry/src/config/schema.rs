@@ -4,6 +4,7 @@
 use super::partner_keys_schema::PARTNER_KEYS;
 use super::plans_schema::{PERK, PLAN};
 use super::resource_schema::RESOURCE;
+use super::review_schema::REVIEW;
 use super::sign_in_schema::SIGN_IN;
 use super::webhooks_schema::WEBHOOKS;
 
@@ -180,27 +181,6 @@ pub static ROOT: Shape = Shape {
             "Without this table there are none. With it, users can let an app have a key with \
              which it signs its calls, and pick what the key may do: \
              [partner keys](../developer/partner-keys.md).",
-        ),
-    ],
-};
-
-static REVIEW: Shape = Shape {
-    keys: &[
-        key(
-            "fields",
-            Kind::Texts,
-            "`[\"name\", \"redirect_uris\", \"logo\"]`",
-            "What else of a live app waits for staff when its developer changes it, besides \
-             scopes: `name`, `description`, `homepage`, `privacy_url`, `terms_url`, \
-             `redirect_uris`, `logo`. The approved state stays live meanwhile; everything that is \
-             not listed holds at once. An address or a logo that is taken away needs no review.",
-        ),
-        key(
-            "mail",
-            Kind::Texts,
-            "`[]`",
-            "Addresses that get a message when an app or a change waits for review, and when a \
-             developer writes.",
         ),
     ],
 };

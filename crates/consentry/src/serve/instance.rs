@@ -64,6 +64,7 @@ impl Instance {
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let known_passwords = KnownPasswords::new(config.accounts.breached_passwords.clone());
         let policy = Policy { accounts, ..config.policy(&store.keyring()) };
+        store.look_at_policy(&policy).await.map_err(|error| Failure::Failed(error.to_string()))?;
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let gateway = Gateway::new(
             store.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server::app_news;
+use server::review::jobs as review_jobs;
 use server::webhooks::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,6 +44,12 @@ impl JobSet {
         jobs.every(Duration::from_secs(60), "disable unused keys", move || {
             let store = disabler.clone();
             async move { store.disable_unused_keys().await }
+        });
+        let (provider, unused) =
+            (instance.provider.clone(), Arc::new(review_jobs::Unused::default()));
+        jobs.every(Duration::from_secs(60), "review what is due", move || {
+            let (provider, unused) = (provider.clone(), Arc::clone(&unused));
+            async move { review_jobs::run(&provider, &unused).await }
         });
         if let Some(post) = &instance.post {
             let (provider, post) = (instance.provider.clone(), Arc::clone(post));

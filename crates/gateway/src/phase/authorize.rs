@@ -2,6 +2,7 @@
 //! key. The refusal names all that is missing at once.
 
 use domain::policy::Policy;
+use domain::time::Timestamp;
 
 use crate::error::GatewayError;
 use crate::phase::authenticate::{Caller, Proof};
@@ -11,6 +12,7 @@ pub(crate) fn authorize(
     policy: &Policy,
     matched: &Matched<'_>,
     caller: Option<&Caller>,
+    now: Timestamp,
 ) -> Result<(), GatewayError> {
     let Some(caller) = caller else { return Ok(()) };
     match &caller.proof {
@@ -19,7 +21,7 @@ pub(crate) fn authorize(
             if missing.is_empty() { Ok(()) } else { Err(GatewayError::InsufficientScope(missing)) }
         }
         Proof::Key { live, signing } => live
-            .permit(policy.partner_keys.as_ref(), matched.route)
+            .permit(policy.partner_keys.as_ref(), matched.route, now)
             .map_err(|why| GatewayError::Signed(signing.refusal(why))),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::access::LiveRows;
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, Turn};
 use domain::authority::{Authority, Unverifiable};
+use domain::condition::ReviewState;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RevokeReason};
@@ -304,6 +305,7 @@ pub(crate) fn rows() -> LiveRows {
         turn: Turn::Staff,
         changed_at: now,
         has_webhooks: false,
+        review: ReviewState::default(),
     };
     let user = User {
         id: USER,

@@ -12,8 +12,8 @@ use domain::authority::Authority as _;
 use domain::id::{AppId, GrantId, TokenId, UserId};
 use domain::keyring::Keyring;
 use domain::policy::{
-    AccountPolicy, HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, RouteAccess,
-    RouteRule, TokenFormat, Upstream,
+    AccountPolicy, HighTierRule, Lifetimes, Policy, Rate, Registration, Resource, ReviewPolicy,
+    RouteAccess, RouteRule, TokenFormat, Upstream,
 };
 use domain::seal::Purpose;
 use domain::sign_in::SignInPolicy;
@@ -254,6 +254,7 @@ fn policy(upstream: SocketAddr, change: impl Fn(&mut Resource)) -> Policy {
         sign_in: SignInPolicy::default(),
         reviewed: Vec::new(),
         review_mail: Vec::new(),
+        review: ReviewPolicy::default(),
         accounts: AccountPolicy::default(),
         high_tier: HighTierRule::IfEnrolled,
         dialects: Vec::new(),

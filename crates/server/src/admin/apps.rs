@@ -264,6 +264,7 @@ pub(super) async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, Probl
         AppStatus::Live { .. } => (Status::Live, None),
         AppStatus::Rejected { note, .. } => (Status::Rejected, Some(note)),
         AppStatus::Suspended { reason, .. } => (Status::Suspended, Some(reason)),
+        AppStatus::Retired { .. } => (Status::Retired, None),
     };
     Ok(AppRecord {
         id: app.id,

@@ -4,10 +4,11 @@
 use axum::Json;
 use axum::extract::State;
 use domain::audit::{AuditActor, AuditKind};
+use domain::audit_chain::{Checkpoint, hexadecimal};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::audit::{AuditFilter, AuditRow};
+use store::audit::{AuditFilter, AuditRow, checkpoints};
 use store::{Tx, apps, audit};
 
 use super::actor::Admin;
@@ -20,6 +21,9 @@ use super::schema::{choices, wire};
 use super::users::find_user;
 use crate::provider::Shared;
 use crate::review::flags::report_text;
+
+/// Events or checkpoints in one part of a copy.
+const COPIED_MAX: u32 = 10_000;
 
 choices! {
     /// In which order.
@@ -63,6 +67,39 @@ wire! {
         /// Of the newest block. Kept elsewhere, it proves later that nothing up to it was
         /// rewritten.
         pub hash: String,
+        /// How many checkpoints vouch for it.
+        pub checkpoints: u64,
+    }
+
+    /// A part of a copy of the trail.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Copied {
+        /// Events as a copy has them, block by block.
+        pub events: Vec<Value>,
+    }
+
+    /// Signed checkpoints.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Checkpoints {
+        /// In their order.
+        pub checkpoints: Vec<Value>,
+    }
+
+    /// The checkpoint that was signed.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Signed {
+        /// `null`: nothing was recorded since the last one.
+        pub checkpoint: Option<Value>,
+    }
+
+    /// From where on.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct CopyQuery {
+        /// The block of the last event that you have; 0 for the first part.
+        pub block: Option<i64>,
+        /// The position of the last event, or the number of the last checkpoint, that you have.
+        pub after: Option<i64>,
     }
 
     /// Which events.
@@ -118,6 +155,7 @@ wire! {
 }
 
 query!(AuditQuery);
+query!(CopyQuery);
 query!(ReportQuery);
 
 pub async fn list(
@@ -163,16 +201,67 @@ fn moment(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem>
     Ok(parsed.map(|at| Timestamp::from_millis(at.as_millisecond())))
 }
 
+/// Block by block, as a copy is checked; events that are in no block yet are left out.
+pub async fn copy(
+    State(provider): State<Shared>,
+    _: Admin,
+    Asks(query): Asks<CopyQuery>,
+) -> Result<Json<Copied>, Problem> {
+    let from = (query.block.unwrap_or_default(), query.after.unwrap_or_default());
+    if from == (0, 0) {
+        // The copy begins: what was recorded before it is in it.
+        provider.store.seal_audit().await?;
+    }
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, Problem>(audit::list_sealed(tx, from, COPIED_MAX).await?)
+    };
+    let rows = provider.store.db.read_long(read).await?;
+    let events = rows.iter().map(|row| row.exported(&rfc3339(row.event.at)));
+    Ok(Json(Copied { events: events.collect() }))
+}
+
+pub async fn list_checkpoints(
+    State(provider): State<Shared>,
+    _: Admin,
+    Asks(query): Asks<CopyQuery>,
+) -> Result<Json<Checkpoints>, Problem> {
+    let after = query.after.unwrap_or_default();
+    let read = async move |tx: &mut Tx<'_>| {
+        Ok::<_, Problem>(checkpoints::list(tx, after, COPIED_MAX).await?)
+    };
+    let found = provider.store.db.read_long(read).await?;
+    let checkpoints = found.iter().map(written).collect::<Result<_, _>>()?;
+    Ok(Json(Checkpoints { checkpoints }))
+}
+
+/// Sign what is there now.
+pub async fn make_checkpoint(
+    State(provider): State<Shared>,
+    _: Admin,
+) -> Result<Json<Signed>, Problem> {
+    let signed = provider.store.audit_checkpoint().await?;
+    Ok(Json(Signed { checkpoint: signed.as_ref().map(written).transpose()? }))
+}
+
+fn written(checkpoint: &Checkpoint) -> Result<Value, Problem> {
+    serde_json::to_value(checkpoint).map_err(|error| Problem::internal(error.to_string()))
+}
+
 pub async fn verify(State(provider): State<Shared>, _: Admin) -> Result<Json<Verified>, Problem> {
-    let read = async move |tx: &mut Tx<'_>| Ok::<_, Problem>(audit::verify(tx).await?);
-    let newest = provider.store.db.read_long(read).await?;
-    let newest = newest.map_err(|error| Problem::conflict(error.to_string()))?;
-    Ok(Json(match newest {
-        None => Verified { blocks: 0, hash: String::new() },
-        Some(seal) => Verified {
-            blocks: seal.number,
-            hash: seal.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        },
+    let read = async move |tx: &mut Tx<'_>| {
+        let newest = match audit::verify(tx).await? {
+            Ok(newest) => newest,
+            Err(error) => return Ok(Err(error)),
+        };
+        let checked = checkpoints::verify(tx, newest.as_ref()).await?;
+        Ok::<_, Problem>(checked.map(|count| (newest, count)))
+    };
+    let verified = provider.store.db.read_long(read).await?;
+    let (newest, checkpoints) = verified.map_err(|error| Problem::conflict(error.to_string()))?;
+    Ok(Json(Verified {
+        blocks: newest.as_ref().map_or(0, |seal| seal.number),
+        hash: newest.map(|seal| hexadecimal(&seal.hash)).unwrap_or_default(),
+        checkpoints,
     }))
 }
 

@@ -124,6 +124,15 @@ fn of_the_rest() -> Vec<Operation> {
         get("/audit", audit::list).needs(AuditRead)
             .says("listEvents", "List events of the audit trail")
             .query::<audit::AuditQuery>().answers::<Page<audit::Event>>(),
+        get("/audit/copy", audit::copy).needs(AuditRead)
+            .says("copyEvents", "Take a copy of the audit trail that can be checked elsewhere")
+            .query::<audit::CopyQuery>().answers::<audit::Copied>(),
+        get("/audit/checkpoints", audit::list_checkpoints).needs(AuditRead)
+            .says("listCheckpoints", "List signed checkpoints of the audit trail")
+            .query::<audit::CopyQuery>().answers::<audit::Checkpoints>(),
+        post("/audit/checkpoints", audit::make_checkpoint).needs(AuditRead)
+            .says("signCheckpoint", "Sign a checkpoint of the audit trail now")
+            .answers::<audit::Signed>(),
         get("/audit/verify", audit::verify).needs(AuditRead)
             .says("verifyTrail", "Recompute the hashes over the whole trail")
             .answers::<audit::Verified>(),

@@ -58,6 +58,8 @@ pub(super) fn all() -> Vec<(&'static str, MailKind)> {
             app_id: AppId::from_bytes([3; 16]),
             giver: "Alice".to_owned(),
         },
+        MailKind::AppUnused { app: app(), id: "a1".to_owned(), days: 180, is_retired: false },
+        MailKind::AppUnused { app: app(), id: "a1".to_owned(), days: 180, is_retired: true },
         MailKind::Test,
     ];
     for why in ["user", "unused", "password", "blocked", "app"] {

@@ -32,8 +32,8 @@ macro_rules! built_in {
 built_in! {
     "address_changed.txt" "address_to_verify.txt" "app_decided.txt" "app_resumed.txt"
     "app_submitted.txt" "app_suspended.txt" "app_transfer.txt" "app_unavailable.txt"
-    "developer_wrote.txt" "footer.txt" "new_device.txt" "new_grant.txt" "partner_key_ended.txt"
-    "partner_key_issued.txt" "password_changed.txt" "password_reset.txt"
+    "app_unused.txt" "developer_wrote.txt" "footer.txt" "new_device.txt" "new_grant.txt"
+    "partner_key_ended.txt" "partner_key_issued.txt" "password_changed.txt" "password_reset.txt"
     "recovery_code_used.txt" "second_factor_added.txt" "second_factor_removed.txt"
     "second_factors_removed_by_staff.txt" "secret_expiring.txt" "sign_up.txt"
     "sign_up_taken.txt" "staff_wrote.txt" "team_invitation.txt" "test.txt" "theft_detected.txt"

@@ -14,6 +14,7 @@ use domain::mail::Seen;
 use domain::policy::Policy;
 use domain::seal::Purpose;
 use domain::session::Session;
+use domain::time::Timestamp;
 use http::HeaderMap;
 use protocol::authorize::{
     AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientPolicy, DirectError,
@@ -34,6 +35,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::{deliver, form_target};
 use crate::oauth::key_consent;
 use crate::oauth::pending::{Pending, Reply, Stage};
+use crate::oauth::user_limits::find_full;
 use crate::oauth::{test_mode, user_cap};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
@@ -143,13 +145,14 @@ pub(super) fn understand(
     Pending { raw, dialect, .. }: &Pending,
     app: &App,
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<AuthorizeRequest, AuthorizeError> {
-    let mut allowed_scopes = app.approved.intersection(&policy.scope_names());
+    let mut allowed_scopes = app.approved_at(now).intersection(&policy.scope_names());
     // A partner key is for the real API, whoever made it.
     if let (Mode::Test, Some(terms)) = (app.mode, &policy.partner_keys) {
         allowed_scopes.remove(terms.create.as_str());
     }
-    let mut default_scopes = app.default_scopes().intersection(&allowed_scopes);
+    let mut default_scopes = app.default_scopes(now).intersection(&allowed_scopes);
     if let Some(terms) =
         policy.partner_keys.as_ref().filter(|_| !asks_for_key(raw, dialect, policy))
     {
@@ -184,7 +187,7 @@ async fn step(
     pending: Pending,
     app: &App,
 ) -> Result<Response, PageError> {
-    let request = match understand(&pending, app, &provider.policy()) {
+    let mut request = match understand(&pending, app, &provider.policy(), provider.now()) {
         Ok(request) => request,
         Err(AuthorizeError::Direct(error)) => return Err(direct(&error, &pending.raw)),
         Err(AuthorizeError::Redirect(error)) => {
@@ -192,6 +195,11 @@ async fn step(
             return deliver(provider, &app.name, &error.into_response(issuer.as_deref()));
         }
     };
+    let full = match &visitor.signed_in {
+        Some(user) => find_full(provider, app, user.user.id, &request.scopes).await?,
+        None => ScopeSet::new(),
+    };
+    request.scopes = request.scopes.difference(&full);
     let refuse = |code, description| {
         let answer = request.refused(code, description, pending.issuer(provider).as_deref());
         deliver(provider, &app.name, &answer)
@@ -200,6 +208,10 @@ async fn step(
         // RFC 9470 §5, and OpenID Connect's error of the same name.
         let code = AuthorizeErrorCode::UnmetAuthenticationRequirements;
         return refuse(code, "the user did not give the second factor that this takes");
+    }
+    if request.scopes.is_empty() && !full.is_empty() {
+        let description = "the app has as many users as it is approved for";
+        return refuse(AuthorizeErrorCode::AccessDenied, description);
     }
     if request.scopes.to_string().len() > SCOPES_BYTES_MAX {
         return refuse(AuthorizeErrorCode::InvalidScope, "too many scopes in one request");
@@ -239,7 +251,7 @@ async fn step(
         NextStep::Consent => {
             let user = visitor.signed_in.as_ref().ok_or(PageError::RequestOver)?;
             test_mode::admit(provider, user, app).await?;
-            ask_user(provider, user, pending, &visit, consent.as_ref()).await
+            ask_user(provider, user, pending, (&visit, &full), consent.as_ref()).await
         }
         NextStep::Code(scopes) => {
             let (Some(session), Some(consent)) = (session, consent) else {
@@ -259,7 +271,7 @@ async fn ask_user(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    visit: &Visit<'_>,
+    (visit, full): (&Visit<'_>, &ScopeSet),
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
     if let Some(max) = user_cap::users_max(provider, visit.app) {
@@ -280,7 +292,8 @@ async fn ask_user(
     }
     let pending = Pending { form_target: form_target(&request.redirect_uri), ..pending };
     let destination = consent_page::destination(&request.redirect_uri);
-    consent_page::show(provider, user, pending, (&visit.question(), destination), remembered)
+    let asked = consent_page::Asked { question: visit.question(), full, destination };
+    consent_page::show(provider, user, pending, asked, remembered)
 }
 
 /// Does the decision about `scopes` take a second factor of the session's user?

@@ -34,6 +34,7 @@ use crate::oauth::consent_page;
 use crate::oauth::deliver::deliver;
 use crate::oauth::key_consent::{self, KeyForm, NewKey, Picked};
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
+use crate::oauth::user_limits::{UserLimits, find_full};
 use crate::oauth::{test_mode, user_cap};
 use crate::provider::{Provider, Shared};
 use crate::user_codes;
@@ -62,17 +63,21 @@ pub async fn decide(
     // It was good when the page was made; the app may have lost a scope or an address since.
     let request = match pending.reply {
         Reply::Redirect => {
-            Some(understand(&pending, &app, &policy).map_err(|_| PageError::RequestOver)?)
+            let request = understand(&pending, &app, &policy, provider.now());
+            Some(request.map_err(|_| PageError::RequestOver)?)
         }
         Reply::Device | Reply::Shown => None,
     };
     let scopes = match &request {
         Some(request) => request.scopes.clone(),
-        None => pending.asked_scopes(&app, &policy)?,
+        None => pending.asked_scopes(&app, &policy, provider.now())?,
     };
     let dialect = pending.dialect.as_deref();
+    // The last place may have been taken since the page was made; that is nobody's fault.
+    let full = find_full(&provider, &app, user.user.id, &scopes).await?;
+    let (offered, scopes) = (scopes.clone(), scopes.difference(&full));
     let question = Question { app: &app, scopes: &scopes, dialect };
-    let allowed = match decision.scopes(&scopes) {
+    let allowed = match decision.scopes(&offered) {
         Ok(Some(ticked)) => question.allowed(&ticked),
         Ok(None) => ScopeSet::default(),
         Err(unknown) => {
@@ -89,11 +94,11 @@ pub async fn decide(
     };
     if let (Some(terms), Some(request)) = (key_consent::terms_for(&policy, &allowed), &request) {
         let form = KeyForm::read(&params)?;
-        let offered = terms.offered_to(&app);
+        let offered = terms.offered_to(&app, provider.now());
         if form.lacks_confirmation(&offered) {
             let typed = consent_page::Typed { allowed, form };
             let destination = consent_page::destination(&request.redirect_uri);
-            let asked = (&question, destination);
+            let asked = consent_page::Asked { question, full: &full, destination };
             return consent_page::show_again(&provider, &user, pending.clone(), asked, typed).await;
         }
         let picked = Picked { permissions: form.permissions(&offered), allowed };
@@ -201,6 +206,7 @@ pub(super) struct Answer {
     mode: Mode,
     asked: ScopeSet,
     allowed: ScopeSet,
+    limits: UserLimits,
     address: IpAddr,
     /// How many users the app may have.
     users_max: Option<u64>,
@@ -251,6 +257,7 @@ impl Answer {
             mode: app.mode,
             asked,
             allowed,
+            limits: UserLimits::of(app, user.user.id),
             address,
             now,
             entropy: std::sync::Arc::clone(&provider.entropy),
@@ -263,7 +270,15 @@ impl Answer {
 
     pub(super) async fn store(&self, provider: &Provider) -> Result<Stored, PageError> {
         let this = self.clone();
-        provider.store.db.write(async move |tx: &mut Tx<'_>| this.write(tx).await).await
+        let write = async move |tx: &mut Tx<'_>| {
+            let full = this.limits.full(tx, &this.asked).await?;
+            if full.is_empty() {
+                return this.write(tx).await;
+            }
+            let (asked, allowed) = (this.asked.difference(&full), this.allowed.difference(&full));
+            Self { asked, allowed, ..this.clone() }.write(tx).await
+        };
+        provider.store.db.write(write).await
     }
 
     async fn write(&self, tx: &mut Tx<'_>) -> Result<Stored, PageError> {

@@ -14,7 +14,7 @@ use domain::policy::{EffectiveLifetimes, Policy, ScopeDefinition};
 use domain::time::Timestamp;
 use http::StatusCode;
 use protocol::redirect_uri as wire;
-use protocol::scope::ScopeSet;
+use protocol::scope::{ScopeName, ScopeSet};
 
 use crate::actor::SignedInUser;
 use crate::error::{PageError, duration_words};
@@ -23,16 +23,25 @@ use crate::oauth::key_consent::{self, KeyForm};
 use crate::oauth::pending::{Pending, Stage};
 use crate::pages::views;
 use crate::provider::Provider;
+use crate::review::terms::until_words;
 use crate::view;
+
+/// What the page asks, and where the answer goes.
+pub(crate) struct Asked<'a> {
+    pub question: Question<'a>,
+    /// Asked for, but other users have every place that the app is approved for.
+    pub full: &'a ScopeSet,
+    pub destination: views::Destination,
+}
 
 pub(crate) fn show(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    (question, destination): (&Question<'_>, views::Destination),
+    asked: Asked<'_>,
     remembered: Option<&Consent>,
 ) -> Result<Response, PageError> {
-    let page = page(provider, user, pending.clone(), (question, destination), remembered)?;
+    let page = page(provider, user, pending.clone(), asked, remembered)?;
     view::page_with_form_action(provider, &page, pending.form_target.as_deref())
 }
 
@@ -47,19 +56,19 @@ pub(super) async fn show_again(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    (question, destination): (&Question<'_>, views::Destination),
+    asked: Asked<'_>,
     Typed { allowed, form }: Typed,
 ) -> Result<Response, PageError> {
+    let question = asked.question;
     let remembered = find_consent(provider, Some(&user.session), question.app).await?;
     let target = pending.form_target.clone();
-    let asked = (question, destination);
     let mut page = page(provider, user, pending, asked, remembered.as_ref())?;
     for scope in &mut page.scopes {
         scope.ticked = allowed.contains(&scope.id);
     }
     let policy = provider.policy();
     page.key = key_consent::terms_for(&policy, question.scopes)
-        .map(|terms| key_part(terms, question.app, user, &form, true));
+        .map(|terms| key_part(terms, question.app, user, &form, (true, provider.now())));
     let mut response = view::page_with_form_action(provider, &page, target.as_deref())?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
@@ -69,15 +78,17 @@ fn page(
     provider: &Provider,
     user: &SignedInUser,
     pending: Pending,
-    (question, destination): (&Question<'_>, views::Destination),
+    asked: Asked<'_>,
     remembered: Option<&Consent>,
 ) -> Result<views::Consent, PageError> {
+    let Asked { question, full, destination } = asked;
+    let question = &question;
     let remembered = remembered.filter(|consent| consent.is_given());
     let (policy, now) = (provider.policy(), provider.now());
     let (app, session) = (question.app, user.session.id);
     let lifetimes = policy.lifetimes_of_grant(app, question.dialect, question.scopes);
     let key = key_consent::terms_for(&policy, question.scopes)
-        .map(|terms| key_part(terms, app, user, &KeyForm::default(), false));
+        .map(|terms| key_part(terms, app, user, &KeyForm::default(), (false, now)));
     let switch = pending.clone().at(Stage::SignIn { refused_session: Some(session) });
     Ok(views::Consent {
         layout: user.layout(),
@@ -88,6 +99,7 @@ fn page(
         account: user.account(),
         switch_url: switch.sign_in_path(provider)?,
         scopes: scopes(question, &policy, remembered),
+        full: full_scopes(app, full, &policy),
         lasts: lasts(&lifetimes),
         works_while_away: works_while_away(&lifetimes),
         changes: remembered.and_then(|consent| changes(question, &policy, consent, now)),
@@ -132,7 +144,7 @@ fn key_part(
     app: &App,
     user: &SignedInUser,
     form: &KeyForm,
-    lacks_confirmation: bool,
+    (lacks_confirmation, now): (bool, Timestamp),
 ) -> views::ConsentKey {
     let locale = user.user.locale.as_deref().unwrap_or_default();
     let permission = |one: Permission| views::KeyPermission {
@@ -147,7 +159,7 @@ fn key_part(
         ticked: form.has_group(&offered.group.name),
         permissions: offered.permissions().map(permission).collect(),
     };
-    let offered = terms.offered_to(app);
+    let offered = terms.offered_to(app, now);
     views::ConsentKey {
         moves_money: offered.iter().any(|offered| offered.group.moves_money),
         groups: offered.iter().map(group).collect(),
@@ -166,6 +178,7 @@ pub(crate) fn describe(app: &App, now: Timestamp) -> views::ConsentApp {
         name: app.name.clone(),
         logo_url: crate::display::verified_logo(app),
         publisher: Some(app.publisher.clone()).filter(|publisher| !publisher.is_empty()),
+        brand_verified: app.brand_is_verified(),
         verification: match reviewed {
             Some(at) => views::Verification::Reviewed { on: moment(now, at) },
             None => views::Verification::NotReviewed,
@@ -211,9 +224,28 @@ fn scopes(
             required: required.contains(id),
             ticked: ticked.unwrap_or(question.app.optional_ticked),
             new: remembered.is_some() && decided.is_none(),
+            condition: condition(question.app, id),
         }
     };
     defined.map(entry).collect()
+}
+
+/// What the user could not allow if they wanted to, with the number of places.
+fn full_scopes(app: &App, full: &ScopeSet, policy: &Policy) -> Vec<views::FullScope> {
+    let one = |(name, user_max): (&ScopeName, u32)| {
+        let text = policy.scope(name)?.text.clone();
+        Some(views::FullScope { text, user_max }).filter(|_| full.contains(name.as_str()))
+    };
+    app.user_limits().filter_map(one).collect()
+}
+
+/// What an approval of one scope is bound to, as far as it concerns its user.
+fn condition(app: &App, scope: &str) -> Option<String> {
+    let condition = app.condition_of(scope)?;
+    let until = condition.until.map(|at| format!("Until {} only.", until_words(at)));
+    let unseen = condition.by_policy.then(|| "Nobody at staff looked at this one.".to_owned());
+    let lines: Vec<_> = until.into_iter().chain(unseen).collect();
+    (!lines.is_empty()).then(|| lines.join(" "))
 }
 
 fn kind(scope: &ScopeDefinition) -> views::ScopeKind {

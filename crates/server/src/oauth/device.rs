@@ -12,6 +12,7 @@ use domain::entropy::random_bytes;
 use domain::id::CodeId;
 use domain::issuance::narrow_scopes;
 use domain::policy::{Policy, Rate};
+use domain::time::Timestamp;
 use domain::user_code::{
     AskingDevice, POLL_INTERVAL, PollPace, USER_CODE_LIFETIME, UserCode, UserCodeStatus,
     UserCodeText, device_code_mac,
@@ -42,7 +43,7 @@ pub async fn authorize(
 ) -> Result<Response, TokenError> {
     let request = DeviceAuthorizationRequest::decode(&params)?;
     let policy = provider.policy();
-    let asked = asked_scopes(&client.app, &request, &policy)?;
+    let asked = asked_scopes(&client.app, &request, &policy, provider.now())?;
     let network = network_of(client.address, 32, 64);
     let key = format!("device codes of {} from {network}", client.app.client_id);
     provider.paces.admit(&key, REQUESTS, provider.now()).map_err(|wait| {
@@ -70,6 +71,7 @@ fn asked_scopes(
     app: &App,
     request: &DeviceAuthorizationRequest,
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<ScopeSet, OAuthError> {
     if !app.kind.may_use_device_codes() {
         return Err(OAuthError::unauthorized_client("apps of this kind have no device codes"));
@@ -78,8 +80,8 @@ fn asked_scopes(
     if request.resources.iter().any(|resource| !known.contains(&resource)) {
         return Err(OAuthError::invalid_target("resource is not an API known here"));
     }
-    let allowed = app.approved.intersection(&policy.scope_names());
-    let default = app.default_scopes().intersection(&allowed);
+    let allowed = app.approved_at(now).intersection(&policy.scope_names());
+    let default = app.default_scopes(now).intersection(&allowed);
     let asked = match &request.scopes {
         None => default,
         some => narrow_scopes(some.as_ref(), &allowed)?,

@@ -24,6 +24,7 @@ use crate::error::PageError;
 use crate::oauth::authorize::{find_app, understand};
 use crate::oauth::consent::{Answer, go_back};
 use crate::oauth::pending::{Pending, Stage};
+use crate::oauth::user_limits::find_full;
 use crate::provider::Provider;
 
 /// What the user said yes to, on its way through the second factor.
@@ -172,7 +173,10 @@ pub(super) async fn finish(
     let app = find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;
     let policy = provider.policy();
     // It was good when the user answered; the app may have lost a scope or an address since.
-    let request = understand(pending, &app, &policy).map_err(|_| PageError::RequestOver)?;
+    let request = understand(pending, &app, &policy, provider.now());
+    let mut request = request.map_err(|_| PageError::RequestOver)?;
+    let full = find_full(provider, &app, user.user.id, &request.scopes).await?;
+    request.scopes = request.scopes.difference(&full);
     let question =
         Question { app: &app, scopes: &request.scopes, dialect: pending.dialect.as_deref() };
     let allowed = question.allowed(&picked.allowed);
@@ -180,7 +184,7 @@ pub(super) async fn finish(
     // Whoever left the key out proves only what else they allow.
     let key = match terms_for(&policy, &allowed) {
         Some(terms) => {
-            let offered = terms.offered_to(&app);
+            let offered = terms.offered_to(&app, provider.now());
             Some(NewKey::make(provider, user, pending, (&app, picked), &offered, seen)?)
         }
         None => None,

@@ -27,3 +27,4 @@ mod key_consent;
 mod mint;
 mod open;
 pub(crate) mod user_cap;
+pub(crate) mod user_limits;

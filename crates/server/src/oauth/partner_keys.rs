@@ -16,6 +16,7 @@ use domain::partner_key::{
     EndedWhy, KeySecret, PartnerKey, Permission, SecretRefusal, id_of_uuid, uuid_of,
 };
 use domain::seal::OpenError;
+use domain::time::Timestamp;
 use domain::user::User;
 use http::request::Parts;
 use protocol::bearer::token_from;
@@ -142,17 +143,24 @@ impl KeyCall {
             is_enabled: key.is_active(),
             external_id: Some(uuid_of(key.id)),
             public_key: Some(key.public.clone()),
-            permissions: terms.map_or_else(Vec::new, |terms| self.told(terms, &key, locale)),
+            permissions: terms
+                .map_or_else(Vec::new, |terms| self.told(terms, &key, locale, provider.now())),
         })
     }
 
     /// Everything that is offered, and what of it the user gave.
-    fn told(&self, terms: &KeyTerms, key: &PartnerKey, locale: &str) -> Vec<KeyPermission> {
+    fn told(
+        &self,
+        terms: &KeyTerms,
+        key: &PartnerKey,
+        locale: &str,
+        now: Timestamp,
+    ) -> Vec<KeyPermission> {
         let url = |permission: Permission| KeyUrl {
             enable: key.permissions.contains(&permission),
             url: permission.url,
         };
-        let offered = terms.offered_to(&self.app).into_iter();
+        let offered = terms.offered_to(&self.app, now).into_iter();
         let told = offered.map(|offered| KeyPermission {
             name: offered.group.name.clone(),
             title: offered.group.title.in_locale(locale).to_owned(),

@@ -177,10 +177,16 @@ impl Pending {
 
     /// What an app asks for that gets its answer another way than by a redirect: as it said when
     /// the request was made, as far as it still may.
-    pub fn asked_scopes(&self, app: &App, policy: &Policy) -> Result<ScopeSet, PageError> {
+    pub fn asked_scopes(
+        &self,
+        app: &App,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<ScopeSet, PageError> {
         let asked = self.raw.scope.as_deref().and_then(|text| ScopeSet::parse(text).ok());
         let asked = asked.unwrap_or_default();
-        let mut left = asked.intersection(&app.approved).intersection(&policy.scope_names());
+        let mut left =
+            asked.intersection(&app.approved_at(now)).intersection(&policy.scope_names());
         // A key is for the app that asks, and that one hears of it on the redirect.
         if let Some(terms) = &policy.partner_keys {
             left.remove(terms.create.as_str());

@@ -27,6 +27,8 @@ built_in!(
     "app_scopes.html",
     "app_settings.html",
     "app_team.html",
+    "audit_event.html",
+    "audit_log.html",
     "brand_mark.html",
     "change_password.html",
     "confirm_device.html",

@@ -23,6 +23,7 @@ use crate::pages::views::{
     AppDetail, AppForm, AppFormErrors, AppKey, AppScope, AppSecret, AppTab, Endpoint, KeySetForm,
     Layout, Lifetimes, MessageForm, STANDARD, ScopeState, SecretError, Section, ThreadMessage,
 };
+use crate::review::terms;
 use crate::thread;
 
 /// Audit entries in which the last decision of staff is looked for.
@@ -47,8 +48,6 @@ pub struct OwnApp {
 /// What staff said when they last decided.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
-    /// Conditions of approved scopes.
-    pub conditions: BTreeMap<ScopeName, String>,
     /// Refused scopes, with the reason.
     pub refused: BTreeMap<ScopeName, String>,
     pub note: Option<String>,
@@ -155,6 +154,7 @@ impl OwnApp {
     fn requested(&self, policy: &Policy, request: &ScopeRequest) -> AppScope {
         let words = display::scope(policy, &request.scope);
         let is_approved = self.app.approved.contains(request.scope.as_str());
+        let condition = self.app.condition_of(request.scope.as_str());
         AppScope {
             id: request.scope.to_string(),
             kind: words.kind,
@@ -162,8 +162,12 @@ impl OwnApp {
             text: words.text,
             purpose: Some(request.purpose.clone()).filter(|text| !text.is_empty()),
             required: request.required,
-            state: if is_approved { ScopeState::Approved } else { ScopeState::Pending },
-            note: self.decision.conditions.get(&request.scope).cloned(),
+            state: match condition.is_some_and(|condition| condition.tests_only) {
+                true => ScopeState::TestsOnly,
+                false if is_approved => ScopeState::Approved,
+                false => ScopeState::Pending,
+            },
+            note: condition.map(terms::words).filter(|words| !words.is_empty()),
         }
     }
 
@@ -232,7 +236,6 @@ impl Decision {
         };
         let note = event.detail.get("note").and_then(|note| note.as_str());
         Self {
-            conditions: texts("conditions"),
             refused: texts("refused"),
             note: note.filter(|text| !text.is_empty()).map(str::to_owned),
         }

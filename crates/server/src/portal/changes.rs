@@ -191,7 +191,14 @@ pub async fn request_scopes(
         return again(&provider, owner, AppTab::Scopes, typed, errors).await;
     }
     let standing = Standing::of(&policy, &owner.user.user);
-    let change = move |app, now| ask_for(app, requests.clone(), standing, now);
+    let change = move |app, now| {
+        let mut changed = ask_for(app, requests.clone(), standing, now)?;
+        changed.app = policy.approve_unseen(changed.app, now);
+        if changed.app.is_admitted() && changed.app.pending_scopes().is_empty() {
+            changed.done = Done::AppSaved;
+        }
+        Ok(changed)
+    };
     write(&provider, owner, address, AppTab::Scopes, change).await
 }
 

@@ -21,5 +21,6 @@ pub mod team_members;
 pub mod teams;
 pub mod transfers;
 pub mod usage;
+pub mod wake;
 mod webhook_form;
 pub mod webhooks;

@@ -4,6 +4,7 @@ use domain::app::{
     App, AppKind, AppLifetimes, AppStatus, Approval, CLIENT_SECRETS_MAX, ClientSecret, SecretProof,
     TEST_SECRETS_MAX, Turn,
 };
+use domain::condition::ReviewState;
 use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::Mode;
 use domain::id::{AppId, CredentialId};
@@ -105,6 +106,7 @@ pub fn new_app(
         turn: Turn::Staff,
         changed_at: now,
         has_webhooks: false,
+        review: ReviewState::default(),
     }
 }
 

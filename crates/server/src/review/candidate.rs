@@ -5,12 +5,17 @@ use domain::audit::{AuditEvent, AuditKind};
 use domain::policy::Policy;
 use domain::revision::Revision;
 use domain::time::Timestamp;
-use store::{DbError, Tx, apps, audit, consents};
+use store::{DbError, Tx, apps, audit, consents, users};
 
 use super::flags::{Surroundings, flags};
+use super::queue::QueueKind;
+use super::terms::TypedTerms;
+use super::{answers, history};
 use crate::actor::SignedInUser;
 use crate::display;
-use crate::pages::views::{FieldChange, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section};
+use crate::pages::views::{
+    FieldChange, PastDecision, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section,
+};
 
 /// What users told about one app that a review looks at.
 const REPORTS_MAX: u32 = 200;
@@ -24,6 +29,11 @@ pub(super) struct Candidate {
     reports: Vec<AuditEvent>,
     live_names: Vec<String>,
     user_count: u64,
+    /// Before what waits was put in its place.
+    pub(super) awaits_review: bool,
+    publisher_is_verified: bool,
+    assignee: Option<String>,
+    history: Vec<PastDecision>,
 }
 
 impl Candidate {
@@ -35,6 +45,16 @@ impl Candidate {
         Self::load(tx, app, live_names).await
     }
 
+    /// What was decided before, for its own page.
+    pub(super) async fn with_history(
+        self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+    ) -> Result<Self, DbError> {
+        let history = history::load(tx, self.app.id, now).await?;
+        Ok(Self { history, ..self })
+    }
+
     /// For its own page: compared with every live name as a hurried reader sees them.
     pub(super) async fn load_whole(tx: &mut Tx<'_>, app: App) -> Result<Self, DbError> {
         let live = apps::list_live_names(tx).await?;
@@ -44,20 +64,33 @@ impl Candidate {
     }
 
     async fn load(tx: &mut Tx<'_>, app: App, live_names: Vec<String>) -> Result<Self, DbError> {
+        let owner = users::find(tx, app.owner).await?;
+        let assignee = match app.review.assigned_to {
+            Some(id) => users::find(tx, id).await?.map(|user| user.name),
+            None => None,
+        };
         Ok(Self {
+            publisher_is_verified: owner.is_some_and(|user| user.email_verified_at.is_some()),
+            assignee,
+            history: Vec::new(),
             reports: audit::list_of_app_and_kind(tx, app.id, AuditKind::AppReported, REPORTS_MAX)
                 .await?,
             live_names,
             user_count: consents::count_given_to(tx, app.id).await?,
+            awaits_review: app.awaits_review(),
             stands: app.revision(),
             app: app.as_proposed(),
         })
     }
 
     fn flags(&self, policy: &Policy) -> Vec<RiskFlag> {
-        let Self { live_names, reports, stands, .. } = self;
+        let Self { live_names, reports, stands, publisher_is_verified, .. } = self;
         let stands = self.was_approved().then_some(stands);
-        flags(&self.app, &Surroundings { policy, live_names, reports, stands })
+        let publisher_is_verified = *publisher_is_verified;
+        flags(
+            &self.app,
+            &Surroundings { policy, live_names, reports, stands, publisher_is_verified },
+        )
     }
 
     pub(super) fn entry(&self, policy: &Policy, now: Timestamp) -> QueueEntry {
@@ -74,6 +107,19 @@ impl Candidate {
             waiting_since: display::moment(now, self.app.changed_at),
             scope_count: asked as u64,
             flags: self.flags(policy),
+            is_due_again: self.app.review.due_again_at.is_some(),
+            assignee: self.assignee.clone(),
+        }
+    }
+
+    /// Whether a filter of the queue lets it through.
+    pub(super) fn is_of(&self, kind: QueueKind) -> bool {
+        match kind {
+            QueueKind::Any => true,
+            QueueKind::New => !self.was_approved(),
+            QueueKind::Change => self.was_approved() && self.app.review.due_again_at.is_none(),
+            QueueKind::Again => self.app.review.due_again_at.is_some(),
+            QueueKind::Reported => !self.reports.is_empty(),
         }
     }
 
@@ -105,12 +151,21 @@ impl Candidate {
             thread: Vec::new(),
             note: String::new(),
             error: None,
+            is_due_again: app.review.due_again_at.is_some(),
+            awaits_staff: self.awaits_review,
+            assignee: self.assignee.clone(),
+            is_mine: app.review.assigned_to == Some(user.user.id),
+            brand_verified_at: app.review.brand.map(|brand| display::moment(now, brand.at)),
+            answers: answers::titles(&policy.review),
+            history: self.history.clone(),
         }
     }
 
     fn scopes(&self, policy: &Policy) -> Vec<ReviewScope> {
         let one = |request: &ScopeRequest| {
             let words = display::scope(policy, &request.scope);
+            let stands = self.app.condition_of(request.scope.as_str());
+            let typed = stands.map(TypedTerms::of).unwrap_or_default();
             ReviewScope {
                 id: request.scope.to_string(),
                 kind: words.kind,
@@ -120,7 +175,10 @@ impl Candidate {
                 required: request.required,
                 new: self.was_approved() && !self.app.approved.contains(request.scope.as_str()),
                 approve: true,
-                condition: String::new(),
+                condition: typed.note,
+                user_max: typed.users,
+                until: typed.until,
+                tests_only: typed.tests_only,
             }
         };
         self.app.requested.iter().map(one).collect()

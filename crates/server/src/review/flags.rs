@@ -5,6 +5,7 @@ use domain::audit::AuditEvent;
 use domain::policy::{Policy, ScopeDefinition, ScopeTier};
 use domain::revision::Revision;
 use protocol::redirect_uri::{DestinationKind, RedirectUri};
+use protocol::scope::ScopeName;
 
 use crate::look_alike::skeleton;
 use crate::pages::views::RiskFlag;
@@ -21,15 +22,26 @@ pub struct Surroundings<'a> {
     pub reports: &'a [AuditEvent],
     /// What was approved before; `None`: nothing.
     pub stands: Option<&'a Revision>,
+    /// Whether whoever registered it has proven to read mail at their address.
+    pub publisher_is_verified: bool,
 }
 
 pub fn flags(app: &App, around: &Surroundings<'_>) -> Vec<RiskFlag> {
     let mut flags = Vec::new();
-    flags.extend(reports(around.reports));
+    flags.extend(reports(around.reports, around.policy.review.reports_max));
     flags.extend(look_alike(app, around.live_names));
     flags.extend(high_tier(app, around.policy));
+    flags.extend(newly_sensitive(app, around));
     flags.extend(around.stands.and_then(|stands| new_host(app, stands)));
     flags.extend(app.redirect_uris.iter().filter_map(destination));
+    if !around.publisher_is_verified {
+        flags.push(RiskFlag {
+            label: "Self-declared publisher".to_owned(),
+            detail: "Whoever registered it has not proven to read mail at their address."
+                .to_owned(),
+            serious: false,
+        });
+    }
     if app.homepage.is_none() {
         flags.push(RiskFlag {
             label: "No homepage".to_owned(),
@@ -40,12 +52,16 @@ pub fn flags(app: &App, around: &Surroundings<'_>) -> Vec<RiskFlag> {
     flags
 }
 
-fn reports(reports: &[AuditEvent]) -> Option<RiskFlag> {
+fn reports(reports: &[AuditEvent], reports_max: u32) -> Option<RiskFlag> {
     let count = reports.len();
     let texts = reports.iter().take(QUOTED_MAX).filter_map(report_text);
     let quoted: Vec<_> = texts.map(|text| format!("“{text}”")).collect();
     (count > 0).then(|| RiskFlag {
-        label: if count == 1 { "1 report".to_owned() } else { format!("{count} reports") },
+        label: match count {
+            1 => "1 report".to_owned(),
+            count if count > reports_max as usize => format!("Many reports: {count}"),
+            count => format!("{count} reports"),
+        },
         detail: format!("Users wrote: {}", quoted.join(" ")),
         serious: true,
     })
@@ -75,6 +91,21 @@ fn high_tier(app: &App, policy: &Policy) -> Option<RiskFlag> {
         label: "High-tier scope".to_owned(),
         detail: lines.join(" "),
         serious: true,
+    })
+}
+
+/// A live app that wants what it never had, of the tier below the highest.
+fn newly_sensitive(app: &App, around: &Surroundings<'_>) -> Option<RiskFlag> {
+    around.stands?;
+    let is_sensitive = |name: &&ScopeName| {
+        around.policy.scope(name).is_some_and(|scope| scope.tier == ScopeTier::Sensitive)
+    };
+    let pending = app.pending_scopes();
+    let names: Vec<_> = pending.iter().filter(is_sensitive).map(ScopeName::as_str).collect();
+    (!names.is_empty()).then(|| RiskFlag {
+        label: "Sensitive scope newly asked".to_owned(),
+        detail: format!("It did not have {} before.", names.join(", ")),
+        serious: false,
     })
 }
 

@@ -6,6 +6,7 @@ use domain::app_message::AppMessage;
 use domain::id::{AppId, AppMessageId};
 use store::{Tx, apps};
 
+use super::answers;
 use crate::actor::{Reviewer, SignedForm, SignedInUser};
 use crate::error::PageError;
 use crate::flash::{Done, Told};
@@ -33,17 +34,24 @@ pub async fn send(
 ) -> Result<Response, PageError> {
     let id = parse(&id)?;
     let message = read(&form.params)?;
+    let inserted = answers::inserted(&provider.policy().review, &form.params, &message.text)?;
+    if let Some(text) = inserted {
+        let page = load(&provider, &user, id).await?;
+        let message = MessageForm { text, error: None };
+        return view::page(&provider, &StaffThread { message, ..page });
+    }
     if message.error.is_some() {
         let page = load(&provider, &user, id).await?;
         return view::page_again(&provider, &StaffThread { message, ..page });
     }
     let message = of_staff(&provider, &user, id, message.text);
     let write = async move |tx: &mut Tx<'_>| {
-        let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
+        let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
         thread::write(tx, &message).await?;
-        Ok::<_, PageError>(app_news::staff_wrote(tx, &app, message.written_at).await?)
+        app_news::staff_wrote(tx, &app, message.written_at).await?;
+        Ok::<_, PageError>(Ok(()))
     };
-    provider.store.db.write(write).await?;
+    provider.store.db.write(write).await??;
     Ok(Done::MessageSent.redirect(&format!("/staff/apps/{id}/messages")).into_response())
 }
 
@@ -82,6 +90,7 @@ async fn load(
         name: app.name,
         publisher: app.publisher,
         thread,
+        answers: answers::titles(&provider.policy().review),
         message: MessageForm::default(),
     })
 }

@@ -10,18 +10,19 @@ use domain::app_message::AppMessage;
 use domain::audit::AuditEvent;
 use domain::change::Change;
 use domain::id::{AppId, UserId};
+use domain::policy::{Policy, ScopeTier};
 use domain::time::Timestamp;
 use protocol::params::Params;
 use store::{Tx, apps, audit, changes, teams};
 
 use super::candidate::Candidate;
-use super::messages;
 use super::verdict::Verdict;
+use super::{answers, messages};
 use crate::actor::{Reviewer, SignedForm};
 use crate::address::ClientAddress;
-use crate::error::PageError;
+use crate::error::{PageError, form_query};
 use crate::flash::Told;
-use crate::pages::views::{Question, ReviewApp, ReviewQueue, Section, ThreadMessage};
+use crate::pages::views::{Question, QueueForm, ReviewApp, ReviewQueue, Section, ThreadMessage};
 use crate::provider::{Provider, Shared};
 use crate::{app_news, display, thread, view};
 
@@ -29,6 +30,70 @@ use crate::{app_news, display, thread, view};
 const SHOWN_MAX: usize = 50;
 /// Developers who wait for an answer, on the first page of the queue.
 const QUESTIONS_MAX: i64 = 50;
+
+/// Rows that one page looks through for what the filters let through.
+const LOOKED_THROUGH_MAX: usize = 500;
+
+/// What somebody looks for in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueueKind {
+    Any,
+    New,
+    Change,
+    Again,
+    Reported,
+}
+
+#[derive(Clone, Copy)]
+struct Filter {
+    whom: &'static str,
+    kind: QueueKind,
+    tier: Option<ScopeTier>,
+    /// `Some(None)`: nobody takes care of it.
+    assigned: Option<Option<UserId>>,
+}
+
+impl Filter {
+    /// With the form as it was sent; a word that is not known filters nothing.
+    fn read(params: &Params, user: UserId) -> Result<(Self, QueueForm), PageError> {
+        let text =
+            |name: &str| -> Result<&str, PageError> { Ok(params.one(name)?.unwrap_or_default()) };
+        let whom = if text("whom")? == "developer" { "developer" } else { "staff" };
+        let (kind, kind_text) = match text("kind")? {
+            "new" => (QueueKind::New, "new"),
+            "change" => (QueueKind::Change, "change"),
+            "again" => (QueueKind::Again, "again"),
+            "reported" => (QueueKind::Reported, "reported"),
+            _ => (QueueKind::Any, ""),
+        };
+        let (tier, tier_text) = match text("tier")? {
+            "low" => (Some(ScopeTier::Low), "low"),
+            "sensitive" => (Some(ScopeTier::Sensitive), "sensitive"),
+            "high" => (Some(ScopeTier::High), "high"),
+            _ => (None, ""),
+        };
+        let (assigned, assigned_text) = match text("assigned")? {
+            "me" => (Some(Some(user)), "me"),
+            "nobody" => (Some(None), "nobody"),
+            _ => (None, ""),
+        };
+        let form = QueueForm { whom, kind: kind_text, tier: tier_text, assigned: assigned_text };
+        Ok((Self { whom, kind, tier, assigned }, form))
+    }
+
+    /// Before more is read about it. Of rows that were written before the column was there, it says
+    /// too much.
+    fn admits(&self, app: &App, policy: &Policy) -> bool {
+        let waits = match self.whom {
+            "developer" => app.awaits_developer(),
+            _ => app.awaits_review(),
+        };
+        let highest = app.requested.iter().filter_map(|r| policy.scope(&r.scope)).map(|s| s.tier);
+        waits
+            && self.assigned.is_none_or(|to| app.review.assigned_to == to)
+            && self.tier.is_none_or(|tier| highest.max() == Some(tier))
+    }
+}
 
 /// `?after=` goes on behind the last app of the page before.
 pub async fn list(
@@ -39,20 +104,31 @@ pub async fn list(
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let after = params.one("after")?.and_then(Place::parse);
-    let (now, policy, is_first) = (provider.now(), provider.policy(), after.is_none());
+    let (filter, form) = Filter::read(&params, user.user.id)?;
+    let (now, policy) = (provider.now(), provider.policy());
+    let is_first = after.is_none() && form.is_default();
     let Place(at, id) = after.unwrap_or(Place::START);
-    let limit = i64::try_from(SHOWN_MAX + 1).unwrap_or(i64::MAX);
+    let limit = i64::try_from(LOOKED_THROUGH_MAX).unwrap_or(i64::MAX);
     let read = async move |tx: &mut Tx<'_>| {
-        let mut waiting = apps::list_for_review(tx, (at, id), limit).await?;
-        let has_more = waiting.len() > SHOWN_MAX;
-        waiting.truncate(SHOWN_MAX);
-        let last = waiting.last().filter(|_| has_more).map(|app| Place(app.changed_at, app.id));
-        // Of rows that were written before the column was there, it says too much.
-        waiting.retain(App::awaits_review);
+        let waiting = apps::list_awaiting(tx, filter.whom, (at, id), limit).await?;
+        let mut last = match waiting.len() == LOOKED_THROUGH_MAX {
+            true => waiting.last().map(|app| Place(app.changed_at, app.id)),
+            false => None,
+        };
         let mut entries = Vec::new();
+        let mut seen = Place(at, id);
         for app in waiting {
-            let candidate = Candidate::load_brief(tx, app).await?;
-            entries.push(candidate.entry(&policy, now));
+            if entries.len() == SHOWN_MAX {
+                last = Some(seen);
+                break;
+            }
+            seen = Place(app.changed_at, app.id);
+            if filter.admits(&app, &policy) {
+                let candidate = Candidate::load_brief(tx, app).await?;
+                if candidate.is_of(filter.kind) {
+                    entries.push(candidate.entry(&policy, now));
+                }
+            }
         }
         let questions = match is_first {
             true => apps::list_with_question(tx, QUESTIONS_MAX).await?,
@@ -66,11 +142,13 @@ pub async fn list(
         name,
         since: display::moment(now, at),
     };
+    let query = form_query(&form.pairs());
     let page = ReviewQueue {
         layout: user.layout().in_section(Section::Review).with_flash(flash),
         entries,
-        next: last.map(|place| place.to_string()),
+        next: last.map(|place| format!("/staff/review?{query}&after={place}")),
         questions: questions.into_iter().map(question).collect(),
+        form,
     };
     view::page(&provider, &page)
 }
@@ -97,10 +175,12 @@ impl fmt::Display for Place {
 pub async fn show(
     State(provider): State<Shared>,
     Reviewer(user): Reviewer,
+    Told(flash): Told,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let (candidate, thread) = load(&provider, parse_id(&id)?).await?;
-    let page = candidate.page(&user, &provider.policy(), provider.now());
+    let mut page = candidate.page(&user, &provider.policy(), provider.now());
+    page.layout = page.layout.with_flash(flash);
     view::page(&provider, &ReviewApp { thread, ..page })
 }
 
@@ -110,10 +190,10 @@ async fn load(
 ) -> Result<(Candidate, Vec<ThreadMessage>), PageError> {
     let now = provider.now();
     let read = async move |tx: &mut Tx<'_>| {
-        let app = apps::find(tx, id).await?.filter(App::awaits_review);
-        let app = app.ok_or(PageError::NotFound)?;
+        let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
         let thread = thread::load(tx, id, now).await?;
-        Ok::<_, PageError>((Candidate::load_whole(tx, app).await?, thread))
+        let candidate = Candidate::load_whole(tx, app).await?.with_history(tx, now).await?;
+        Ok::<_, PageError>((candidate, thread))
     };
     provider.store.db.read(read).await
 }
@@ -139,27 +219,40 @@ pub async fn decide(
         let text = "You registered this app yourself. Somebody else has to decide.";
         return Err(PageError::Forbidden(text.into()));
     }
-    let verdict = Verdict::read(&form.params, &candidate.app)?;
     let (id, by, now) = (candidate.app.id, user.user.id, provider.now());
-    if let Some(error) = verdict.error(&candidate.app) {
-        let page = candidate.page(&user, &provider.policy(), now);
-        let mut page = ReviewApp { thread, ..page };
+    let policy = provider.policy();
+    let inserting = form.params.contains("insert");
+    let mut verdict = Verdict::read(&form.params, &candidate.app, inserting)?;
+    let text = answers::inserted(&policy.review, &form.params, &verdict.note)?;
+    let is_inserted = text.is_some();
+    verdict.note = text.unwrap_or(verdict.note);
+    let error = verdict.error(&candidate.app, now).filter(|_| !is_inserted);
+    if is_inserted || error.is_some() {
+        let mut page = ReviewApp { thread, ..candidate.page(&user, &policy, now) };
+        page.revision.clone_from(&verdict.revision);
         verdict.show_again(&mut page, error);
-        return view::page_again(&provider, &page);
+        return match is_inserted {
+            true => view::page(&provider, &page),
+            false => view::page_again(&provider, &page),
+        };
+    }
+    if !candidate.awaits_review {
+        return Err(PageError::Conflict("Nothing of this app waits for staff any more.".into()));
     }
     let note = verdict.note.clone();
     let note = (!note.is_empty()).then(|| messages::of_staff(&provider, &user, id, note));
     let done = verdict.decision.done();
     let write = async move |tx: &mut Tx<'_>| {
-        let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
+        let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
         if app.changed_at.as_millis().to_string() != verdict.revision {
             let text = "The developer changed the app since you opened it. Look at it again.";
-            return Err(PageError::Conflict(text.into()));
+            return Ok(Err(PageError::Conflict(text.into())));
         }
         let sign = |event: AuditEvent| event.address(address);
-        settle(tx, app, &verdict, (by, now), note.as_ref(), &sign).await.map(drop)
+        let settled = settle(tx, app, &verdict, (by, now), note.as_ref(), &sign).await?;
+        Ok::<_, PageError>(settled.map(drop))
     };
-    provider.store.db.write(write).await?;
+    provider.store.db.write(write).await??;
     Ok(done.redirect("/staff/review").into_response())
 }
 
@@ -172,10 +265,11 @@ pub(crate) async fn settle(
     (by, now): (UserId, Timestamp),
     note: Option<&AppMessage>,
     sign: &(dyn Fn(AuditEvent) -> AuditEvent + Sync),
-) -> Result<App, PageError> {
-    let (app, event) = verdict
-        .apply(app, by, now)
-        .map_err(|error| PageError::Conflict(error.to_string().into()))?;
+) -> Result<Result<App, PageError>, PageError> {
+    let (app, event) = match verdict.apply(app, by, now) {
+        Ok(decided) => decided,
+        Err(error) => return Ok(Err(PageError::Conflict(error.to_string().into()))),
+    };
     apps::save(tx, &app).await?;
     changes::record(tx, Change::App(app.id)).await?;
     audit::record(tx, &sign(event)).await?;
@@ -183,7 +277,7 @@ pub(crate) async fn settle(
     if let Some(note) = note {
         thread::write_by(tx, note, sign).await?;
     }
-    Ok(app)
+    Ok(Ok(app))
 }
 
 fn parse_id(text: &str) -> Result<AppId, PageError> {

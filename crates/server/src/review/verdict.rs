@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::app::{App, AppError};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::condition::Conditions;
 use domain::id::UserId;
 use domain::revision::RevisionField;
 use domain::time::Timestamp;
@@ -11,13 +12,11 @@ use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde_json::{Value, json};
 
+use super::terms::{self, NOTE_MAX, TypedTerms};
 use crate::error::PageError;
 use crate::flash::Done;
 use crate::pages::views::ReviewApp;
 use crate::portal::changes::told;
-
-/// Of a note or a condition, in characters.
-const NOTE_MAX: usize = 1000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -66,38 +65,39 @@ impl Decision {
 pub(crate) struct Verdict {
     pub(crate) decision: Decision,
     scopes: ScopeSet,
-    conditions: BTreeMap<ScopeName, String>,
+    terms: BTreeMap<ScopeName, TypedTerms>,
     pub(crate) note: String,
     pub(super) revision: String,
 }
 
 impl Verdict {
-    pub(crate) fn read(params: &Params, app: &App) -> Result<Self, PageError> {
+    pub(crate) fn read(params: &Params, app: &App, is_undecided: bool) -> Result<Self, PageError> {
         let decision = params.one("decision")?.and_then(Decision::parse);
+        // Only to have a text inserted: nothing is done with it.
+        let decision = decision.or(is_undecided.then_some(Decision::AskForChanges));
         let decision =
             decision.ok_or(PageError::BadRequest("The form carries no decision.".into()))?;
         let ticked: Vec<_> = params.all("scope").collect();
-        let mut conditions = BTreeMap::new();
+        let mut terms = BTreeMap::new();
         for scope in &app.requested_scopes() {
-            let text = params.one(&format!("condition.{scope}"))?.unwrap_or_default().trim();
-            if !text.is_empty() {
-                conditions.insert(scope.clone(), text.to_owned());
-            }
+            terms.insert(scope.clone(), TypedTerms::read(params, scope.as_str())?);
         }
         let is_ticked = |scope: &&ScopeName| ticked.contains(&scope.as_str());
         Ok(Self {
             decision,
             scopes: app.requested_scopes().iter().filter(is_ticked).cloned().collect(),
-            conditions,
+            terms,
             note: params.one("note")?.unwrap_or_default().trim().replace("\r\n", "\n"),
             revision: params.one("revision")?.unwrap_or_default().to_owned(),
         })
     }
 
-    pub(crate) fn error(&self, app: &App) -> Option<&'static str> {
-        let texts = self.conditions.values().chain([&self.note]);
-        if texts.into_iter().any(|text| text.chars().count() > NOTE_MAX) {
+    pub(crate) fn error(&self, app: &App, now: Timestamp) -> Option<&'static str> {
+        if self.note.chars().count() > NOTE_MAX {
             return Some("Use at most 1000 characters for a note or a condition.");
+        }
+        if let Some(error) = self.terms.values().find_map(|terms| terms.condition(now).err()) {
+            return Some(error);
         }
         let asks = !app.requested.is_empty();
         match self.decision {
@@ -114,14 +114,26 @@ impl Verdict {
         }
     }
 
-    pub(super) fn show_again(self, page: &mut ReviewApp, error: &str) {
+    /// The form as it was typed, with what is wrong, if anything is.
+    pub(super) fn show_again(self, page: &mut ReviewApp, error: Option<&str>) {
         for scope in &mut page.scopes {
             scope.approve = self.scopes.contains(&scope.id);
-            let typed = ScopeName::parse(&scope.id).ok().and_then(|s| self.conditions.get(&s));
-            scope.condition = typed.cloned().unwrap_or_default();
+            let typed = ScopeName::parse(&scope.id).ok().and_then(|s| self.terms.get(&s));
+            let TypedTerms { note, users, until, tests_only } = typed.cloned().unwrap_or_default();
+            (scope.condition, scope.user_max, scope.until) = (note, users, until);
+            scope.tests_only = tests_only;
         }
         page.note = self.note;
-        page.error = Some(error.to_owned());
+        page.error = error.map(str::to_owned);
+    }
+
+    /// What approvals are bound to.
+    fn conditions(&self, now: Timestamp) -> Conditions {
+        let one = |(scope, typed): (&ScopeName, &TypedTerms)| {
+            let condition = typed.condition(now).ok().filter(|one| !one.is_none())?;
+            Some((scope.clone(), condition))
+        };
+        self.terms.iter().filter_map(one).collect()
     }
 
     /// The app after the decision and what the audit says: what was shown, and what was decided.
@@ -142,16 +154,18 @@ impl Verdict {
             Decision::Reject => ScopeSet::new(),
         };
         let refused = asked.difference(&kept);
-        let said = |scopes: &ScopeSet, otherwise: &str| -> Value {
-            let text = |scope: &ScopeName| {
-                self.conditions.get(scope).map_or(otherwise, String::as_str).to_owned()
-            };
-            scopes.iter().map(|scope| (scope.to_string(), Value::String(text(scope)))).collect()
+        let reason = |scope: &ScopeName| {
+            let own = self.terms.get(scope).map(|terms| terms.note.as_str());
+            own.filter(|note| !note.is_empty()).unwrap_or(&self.note).to_owned()
         };
-        let conditions: ScopeSet =
-            self.conditions.keys().filter(|s| kept.contains(s.as_str())).cloned().collect();
+        let refused: BTreeMap<_, _> =
+            refused.iter().map(|scope| (scope.to_string(), reason(scope))).collect();
+        let mut conditions = self.conditions(now);
+        conditions.retain(|scope, _| kept.contains(scope.as_str()));
+        let said: BTreeMap<_, _> =
+            conditions.iter().map(|(scope, one)| (scope.to_string(), terms::words(one))).collect();
         let app = match self.decision {
-            Decision::Approve => app.approve(&self.scopes, by, now)?,
+            Decision::Approve => app.approve_on(&self.scopes, conditions.clone(), by, now)?,
             Decision::AskForChanges => app.ask_for_changes(self.note.clone(), now)?,
             Decision::Reject if is_live => app.refuse_pending(now)?,
             Decision::Reject => app.reject(self.note.clone(), now)?,
@@ -159,8 +173,9 @@ impl Verdict {
         let detail = json!({
             "shown": shown,
             "approved": app.approved,
-            "conditions": said(&conditions, ""),
-            "refused": said(&refused, &self.note),
+            "conditions": said,
+            "terms": conditions,
+            "refused": refused,
             "note": self.note,
         });
         let kind = self.decision.audit_kind();
@@ -178,5 +193,7 @@ fn shown(app: &App) -> Value {
         "revision": texts,
         "changes": stands.changes(&latest).iter().map(told).collect::<Vec<_>>(),
         "requested": app.requested,
+        "approved": app.approved,
+        "conditions": app.review.conditions,
     })
 }

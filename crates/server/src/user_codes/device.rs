@@ -27,6 +27,7 @@ use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, REQUEST_LIFETIME, Reply, Stage};
 use crate::oauth::test_mode;
+use crate::oauth::user_limits::{FULL, find_full};
 use crate::pages::views;
 use crate::provider::{Provider, Shared};
 use crate::view;
@@ -229,7 +230,12 @@ pub(super) async fn ask_consent(
     let app = &*find_app(provider, &pending.raw, pending.dialect.as_deref()).await?;
     let device = code.device.as_ref().ok_or(PageError::RequestOver)?;
     test_mode::admit(provider, user, app).await?;
-    let scopes = pending.asked_scopes(app, &provider.policy())?;
+    let scopes = pending.asked_scopes(app, &provider.policy(), provider.now())?;
+    let full = find_full(provider, app, user.user.id, &scopes).await?;
+    let scopes = scopes.difference(&full);
+    if scopes.is_empty() {
+        return Err(PageError::Conflict(FULL.into()));
+    }
     if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
         return Ok(step_up);
     }
@@ -239,7 +245,7 @@ pub(super) async fn ask_consent(
         place: device.address.to_string(),
     };
     let remembered = find_consent(provider, Some(&user.session), app).await?;
-    let asked = (&question, destination);
+    let asked = consent_page::Asked { question, full: &full, destination };
     consent_page::show(provider, user, pending, asked, remembered.as_ref())
 }
 

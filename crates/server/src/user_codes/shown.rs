@@ -15,6 +15,7 @@ use crate::oauth::authorize::{find_app, find_consent, step_up_before};
 use crate::oauth::consent_page;
 use crate::oauth::pending::{Pending, Reply};
 use crate::oauth::test_mode;
+use crate::oauth::user_limits::{FULL, find_full};
 use crate::pages::views;
 use crate::provider::Provider;
 use crate::view;
@@ -83,7 +84,7 @@ async fn start(
     if !app.kind.has_redirects() {
         return Err(PageError::NotFound);
     }
-    raw.scope = Some(app.default_scopes().to_string());
+    raw.scope = Some(app.default_scopes(provider.now()).to_string());
     let pending = Pending::new(raw, &app, &*provider.entropy, provider.now());
     let pending = Pending { dialect: Some(dialect.to_owned()), reply: Reply::Shown, ..pending };
     ask(provider, user, pending, &app).await
@@ -96,7 +97,12 @@ pub(super) async fn ask(
     app: &App,
 ) -> Result<Response, PageError> {
     test_mode::admit(provider, user, app).await?;
-    let scopes = pending.asked_scopes(app, &provider.policy())?;
+    let scopes = pending.asked_scopes(app, &provider.policy(), provider.now())?;
+    let full = find_full(provider, app, user.user.id, &scopes).await?;
+    let scopes = scopes.difference(&full);
+    if scopes.is_empty() {
+        return Err(PageError::Conflict(FULL.into()));
+    }
     if let Some(step_up) = step_up_before(provider, &scopes, &user.session, &pending).await? {
         return Ok(step_up);
     }
@@ -105,6 +111,6 @@ pub(super) async fn ask(
     let destination =
         views::Destination { kind: views::DestinationKind::Code, place: app.name.clone() };
     let remembered = find_consent(provider, Some(&user.session), app).await?;
-    let asked = (&question, destination);
+    let asked = consent_page::Asked { question, full: &full, destination };
     consent_page::show(provider, user, pending, asked, remembered.as_ref())
 }

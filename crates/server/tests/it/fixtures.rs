@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::grant::Mode;
+use domain::condition::ReviewState;
 use domain::id::AppId;
 use domain::policy::{
     AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
-    Resource, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
+    Resource, ReviewPolicy, ScopeDefinition, ScopeKind, ScopeTier, TokenFormat,
 };
 use domain::revision::RevisionField;
 use domain::sign_in::SignInPolicy;
@@ -68,6 +69,7 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         turn: Turn::Staff,
         changed_at: owner.created_at,
         has_webhooks: false,
+        review: ReviewState::default(),
     }
 }
 
@@ -117,6 +119,7 @@ pub fn policy(api_secret_mac: [u8; 32]) -> Policy {
         high_tier: HighTierRule::IfEnrolled,
         reviewed: RevisionField::REVIEWED_BY_DEFAULT.to_vec(),
         review_mail: Vec::new(),
+        review: ReviewPolicy::default(),
         dialects: vec![Arc::new(dialect("bitport"))],
         partner_keys: None,
         docs: domain::policy::DocsReaders::default(),

@@ -55,6 +55,7 @@ impl<'a> Status<'a> {
             AppStatus::Suspended { at, reason, approval } => {
                 ("suspended", Some(*at), Some(reason), Some(approval))
             }
+            AppStatus::Retired { at, approval } => ("retired", Some(*at), None, Some(approval)),
         };
         let (reviewed_at, reviewed_by) = match approval {
             Some(Approval::Reviewed { at, by }) => (Some(*at), Some(*by)),

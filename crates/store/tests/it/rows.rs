@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::app::{App, AppKeys, AppKind, AppStatus, Approval, ClientSecret, SecretProof, Turn};
 use domain::app_message::AppMessage;
 use domain::authentication::Methods;
+use domain::condition::{BrandVerified, Conditions, ReviewState, ScopeCondition};
 use domain::consent::Consent;
 use domain::foreign_hash::ForeignHash;
 use domain::grant::Mode;
@@ -88,6 +89,7 @@ on_both! {
             AppStatus::Live { since: LATER, approval: Approval::Unreviewed },
             AppStatus::Rejected { at: LATER, note: "no".to_owned() },
             AppStatus::Suspended { at: LATER, reason: "spam".to_owned(), approval: reviewed },
+            AppStatus::Retired { at: LATER, approval: reviewed },
             AppStatus::Live { since: NOW, approval: reviewed },
         ] {
             let changed = App {
@@ -102,6 +104,21 @@ on_both! {
                 proposed: Some(Revision { description: "Says\nmore".into(), ..first.revision() }),
                 turn: Turn::Developer { asked_at: LATER, note: "Why?".to_owned() },
                 changed_at: LATER,
+                review: ReviewState {
+                    conditions: Conditions::from([(
+                        "a".parse().unwrap(),
+                        ScopeCondition {
+                            user_max: Some(7),
+                            until: Some(LATER),
+                            note: "Until spring.".to_owned(),
+                            ..ScopeCondition::default()
+                        },
+                    )]),
+                    due_again_at: Some(NOW),
+                    reminded_at: Some(LATER),
+                    brand: Some(BrandVerified { at: NOW, by: owner.id }),
+                    assigned_to: Some(owner.id),
+                },
                 ..first.clone()
             };
             let save = changed.clone();

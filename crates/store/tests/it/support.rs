@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::condition::ReviewState;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
 use domain::grant::{Grant, GrantStatus, GrantSubject, Mode, RefreshState};
@@ -136,6 +137,7 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         turn: Turn::Staff,
         changed_at: NOW,
         has_webhooks: false,
+        review: ReviewState::default(),
     }
 }
 

@@ -17,6 +17,7 @@ choices! {
         Live = "live",
         Rejected = "rejected",
         Suspended = "suspended",
+        Retired = "retired",
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn client_credentials(
         )
         .into());
     };
-    let ceiling = service_ceiling(&client.app)?;
+    let ceiling = service_ceiling(&client.app, provider.now())?;
     let scopes = narrow_scopes(requested, &ceiling)?;
     let known: Vec<String> =
         provider.policy().resources.iter().map(|resource| resource.identifier.clone()).collect();

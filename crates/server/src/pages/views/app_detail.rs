@@ -162,6 +162,8 @@ pub struct AppScope {
 #[serde(rename_all = "snake_case")]
 pub enum ScopeState {
     Approved,
+    /// For the test credentials alone.
+    TestsOnly,
     Pending,
     Rejected,
 }

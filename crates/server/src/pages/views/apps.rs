@@ -14,6 +14,8 @@ pub enum AppStatus {
     Paused,
     Rejected,
     Suspended,
+    /// Nobody used it for long; its developer can wake it up.
+    Retired,
 }
 
 /// The field `kind`: `web`, `native`, `single_page`, `service`, `device` or `agent`.

@@ -93,6 +93,7 @@ fn player(verification: Verification) -> ConsentApp {
         name: "Living Room Player".into(),
         logo_url: None,
         publisher: Some("Couch Devices".into()),
+        brand_verified: false,
         verification,
         homepage: None,
         privacy_url: None,

@@ -29,6 +29,8 @@ pub struct Consent {
     pub switch_url: String,
     /// In any order; the page groups by kind.
     pub scopes: Vec<ConsentScope>,
+    /// Asked for, but the app has it for so many users only, and they are there.
+    pub full: Vec<FullScope>,
     /// Completes "Access lasts …": "30 days" or "until you take it back".
     pub lasts: String,
     /// A refresh token is issued, or the access token itself lasts.
@@ -87,6 +89,8 @@ pub struct ConsentApp {
     pub logo_url: Option<String>,
     /// Who is behind the app.
     pub publisher: Option<String>,
+    /// Staff have seen that the name is theirs; apart from what the app may do.
+    pub brand_verified: bool,
     pub verification: Verification,
     pub homepage: Option<String>,
     pub privacy_url: Option<String>,
@@ -147,6 +151,15 @@ pub struct ConsentScope {
     pub ticked: bool,
     /// Was not part of the last consent.
     pub new: bool,
+    /// What its approval is bound to, as far as it concerns the user.
+    pub condition: Option<String>,
+}
+
+/// A permission that others have every place of.
+#[derive(Clone, Debug, Serialize)]
+pub struct FullScope {
+    pub text: String,
+    pub user_max: u32,
 }
 
 /// How this request differs from what the user agreed to before.
@@ -198,6 +211,7 @@ fn trading_bot() -> Consent {
             name: "Trading Bot".into(),
             logo_url: None,
             publisher: Some("Northwind Labs".into()),
+            brand_verified: true,
             verification: Verification::Reviewed {
                 on: Moment::sample("2026-03-12T09:00:00Z", "12 March 2026"),
             },
@@ -210,6 +224,7 @@ fn trading_bot() -> Consent {
         account: Account { name: "Alice Moreau".into(), email: "alice@example.com".into() },
         switch_url: "/sign-in?switch=1".into(),
         scopes: trading_scopes(),
+        full: Vec::new(),
         lasts: "until you take it back, and ends by itself after 90 days without use".into(),
         works_while_away: true,
         changes: None,
@@ -253,6 +268,7 @@ fn trading_scopes() -> Vec<ConsentScope> {
         required,
         ticked: true,
         new: false,
+        condition: None,
     };
     vec![
         scope(
@@ -300,6 +316,7 @@ fn withdraw() -> ConsentScope {
         required: false,
         ticked: false,
         new: true,
+        condition: Some("Until 3 May 2027 only.".into()),
     }
 }
 
@@ -308,6 +325,7 @@ fn local_program(base: Consent) -> Consent {
         app: ConsentApp {
             name: "Portfolio Tracker".into(),
             publisher: None,
+            brand_verified: false,
             verification: Verification::NotReviewed,
             homepage: None,
             privacy_url: None,
@@ -319,6 +337,7 @@ fn local_program(base: Consent) -> Consent {
             place: "localhost:49152".into(),
         },
         scopes: base.scopes.into_iter().filter(|s| s.kind == ScopeKind::Read).collect(),
+        full: vec![FullScope { text: "Buy and sell with your funds".into(), user_max: 100 }],
         lasts: "1 hour".into(),
         works_while_away: false,
         ..base

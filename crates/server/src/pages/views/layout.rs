@@ -79,6 +79,7 @@ pub enum Section {
     Review,
     StaffApps,
     PlanRequests,
+    Audit,
 }
 
 /// A message about what the last request did.

@@ -15,6 +15,7 @@ mod app_frame;
 mod app_requests;
 mod app_usage;
 mod apps;
+mod audit;
 mod codes;
 mod connected;
 mod consent;
@@ -46,6 +47,7 @@ pub use apps::{
     AppCard, AppForm, AppFormErrors, AppGroup, AppKind, AppStatus, DeleteApp, DialectChoice,
     LineError, MyApps, STANDARD, ScopeChoice, SecretOnce,
 };
+pub use audit::{AuditEntry, AuditEventPage, AuditForm, AuditLog};
 pub use codes::{ConfirmDevice, DeviceDone, EnterCode, FoundApp, GetAccess, UserCodeShown};
 pub use connected::{
     CalledFamily, ConnectedApp, ConnectedApps, ConnectedCard, ConnectedKey, ConnectedScope,
@@ -53,7 +55,7 @@ pub use connected::{
 };
 pub use consent::{
     Consent, ConsentApp, ConsentChanges, ConsentKey, ConsentScope, Destination, DestinationKind,
-    KeyGroup, KeyPermission, Preview, Verification,
+    FullScope, KeyGroup, KeyPermission, Preview, Verification,
 };
 pub use docs::{
     Block, DocsAnswer, DocsApi, DocsApiCard, DocsApp, DocsArticle, DocsBody, DocsChapter,
@@ -68,8 +70,8 @@ pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
 pub use staff::{
-    FieldChange, Question, QueueEntry, ReviewApp, ReviewQueue, ReviewScope, RiskFlag, StaffApp,
-    StaffApps, StaffThread, UserReport,
+    FieldChange, PastDecision, Question, QueueEntry, QueueForm, ReviewApp, ReviewQueue,
+    ReviewScope, RiskFlag, StaffApp, StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};
 pub use teams::{

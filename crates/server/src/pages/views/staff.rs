@@ -12,10 +12,49 @@ pub struct ReviewQueue {
     pub layout: Layout,
     /// Oldest first.
     pub entries: Vec<QueueEntry>,
-    /// Behind which place the queue goes on, as `?after=`.
+    /// Where the queue goes on.
     pub next: Option<String>,
+    pub form: QueueForm,
     /// Developers who wait for an answer; the longest first.
     pub questions: Vec<Question>,
+}
+
+/// The filters as they are set; words of a closed list. GET `/staff/review`, form `filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueForm {
+    /// `staff` or `developer`.
+    pub whom: &'static str,
+    /// Empty, `new`, `change`, `again` or `reported`.
+    pub kind: &'static str,
+    pub tier: &'static str,
+    /// Empty, `me` or `nobody`.
+    pub assigned: &'static str,
+}
+
+impl QueueForm {
+    const ALL: Self = Self { whom: "staff", kind: "", tier: "", assigned: "" };
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::ALL
+    }
+
+    pub(crate) fn pairs(&self) -> [(&str, &str); 4] {
+        let Self { whom, kind, tier, assigned } = self;
+        [("whom", whom), ("kind", kind), ("tier", tier), ("assigned", assigned)]
+    }
+}
+
+/// What was decided about an app before. Links to `/staff/audit/{position}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct PastDecision {
+    pub position: i64,
+    pub at: Moment,
+    pub what: &'static str,
+    pub by: String,
+    /// Scopes, separated by spaces.
+    pub approved: String,
+    pub refused: String,
+    pub note: String,
 }
 
 /// Links to `/staff/apps/{id}/messages`.
@@ -37,6 +76,10 @@ pub struct QueueEntry {
     pub waiting_since: Moment,
     pub scope_count: u64,
     pub flags: Vec<RiskFlag>,
+    /// The policy wants staff to look once more; it is live.
+    pub is_due_again: bool,
+    /// Who takes care of it.
+    pub assignee: Option<String>,
 }
 
 /// Something that deserves a second look: "New redirect host", "High-tier scope".
@@ -63,6 +106,8 @@ impl View for ReviewQueue {
                 waiting_since: Moment::sample("2026-03-28T10:00:00Z", "5 days ago"),
                 scope_count: 3,
                 flags: risk_flags(),
+                is_due_again: false,
+                assignee: Some("Rita Viewer".into()),
             },
             QueueEntry {
                 id: "r2".into(),
@@ -73,6 +118,8 @@ impl View for ReviewQueue {
                 waiting_since: Moment::sample("2026-04-02T08:00:00Z", "1 hour ago"),
                 scope_count: 1,
                 flags: Vec::new(),
+                is_due_again: true,
+                assignee: None,
             },
         ];
         let question = Question {
@@ -80,11 +127,23 @@ impl View for ReviewQueue {
             name: "Trading Bot".into(),
             since: Moment::sample("2026-04-01T08:00:00Z", "1 day ago"),
         };
-        let next = Some("1-0".into());
-        vec![
-            Self { layout: layout.clone(), entries, next, questions: vec![question] },
-            Self { layout, entries: Vec::new(), next: None, questions: Vec::new() },
-        ]
+        let next = Some("/staff/review?after=1-0".into());
+        let form = QueueForm { whom: "developer", kind: "again", tier: "high", assigned: "me" };
+        let full = Self {
+            layout: layout.clone(),
+            entries,
+            next,
+            questions: vec![question],
+            form: QueueForm::ALL,
+        };
+        let empty = Self {
+            entries: Vec::new(),
+            next: None,
+            questions: Vec::new(),
+            form: QueueForm::ALL,
+            ..full.clone()
+        };
+        vec![full, empty.clone(), Self { form, ..empty }]
     }
 }
 
@@ -141,6 +200,17 @@ pub struct ReviewApp {
     /// What was typed before an error.
     pub note: String,
     pub error: Option<String>,
+    pub is_due_again: bool,
+    /// Whether there is anything to decide.
+    pub awaits_staff: bool,
+    /// Who takes care of it.
+    pub assignee: Option<String>,
+    pub is_mine: bool,
+    pub brand_verified_at: Option<Moment>,
+    /// Titles of answers that can be inserted.
+    pub answers: Vec<String>,
+    /// Newest first.
+    pub history: Vec<PastDecision>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -154,7 +224,11 @@ pub struct ReviewScope {
     /// Was not part of the last approved revision.
     pub new: bool,
     pub approve: bool,
+    /// What the approval is bound to, as it is typed.
     pub condition: String,
+    pub user_max: String,
+    pub until: String,
+    pub tests_only: bool,
 }
 
 /// One field before and after.
@@ -182,11 +256,16 @@ impl View for ReviewApp {
             privacy_url: None,
             terms_url: None,
             user_count: 12,
+            is_due_again: true,
+            assignee: Some("Rita Viewer".into()),
+            is_mine: true,
+            brand_verified_at: Some(Moment::sample("2026-03-01T10:00:00Z", "1 March 2026")),
             note: "Why the new host?".into(),
             error: Some("Write a note to the developer to reject.".into()),
             ..new.clone()
         };
-        vec![new, change]
+        let done = Self { awaits_staff: false, answers: Vec::new(), ..new.clone() };
+        vec![new, change, done]
     }
 }
 
@@ -201,6 +280,9 @@ fn new_app_review() -> ReviewApp {
         new,
         approve: true,
         condition: String::new(),
+        user_max: if new { "100".into() } else { String::new() },
+        until: if new { "2027-05-03".into() } else { String::new() },
+        tests_only: false,
     };
     ReviewApp {
         logo_url: Some("/assets/consentry.svg".into()),
@@ -230,6 +312,21 @@ fn new_app_review() -> ReviewApp {
         thread: Vec::new(),
         note: String::new(),
         error: None,
+        is_due_again: false,
+        awaits_staff: true,
+        assignee: None,
+        is_mine: false,
+        brand_verified_at: None,
+        answers: vec!["Which host is yours?".into()],
+        history: vec![PastDecision {
+            position: 7,
+            at: Moment::sample("2026-03-01T10:00:00Z", "1 March 2026"),
+            what: "Changes asked",
+            by: "Rita Viewer".into(),
+            approved: "balances.read".into(),
+            refused: "orders.place".into(),
+            note: "What are the orders for?".into(),
+        }],
     }
 }
 
@@ -248,6 +345,8 @@ pub struct StaffThread {
     /// Links to its review.
     pub awaits_review: bool,
     pub thread: Vec<ThreadMessage>,
+    /// Titles of answers that can be inserted.
+    pub answers: Vec<String>,
     pub message: MessageForm,
 }
 
@@ -263,6 +362,7 @@ impl View for StaffThread {
             status: AppStatus::Live,
             awaits_review: true,
             thread: ThreadMessage::samples(),
+            answers: vec!["Which host is yours?".into()],
             message: MessageForm::default(),
         };
         let error = Some("Write something first.".into());
