@@ -103,6 +103,7 @@ impl AccessRefusal {
             Self::AppNotLive => "app_not_live",
             Self::UserBlocked => "user_blocked",
             Self::AddressNotAllowed => "address",
+            Self::WrongMode => "test_token",
             Self::WrongDialect => "wrong_dialect",
         }
     }

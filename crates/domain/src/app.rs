@@ -142,8 +142,6 @@ pub struct App {
     pub publisher: String,
     /// Shown to its developers and to staff, and to users once the brand is verified.
     pub logo: Option<LogoId>,
-    /// Staff have seen that name and logo are the publisher's to use.
-    pub brand_verified: bool,
     pub status: AppStatus,
     /// Since when its developer has stopped it. Staff stop it by its status.
     pub paused_at: Option<Timestamp>,
@@ -242,6 +240,7 @@ impl App {
             client_id: app.test_client_id(),
             approved: app.requested_scopes(),
             paused_at: None,
+            review: ReviewState::default(),
             status: match app.status {
                 suspended @ AppStatus::Suspended { .. } => suspended,
                 _ => unreviewed,
@@ -262,6 +261,8 @@ impl App {
     /// Its developer lets it go on. What staff suspended stays suspended.
     pub fn unpause(mut self) -> Result<Self, AppError> {
         self.paused_at.take().map(|_| self).ok_or(AppError::NotPaused)
+    }
+
     pub const fn is_suspended(&self) -> bool {
         matches!(self.status, AppStatus::Suspended { .. })
     }
@@ -389,7 +390,6 @@ pub(crate) mod tests {
             team: None,
             publisher: String::new(),
             logo: None,
-            brand_verified: false,
             status: AppStatus::InReview,
             paused_at: None,
             redirect_uris: Vec::new(),

@@ -30,6 +30,7 @@ impl AuditActor {
             Self::User(id) => ("user", Some(id.to_string())),
             Self::App(id) => ("app", Some(id.to_string())),
             Self::CommandLine { uid } => ("cli", uid.map(|uid| uid.to_string())),
+            Self::AdminToken(id) => ("admin_token", Some(id.to_string())),
             Self::System => ("system", None),
         }
     }
@@ -42,6 +43,7 @@ impl AuditActor {
                 let uid = id.map(|id| id.parse()).transpose().ok()?;
                 Some(Self::CommandLine { uid })
             }
+            ("admin_token", Some(id)) => Some(Self::AdminToken(id.parse().ok()?)),
             ("system", None) => Some(Self::System),
             _ => None,
         }

@@ -3,8 +3,8 @@
 //! What a token may do right now is decided in [`access`], what a refresh yields in [`grant`].
 
 pub mod access;
-pub mod admin_token;
 pub mod active_users;
+pub mod admin_token;
 pub mod app;
 pub mod app_message;
 pub mod audit;

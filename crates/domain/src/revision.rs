@@ -222,8 +222,9 @@ impl App {
             at_once.take(field, &stands);
         }
         // Nobody has seen what it looks like from now on.
-        let brand_verified = self.brand_verified && at_once.logo == self.logo;
-        let app = Self { turn: Turn::Staff, changed_at: now, brand_verified, ..self };
+        let mut app = Self { turn: Turn::Staff, changed_at: now, ..self };
+        // What was verified is that this logo is theirs.
+        app.review.brand = app.review.brand.filter(|_| at_once.logo == app.logo);
         if at_once == to {
             return Ok((Self { proposed: None, ..app.with_revision(to) }, Revised::AtOnce));
         }
@@ -350,17 +351,17 @@ mod tests {
     #[test]
     fn a_new_logo_waits_and_one_that_nobody_reviews_is_no_verified_brand() {
         let logo = Some(crate::id::LogoId::from_bytes([8; 16]));
-        let verified = || App { brand_verified: true, ..live("read") };
+        let verified = || live("read").verify_brand(STAFF, THEN);
         let to = Revision { logo, ..verified().revision() };
         let reviewed = RevisionField::REVIEWED_BY_DEFAULT;
         let (app, revised) = verified().revise(to.clone(), &reviewed, NOW).unwrap();
-        assert_eq!((app.logo, app.brand_verified, revised), (None, true, Revised::WhileLive));
+        assert_eq!((app.logo, app.brand_is_verified(), revised), (None, true, Revised::WhileLive));
         let app = app.approve(&set("read"), STAFF, NOW).unwrap();
-        assert_eq!((app.logo, app.brand_verified), (logo, true));
+        assert_eq!((app.logo, app.brand_is_verified()), (logo, true));
         let without = Revision { logo: None, ..app.revision() };
         assert_eq!(app.revise(without, &reviewed, NOW).unwrap().1, Revised::AtOnce);
         let (app, revised) = verified().revise(to, &[], NOW).unwrap();
-        assert_eq!((app.logo, app.brand_verified, revised), (logo, false, Revised::AtOnce));
+        assert_eq!((app.logo, app.brand_is_verified(), revised), (logo, false, Revised::AtOnce));
     }
 
     #[test]

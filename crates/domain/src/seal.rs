@@ -41,7 +41,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 12] = [
+    pub const ALL: [Purpose; 13] = [
         Self::Access,
         Self::Refresh,
         Self::Code,

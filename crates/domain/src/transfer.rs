@@ -76,7 +76,9 @@ impl App {
             return Err(AppError::Suspended);
         }
         let app = self.publish_as(to.publisher, reviewed, now)?;
-        Ok(Self { owner: to.user, team: to.team, brand_verified: false, ..app })
+        let mut app = Self { owner: to.user, team: to.team, ..app };
+        app.review.brand = None;
+        Ok(app)
     }
 
     /// Users read another publisher.
@@ -109,11 +111,11 @@ mod tests {
 
     #[test]
     fn whoever_takes_an_app_is_its_publisher_and_was_not_reviewed() {
-        let before = App { brand_verified: true, publisher: "Devi".into(), ..live("read") };
+        let before = App { publisher: "Devi".into(), ..live("read").verify_brand(STAFF, THEN) };
         let app = before.clone().hand_over(TO, &[RevisionField::Name], NOW).unwrap();
         assert_eq!((app.owner, app.team, app.publisher.as_str()), (CAT, Some(TEAM), "Night Desk"));
         assert_eq!(app.status, AppStatus::Live { since: THEN, approval: Approval::Unreviewed });
-        assert!(!app.brand_verified && app.changed_at == NOW);
+        assert!(!app.brand_is_verified() && app.changed_at == NOW);
         let app = before.hand_over(TO, &[RevisionField::RedirectUris], NOW).unwrap();
         let approval = Approval::Reviewed { at: THEN, by: STAFF };
         assert_eq!(app.status, AppStatus::Live { since: THEN, approval });

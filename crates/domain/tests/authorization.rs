@@ -69,7 +69,6 @@ fn app(kind: AppKind) -> App {
         team: None,
         publisher: String::new(),
         logo: None,
-        brand_verified: false,
         status: AppStatus::Live { since: at(0), approval: Approval::Unreviewed },
         paused_at: None,
         redirect_uris: vec![RedirectUri::register(RedirectPolicy::Web, CALLBACK).unwrap()],

@@ -159,7 +159,6 @@ fn app(approved: &str) -> App {
         team: None,
         publisher: String::new(),
         logo: None,
-        brand_verified: false,
         status: AppStatus::Live { since: NOW, approval: Approval::Unreviewed },
         paused_at: None,
         redirect_uris: Vec::new(),

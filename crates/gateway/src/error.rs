@@ -224,7 +224,6 @@ impl GatewayError {
     pub(crate) fn why(&self) -> &'static str {
         match self {
             Self::TokenRefused(TokenRefusal::Access(refusal)) => refusal.as_str(),
-            Self::TokenRefused(TokenRefusal::TestToken) => "test_token",
             Self::Cut(Cut::Ended) => "grant_ended",
             other => other.refused().reason,
         }

@@ -123,7 +123,7 @@ pub fn logo_path(logo: LogoId) -> String {
 
 /// The logo as users may see it: once the brand is verified.
 pub fn verified_logo(app: &App) -> Option<String> {
-    app.logo.filter(|_| app.brand_verified).map(logo_path)
+    app.logo.filter(|_| app.brand_is_verified()).map(logo_path)
 }
 
 /// `publisher` where there is one.

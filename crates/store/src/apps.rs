@@ -1,6 +1,7 @@
 //! Tables `apps` and `client_ids`: an app and what it is called on the wire.
 
 use domain::app::{App, AppKeys, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
+use domain::condition::ReviewState;
 use domain::grant::Mode;
 use domain::id::{AppId, TeamId, UserId};
 use domain::team::Owner;
@@ -32,7 +33,7 @@ macro_rules! select {
              a.rotates_refresh_tokens, a.optional_ticked, c.dialect, \
              c.also_standard, a.created_at, a.proposed, a.asked_at, a.asked_note, a.changed_at, \
              a.paused_at, a.jwks, a.jwks_uri, a.has_webhooks, a.team_id, a.logo, \
-             a.brand_verified, a.conditions, a.due_again_at, a.reminded_at, a.brand_verified_at, \
+             a.conditions, a.due_again_at, a.reminded_at, a.brand_verified_at, \
              a.brand_verified_by, a.assigned_to \
              FROM apps a JOIN client_ids c ON c.app_id = a.id AND c.mode = 'live' ",
             $rest
@@ -52,11 +53,11 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
          refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
          asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, logo, \
-         brand_verified, owner_id, team_id, \
+         owner_id, team_id, \
          created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
          $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, \
-         $35, $36, $37)",
+         $35, $36)",
         &values(app)?,
     )
     .await?;
@@ -80,7 +81,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
         return Err(DbError::Corrupt("an app as it is in tests was to be stored".to_owned()));
     }
     let mut values = values(app)?;
-    values.truncate(34);
+    values.truncate(33);
     tx.execute(
         "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
          homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
@@ -89,7 +90,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
          rotates_refresh_tokens = $23, optional_ticked = $24, proposed = $25, asked_at = $26, \
          asked_note = $27, awaits = $28, changed_at = $29, paused_at = $30, jwks = $31, \
-         jwks_uri = $32, logo = $33, brand_verified = $34 WHERE id = $1",
+         jwks_uri = $32, logo = $33 WHERE id = $1",
         &values,
     )
     .await?;
@@ -443,7 +444,6 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         jwks.into(),
         jwks_uri.into(),
         app.logo.into(),
-        app.brand_verified.into(),
         app.owner.into(),
         app.team.into(),
         app.created_at.into(),
@@ -468,7 +468,6 @@ fn read(mut row: Row) -> Result<App, DbError> {
         team: None,
         publisher: row.take()?,
         logo: None,
-        brand_verified: false,
         status: read_status(&mut row)?,
         redirect_uris: row.take_as("redirect URI", |text: String| redirect_uris(kind, &text))?,
         requested: of_json::<Vec<ScopeRequest>>(&row.take::<String>()?)?,
@@ -499,8 +498,7 @@ fn read(mut row: Row) -> Result<App, DbError> {
         has_webhooks: row.take()?,
         review: ReviewState::default(),
     };
-    let (team, logo, brand_verified) = (row.take()?, row.take()?, row.take()?);
-    Ok(App { team, logo, brand_verified, review: review::read(&mut row)?, ..app })
+    Ok(App { team: row.take()?, logo: row.take()?, review: review::read(&mut row)?, ..app })
 }
 
 fn read_turn(row: &mut Row) -> Result<Turn, DbError> {

@@ -14,7 +14,6 @@ use domain::entropy::{Entropy, random_alphanumeric};
 use domain::grant::{Grant, Mode, RefreshState};
 use domain::id::{AppId, ConsentId, CredentialId, GrantId, UserId};
 use domain::keyring::{Keyring, MasterKey};
-use domain::nonce::{Nonce, NonceRefusal};
 use domain::policy::Policy;
 use domain::policy_summary::PolicySummary;
 use domain::request_log::{DAYS_KEPT, HOURS_KEPT, LOG_KEPT};

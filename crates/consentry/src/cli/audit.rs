@@ -75,7 +75,7 @@ fn export(arguments: &AuditArgs, format: Format, environment: &Environment) -> R
     }
     let (mut block, mut after) = (0, 0);
     loop {
-        let path = format!("/audit?block={block}&after={after}");
+        let path = format!("/audit/copy?block={block}&after={after}");
         let answer = call(arguments, environment, Method::GET, &path)?;
         let events = answer.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
         let Some(last) = events.last() else { break };
@@ -115,10 +115,7 @@ fn export_checkpoints(arguments: &AuditArgs, environment: &Environment) -> Resul
         for checkpoint in &found {
             output::line(&serde_json::json!({ "checkpoint": checkpoint }).to_string())?;
         }
-        cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            return Ok(());
-        }
+        after = last;
     }
 }
 

@@ -285,7 +285,6 @@ pub(crate) fn rows() -> LiveRows {
         team: None,
         publisher: "Example".to_owned(),
         logo: None,
-        brand_verified: false,
         status: AppStatus::Live { since: now, approval: Approval::Unreviewed },
         paused_at: None,
         redirect_uris: Vec::new(),

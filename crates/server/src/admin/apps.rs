@@ -20,6 +20,7 @@ use super::users::find_user;
 use super::version::{Created, Found, IfMatch, Versioned};
 use super::{rfc3339, write};
 use crate::account::taking_back::TakingBack;
+use crate::app_news;
 use crate::pages::views::AppForm;
 use crate::portal::changes::told;
 use crate::portal::form;
@@ -168,7 +169,7 @@ fn check_settings(settings: AppSettings, app: &App) -> Result<App, Problem> {
         true => Ok(App {
             publisher,
             addresses: settings.addresses,
-            ..app.clone().with_revision(about.revision(redirect_uris))
+            ..app.clone().with_revision(about.revision(redirect_uris, app.logo))
         }),
     }
 }

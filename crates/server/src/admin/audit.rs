@@ -15,7 +15,7 @@ use super::actor::Admin;
 use super::apps::named;
 use super::body::Asks;
 use super::page::{Asked, Page, query};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemKind};
 use super::rfc3339;
 use super::schema::{choices, wire};
 use super::users::find_user;
@@ -155,7 +155,6 @@ wire! {
 }
 
 query!(AuditQuery);
-query!(CopyQuery);
 query!(ReportQuery);
 
 pub async fn list(
@@ -244,7 +243,8 @@ pub async fn make_checkpoint(
 }
 
 fn written(checkpoint: &Checkpoint) -> Result<Value, Problem> {
-    serde_json::to_value(checkpoint).map_err(|error| Problem::internal(error.to_string()))
+    serde_json::to_value(checkpoint)
+        .map_err(|error| Problem::new(ProblemKind::Internal, error.to_string()))
 }
 
 pub async fn verify(State(provider): State<Shared>, _: Admin) -> Result<Json<Verified>, Problem> {

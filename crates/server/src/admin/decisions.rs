@@ -28,6 +28,22 @@ choices! {
 }
 
 wire! {
+    /// What the approval of a scope is bound to.
+    #[derive(Clone, Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct NewCondition {
+        /// In words, for the developer.
+        #[serde(default)]
+        pub note: String,
+        /// At most so many users can allow it.
+        pub users_max: Option<u32>,
+        /// The last day, in UTC: `2027-05-03`.
+        pub until: Option<String>,
+        /// For tests; outside of them the scope is not approved.
+        #[serde(default)]
+        pub tests_only: bool,
+    }
+
     /// A decision about everything of an app that waits for staff.
     #[derive(Clone, Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -37,9 +53,9 @@ wire! {
         /// What to approve, separated by spaces; what is asked for and not named is refused.
         #[serde(default)]
         pub scopes: ScopeSet,
-        /// A condition for a scope, in words: `{"orders.create": "Up to 100 users"}`.
+        /// What approvals are bound to, by scope.
         #[serde(default)]
-        pub conditions: BTreeMap<ScopeName, String>,
+        pub conditions: BTreeMap<ScopeName, NewCondition>,
         /// To the developer. Needed to reject and to ask.
         #[serde(default)]
         pub note: String,
@@ -57,9 +73,14 @@ impl NewDecision {
             ("revision".to_owned(), revision.to_string()),
         ];
         pairs.extend(self.scopes.iter().map(|scope| ("scope".to_owned(), scope.to_string())));
-        let condition =
-            |(scope, text): (&ScopeName, &String)| (format!("condition.{scope}"), text.clone());
-        pairs.extend(self.conditions.iter().map(condition));
+        for (scope, terms) in &self.conditions {
+            let users = terms.users_max.map(|users| users.to_string());
+            let tests = if terms.tests_only { "yes" } else { "" };
+            pairs.push((format!("condition.{scope}"), terms.note.clone()));
+            pairs.push((format!("users.{scope}"), users.unwrap_or_default()));
+            pairs.push((format!("until.{scope}"), terms.until.clone().unwrap_or_default()));
+            pairs.push((format!("tests.{scope}"), tests.to_owned()));
+        }
         Params::from_pairs(pairs).map_err(|error| Problem::invalid(&[error.to_string()]))
     }
 }
@@ -87,8 +108,8 @@ pub async fn decide(
         if let Some(scope) = unknown.iter().next() {
             return Err(Problem::one_invalid("scopes", &format!("{scope} is not asked for")));
         }
-        let verdict = Verdict::read(&new.params(app.changed_at.as_millis())?, &app)?;
-        if let Some(error) = verdict.error(&app) {
+        let verdict = Verdict::read(&new.params(app.changed_at.as_millis())?, &app, false)?;
+        if let Some(error) = verdict.error(&app, now) {
             return Err(Problem::invalid(&[error.to_owned()]));
         }
         let note = (!verdict.note.is_empty()).then(|| AppMessage {
@@ -100,7 +121,7 @@ pub async fn decide(
             written_at: now,
         });
         let sign = |event| admin.sign(event);
-        let app = queue::settle(tx, app, &verdict, (by.id, now), note.as_ref(), &sign).await?;
+        let app = queue::settle(tx, app, &verdict, (by.id, now), note.as_ref(), &sign).await??;
         record(tx, app).await
     };
     Ok(Found(write(&provider, work).await?))

@@ -11,6 +11,7 @@ use domain::audit::AuditKind;
 use domain::change::Change;
 use domain::entropy::Entropy;
 use domain::foreign_hash::ForeignHash;
+use domain::grant::Mode;
 use domain::id::{AppId, CredentialId};
 use domain::keyring::Keyring;
 use domain::time::Timestamp;
@@ -255,6 +256,8 @@ impl Newcomer {
             GivenSecret::Hash(hash) => Some(ClientSecret {
                 id: self.id_of(hash),
                 app_id: app,
+                mode: Mode::Live,
+                name: String::new(),
                 proof: SecretProof::Foreign(hash.clone()),
                 hint: String::new(),
                 created_at: self.now,

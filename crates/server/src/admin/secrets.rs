@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use domain::app::{CLIENT_SECRETS_MAX, ClientSecret};
 use domain::audit::AuditKind;
 use domain::change::Change;
+use domain::grant::Mode;
 use domain::grant::RevokeReason;
 use domain::id::CredentialId;
 use http::StatusCode;
@@ -86,7 +87,8 @@ pub async fn create(
             let text = "a public app cannot keep a secret; it proves itself with PKCE";
             return Err(Problem::conflict(text));
         }
-        if !registration::has_room_for_secret(&client_secrets::list_of_app(tx, app.id).await?) {
+        let secrets = client_secrets::list_of_app(tx, app.id).await?;
+        if !registration::has_room_for_secret(&secrets, Mode::Live) {
             let text = format!(
                 "the app has {CLIENT_SECRETS_MAX} secrets already; remove one that is not used"
             );

@@ -82,7 +82,7 @@ impl Party {
         };
         let own = match kind {
             AppKind::Service if !app.service_scopes.is_empty() => app.service_scopes.clone(),
-            _ => app.default_scopes(),
+            _ => app.requested_scopes().intersection(&app.approved),
         };
         Self {
             client_id: app.client_id.clone(),

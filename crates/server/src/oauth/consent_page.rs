@@ -115,7 +115,8 @@ pub(crate) fn preview(
     app: &App,
     proposed: bool,
 ) -> views::Consent {
-    let (policy, asked) = (provider.policy(), app.default_scopes());
+    let (policy, now) = (provider.policy(), provider.now());
+    let asked = app.default_scopes(now);
     let dialect = app.main_dialect();
     let question = Question { app, scopes: &asked, dialect };
     let lifetimes = policy.lifetimes_of_grant(app, dialect, &asked);
@@ -125,11 +126,12 @@ pub(crate) fn preview(
         layout: user.layout(),
         action: String::new(),
         request: String::new(),
-        app: describe(app, provider.now()),
+        app: describe(app, now),
         destination: app.redirect_uris.first().map_or_else(device, destination),
         account: user.account(),
         switch_url: String::new(),
         scopes: scopes(&question, &policy, None),
+        full: Vec::new(),
         lasts: lasts(&lifetimes),
         works_while_away: works_while_away(&lifetimes),
         changes: None,

@@ -2,6 +2,7 @@
 //! taken nobody else can allow it. Apps without such a condition pay nothing.
 
 use domain::app::App;
+use domain::grant::Mode;
 use domain::id::{AppId, UserId};
 use protocol::scope::{ScopeName, ScopeSet};
 use store::{DbError, Tx, consents};
@@ -34,7 +35,7 @@ impl UserLimits {
         let mut full = ScopeSet::new();
         let limited = self.limits.iter().filter(|(scope, _)| scopes.contains(scope.as_str()));
         for (scope, user_max) in limited {
-            let consent = consents::find_of(tx, self.user, self.app).await?;
+            let consent = consents::find_of(tx, self.user, self.app, Mode::Live).await?;
             let has = consent.is_some_and(|one| one.live_scopes().contains(scope.as_str()));
             let others = consents::count_with_scope(tx, self.app, scope, self.user).await?;
             if !has && others >= u64::from(*user_max) {

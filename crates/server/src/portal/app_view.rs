@@ -261,7 +261,7 @@ pub fn form_of(app: &App, policy: &Policy) -> AppForm {
 
 /// An end at midnight is the end of the day before.
 fn last_day(end: Timestamp) -> String {
-    display::day(Timestamp::from_millis(end.as_millis() - 1))
+    display::iso_date(Timestamp::from_millis(end.as_millis() - 1))
 }
 
 /// The form of the keys as they stand.

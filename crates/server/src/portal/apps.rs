@@ -1,22 +1,22 @@
 //! One app of a developer: its pages, and whose it is. Registering is in `register`, changes in
 //! `changes`, secrets in `secrets`, its end in `danger`.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use domain::app::{App, SECRET_NAME_MAX};
-use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::grant::Mode;
 use domain::id::{AppId, UserId};
 use domain::team::{TeamError, TeamRole};
-use serde_json::json;
-use store::{Tx, apps, audit, client_secrets, consents, usage};
+use domain::time::Timestamp;
+use protocol::params::Params;
+use store::Tx;
 
 use super::app_view::{OwnApp, Typed};
 use super::registration::{NewSecret, Standing};
-use crate::actor::{AppHolder, AppOwner, SignedForm, SignedInUser, find_app};
-use crate::address::ClientAddress;
+use crate::actor::{AppOwner, SignedInUser, find_app};
+use crate::display;
 use crate::error::PageError;
-use crate::flash::{Done, Told};
+use crate::flash::Told;
 use crate::pages::views::{AppTab, Flash, SecretOnce, Section};
 use crate::provider::{Provider, Shared};
 use crate::view;

@@ -35,7 +35,7 @@ fn page(owner: &AppOwner, provider: &Provider, error: Option<String>) -> AppLogo
         name: app.name.clone(),
         logo_url: latest.map(display::logo_path),
         waits: app.is_live() && latest != app.logo,
-        brand_verified: app.brand_verified,
+        brand_verified: app.brand_is_verified(),
         reviewed: provider.policy().reviewed.contains(&domain::revision::RevisionField::Logo),
         error,
     }

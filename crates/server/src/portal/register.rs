@@ -20,6 +20,7 @@ use super::registration::{self, Standing};
 use super::teams::{destination, new_owner};
 use crate::actor::{Developer, SignedInUser, SignedUpload};
 use crate::address::ClientAddress;
+use crate::app_news;
 use crate::error::PageError;
 use crate::flash::Done;
 use crate::logo::{Drawn, LogoError};

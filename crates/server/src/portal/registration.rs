@@ -86,7 +86,6 @@ pub fn new_app(
         team: None,
         publisher: owner.name.clone(),
         logo: None,
-        brand_verified: false,
         status: standing.status(now),
         paused_at: None,
         redirect_uris: draft.redirect_uris,

@@ -235,6 +235,7 @@ impl Names {
             AuditActor::App(id) => self.app(tx, id).await?,
             AuditActor::CommandLine { uid: Some(uid) } => format!("command line (uid {uid})"),
             AuditActor::CommandLine { uid: None } => "command line".to_owned(),
+            AuditActor::AdminToken(id) => format!("admin token {id}"),
             AuditActor::System => "the server".to_owned(),
         })
     }

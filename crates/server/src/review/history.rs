@@ -42,6 +42,7 @@ pub(super) async fn load(
         let by = match row.event.actor {
             AuditActor::User(id) => users::find(tx, id).await?.map(|user| user.name),
             AuditActor::CommandLine { .. } => Some("the command line".to_owned()),
+            AuditActor::AdminToken(_) => Some("the admin API".to_owned()),
             AuditActor::App(_) | AuditActor::System => None,
         };
         shown.push(PastDecision {

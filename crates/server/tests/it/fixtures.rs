@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppLifetimes, AppStatus, Approval, ScopeRequest, Turn};
-use domain::grant::Mode;
 use domain::condition::ReviewState;
+use domain::grant::Mode;
 use domain::id::AppId;
 use domain::policy::{
     AccountPolicy, HighTierRule, IntrospectionCredentials, Lifetimes, Policy, Registration,
@@ -45,7 +45,6 @@ pub fn app(id: AppId, client_id: &str, kind: AppKind, owner: &User) -> App {
         team: None,
         publisher: "Northwind Labs".to_owned(),
         logo: None,
-        brand_verified: false,
         status: AppStatus::Live { since: owner.created_at, approval: Approval::Unreviewed },
         paused_at: None,
         redirect_uris: vec![RedirectUri::register(policy, CALLBACK).unwrap()],

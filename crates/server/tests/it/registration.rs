@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use domain::app::{App, AppKind, AppStatus};
+use domain::app::{AppKind, AppStatus};
 use domain::id::LogoId;
 use domain::policy::{Developers, Registration};
 use domain::user::Role;
@@ -288,7 +288,7 @@ async fn a_logo_is_drawn_again_shown_to_its_developer_and_to_users_of_a_verified
     let approved = waiting.approve(&scopes, rita.id, now).unwrap();
     app.save_app(approved.clone()).await;
     assert!(!person.get(&authorize).await.text().contains("/logos/"), "the brand is not verified");
-    app.save_app(App { brand_verified: true, ..approved }).await;
+    app.save_app(approved.verify_brand(rita.id, now)).await;
     assert!(person.get(&authorize).await.text().contains(&src));
     let removed = submit(&browser, &format!("{path}/logo"), &[("remove", "yes")]).await;
     assert_done(&removed, &format!("{path}?done=app-saved"));

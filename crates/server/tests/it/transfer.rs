@@ -68,18 +68,15 @@ async fn a_reviewed_app_was_not_reviewed_with_its_new_publisher() {
     let staff = app.add_user("review", &[Role::Reviewer]).await;
     let since = app.provider.now();
     let approval = Approval::Reviewed { at: since, by: staff.id };
-    let reviewed = App {
-        status: AppStatus::Live { since, approval },
-        brand_verified: true,
-        ..client.app.clone()
-    };
-    app.save_app(reviewed).await;
+    let status = AppStatus::Live { since, approval };
+    let reviewed = App { status, ..client.app.clone() };
+    app.save_app(reviewed.verify_brand(staff.id, since)).await;
     ask(&app.signed_in(&dev).await, &client.app, &TO_EVE).await;
     let taker = app.signed_in(&eve).await;
     take(&taker, &client.app, &[("decision", "accept")]).await;
     let given = find_app(&app, client.app.id).await.unwrap();
     assert_eq!(given.status, AppStatus::Live { since, approval: Approval::Unreviewed });
-    assert!(!given.brand_verified);
+    assert!(!given.brand_is_verified());
     app.change_policy(|policy| {
         policy.registration = Registration::Review;
         policy.reviewed = vec![RevisionField::RedirectUris];

@@ -50,7 +50,6 @@ CREATE INDEX app_transfers_of_user ON app_transfers (asked_by);
 
 -- Logos as we drew them again. An app names the one that holds, and another while it waits for review.
 ALTER TABLE apps ADD COLUMN logo TEXT;
-ALTER TABLE apps ADD COLUMN brand_verified INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE app_logos (
     id TEXT PRIMARY KEY,
     app_id TEXT NOT NULL REFERENCES apps (id) ON DELETE CASCADE,

@@ -106,7 +106,6 @@ pub(crate) fn app(entropy: &dyn Entropy, owner: &User, client_id: &str) -> App {
         team: None,
         publisher: "Northwind".to_owned(),
         logo: None,
-        brand_verified: false,
         status: AppStatus::Live {
             since: NOW,
             approval: Approval::Reviewed { at: NOW, by: owner.id },

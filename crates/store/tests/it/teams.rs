@@ -191,7 +191,7 @@ on_both! {
         let ann = user(&*entropy, "ann@example.com");
         let logo = |n: u8| LogoId::from_bytes([n; 16]);
         let bot = app(&*entropy, &ann, "bot");
-        let bot = App { logo: Some(logo(1)), brand_verified: true, ..bot };
+        let bot = App { logo: Some(logo(1)), ..bot };
         let wants = domain::revision::Revision { logo: Some(logo(2)), ..bot.revision() };
         let bot = App { proposed: Some(wants), ..bot };
         let stored = bot.clone();

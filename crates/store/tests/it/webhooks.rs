@@ -212,6 +212,8 @@ on_both! {
                 let secret = domain::app::ClientSecret {
                     id: domain::id::CredentialId::random(&*entropy(seed)),
                     app_id: app,
+                    mode: domain::grant::Mode::Live,
+                    name: String::new(),
                     proof: domain::app::SecretProof::Mac([7; 32]),
                     hint: "abcd".to_owned(),
                     created_at: NOW,
