@@ -39,9 +39,9 @@ pub(super) static REVIEW: Shape = Shape {
             "unused_after",
             Kind::Duration,
             "never",
-            "When nobody let an app in and nobody called through it for so long, its developer gets \
-             a message; after the same time again it is retired: its calls are refused until the \
-             developer wakes it up.",
+            "When nobody let an app in and nobody called through it for so long, its developer \
+             gets a message; after the same time again it is retired: its calls are refused until \
+             the developer wakes it up.",
         ),
         key(
             "reports_max",

@@ -156,8 +156,7 @@ impl Running {
             accept_internal(&accepting, listener, internal, listen);
         }
         let control_shutdown = CancellationToken::new();
-        let control = control_socket::serve(socket, admin, control_shutdown.clone());
-        let control = tokio::spawn(control);
+        let control = tokio::spawn(control_socket::serve(socket, admin, control_shutdown.clone()));
         let jobs = JobSet::start(&instance);
         Ok(Self {
             instance,
