@@ -221,7 +221,7 @@ async fn words_that_make_no_sense_to_verify_are_told_with_2() {
 
 #[tokio::test]
 async fn the_trail_leaves_as_a_table_with_the_same_events() {
-    let Trail { site, kept, .. } = Trail::start().await;
+    let Trail { site, server: _server, kept } = Trail::start().await;
     let table = printed(&site, &["audit", "export", "--format", "csv"]).await;
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let head: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
