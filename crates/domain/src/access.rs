@@ -115,18 +115,23 @@ pub fn open_access_token(
     text: &str,
     now: Timestamp,
 ) -> Result<AccessToken, AccessRefusal> {
-    let token = if text.starts_with(Purpose::Access.prefix()) {
-        keyring.open::<AccessToken>(Purpose::Access, text).map_err(|error| match error {
-            OpenError::UnknownKey => AccessRefusal::UnknownKey,
-            OpenError::Invalid => AccessRefusal::NotOurs,
-        })?
-    } else {
-        open_jwt(keyring, text)?
-    };
+    let token = read_access_token(keyring, text)?;
     if now >= token.expires_at {
         return Err(AccessRefusal::Expired);
     }
     Ok(token)
+}
+
+/// The same of a token that may have expired: [`check_access`] looks.
+pub fn read_access_token(keyring: &Keyring, text: &str) -> Result<AccessToken, AccessRefusal> {
+    if text.starts_with(Purpose::Access.prefix()) {
+        keyring.open::<AccessToken>(Purpose::Access, text).map_err(|error| match error {
+            OpenError::UnknownKey => AccessRefusal::UnknownKey,
+            OpenError::Invalid => AccessRefusal::NotOurs,
+        })
+    } else {
+        open_jwt(keyring, text)
+    }
 }
 
 fn open_jwt(keyring: &Keyring, text: &str) -> Result<AccessToken, AccessRefusal> {

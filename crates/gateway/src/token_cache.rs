@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
-use domain::access::{AccessRefusal, open_access_token};
+use domain::access::{AccessRefusal, read_access_token};
 use domain::keyring::Keyring;
-use domain::time::Timestamp;
 use domain::token::AccessToken;
 use quick_cache::sync::Cache;
 
@@ -36,29 +35,24 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    /// [`open_access_token`], from memory where it was done before.
+    /// [`read_access_token`], from memory where it was done before. It may have expired.
     pub(crate) fn open(
         &self,
         keyring: &Arc<Keyring>,
         text: &str,
-        now: Timestamp,
     ) -> Result<Arc<AccessToken>, AccessRefusal> {
         let hash = digest(&SHA256, text.as_bytes());
         let Ok(hash) = <[u8; SHA256_OUTPUT_LEN]>::try_from(hash.as_ref()) else {
-            return open_access_token(keyring, text, now).map(Arc::new);
+            return read_access_token(keyring, text).map(Arc::new);
         };
         if let Some(known) = self.opened.get(&hash)
             && Arc::ptr_eq(&known.keyring, keyring)
         {
-            if now < known.token.expires_at {
-                self.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(known.token);
-            }
-            self.opened.remove(&hash);
-            return Err(AccessRefusal::Expired);
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(known.token);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let token = Arc::new(open_access_token(keyring, text, now)?);
+        let token = Arc::new(read_access_token(keyring, text)?);
         let keyring = Arc::clone(keyring);
         self.opened.insert(hash, Opened { token: Arc::clone(&token), keyring });
         Ok(token)

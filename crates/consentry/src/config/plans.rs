@@ -12,10 +12,12 @@ const NAME_MAX: usize = 40;
 
 pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
     let sections = root.sections("plans");
-    let plans: Vec<Plan> = sections.iter().filter_map(plan).collect();
-    let mut names = BTreeSet::new();
-    for (section, plan) in sections.iter().zip(&plans) {
-        refuse_twice(section, &mut names, &plan.name);
+    let (mut names, mut plans) = (BTreeSet::new(), Vec::new());
+    for section in &sections {
+        if let Some(plan) = plan(section) {
+            refuse_twice(section, &mut names, &plan.name);
+            plans.push(plan);
+        }
     }
     let defaults = plans.iter().filter(|plan| plan.is_default).count();
     if let (Some(first), true) = (sections.first(), defaults != 1 && plans.len() == sections.len())

@@ -7,11 +7,18 @@ pub(super) static REVIEW: Shape = Shape {
         key(
             "fields",
             Kind::Texts,
-            "`[\"name\", \"redirect_uris\"]`",
+            "`[\"name\", \"redirect_uris\", \"logo\"]`",
             "What else of a live app waits for staff when its developer changes it, besides \
              scopes: `name`, `description`, `homepage`, `privacy_url`, `terms_url`, \
-             `redirect_uris`. The approved state stays live meanwhile; everything that is not \
-             listed holds at once. An address that is taken away needs no review.",
+             `redirect_uris`, `logo`. The approved state stays live meanwhile; everything that is \
+             not listed holds at once. An address or a logo that is taken away needs no review.",
+        ),
+        key(
+            "mail",
+            Kind::Texts,
+            "`[]`",
+            "Addresses that get a message when an app or a change waits for review, and when a \
+             developer writes.",
         ),
         key(
             "tiers",
@@ -32,9 +39,9 @@ pub(super) static REVIEW: Shape = Shape {
             "unused_after",
             Kind::Duration,
             "never",
-            "When nobody let an app in and nobody called through it for so long, its developer gets \
-             a message; after the same time again it is retired: its calls are refused until the \
-             developer wakes it up.",
+            "When nobody let an app in and nobody called through it for so long, its developer \
+             gets a message; after the same time again it is retired: its calls are refused until \
+             the developer wakes it up.",
         ),
         key(
             "reports_max",

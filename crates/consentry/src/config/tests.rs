@@ -15,6 +15,7 @@ use super::*;
 mod dialects;
 mod mail;
 mod partner_keys;
+mod portal;
 mod sign_in;
 mod webhooks;
 

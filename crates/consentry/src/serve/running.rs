@@ -114,6 +114,11 @@ impl Running {
         if let Some(sending) = sending {
             traces.spawn(sending);
         }
+        // Before anybody is told that the server is ready: commands go by it.
+        let socket = control_socket::bind(&config.data_dir).map_err(|error| {
+            let path = control_socket::path(&config.data_dir);
+            Failure::Failed(format!("cannot make the control socket {}: {error}", path.display()))
+        })?;
         let listen = &config.listen;
         let tokens = Arc::new(Gate::new("tokens", listen.tokens_in_service));
         let people = Arc::new(Gate::new("pages", listen.pages_in_service));
@@ -150,13 +155,8 @@ impl Running {
             });
             accept_internal(&accepting, listener, internal, listen);
         }
-        let socket = control_socket::bind(&config.data_dir).map_err(|error| {
-            let path = control_socket::path(&config.data_dir);
-            Failure::Failed(format!("cannot make the control socket {}: {error}", path.display()))
-        })?;
         let control_shutdown = CancellationToken::new();
-        let control = control_socket::serve(socket, admin, control_shutdown.clone());
-        let control = tokio::spawn(control);
+        let control = tokio::spawn(control_socket::serve(socket, admin, control_shutdown.clone()));
         let jobs = JobSet::start(&instance);
         Ok(Self {
             instance,

@@ -17,6 +17,7 @@
 mod accounts;
 mod admin;
 mod attacks_open;
+mod audit_trail;
 #[cfg(feature = "full-tests")]
 mod browser;
 #[cfg(feature = "full-tests")]
@@ -33,6 +34,7 @@ mod observed;
 mod overload;
 mod partner_keys;
 mod phone;
+mod portal;
 mod practice;
 mod refresh;
 mod revocation;

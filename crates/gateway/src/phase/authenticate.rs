@@ -147,11 +147,11 @@ async fn open<A: Authority>(
     text: &str,
 ) -> Result<(Arc<AccessToken>, Arc<Keyring>), GatewayError> {
     let mut keyring = gateway.authority.keyring();
-    let mut opened = gateway.opened.open(&keyring, text, gateway.clock.now());
+    let mut opened = gateway.opened.open(&keyring, text);
     if let Err(AccessRefusal::UnknownKey) = opened {
         gateway.authority.reload_keys().await;
         keyring = gateway.authority.keyring();
-        opened = gateway.opened.open(&keyring, text, gateway.clock.now());
+        opened = gateway.opened.open(&keyring, text);
     }
     Ok((opened?, keyring))
 }
