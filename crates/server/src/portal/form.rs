@@ -7,6 +7,7 @@ use std::sync::Arc;
 use domain::app::{AppKind, ScopeRequest};
 use domain::id::LogoId;
 use domain::policy::Policy;
+use domain::look_alike;
 use domain::revision::Revision;
 use ipnet::IpNet;
 use protocol::dialect::Dialect;
@@ -16,7 +17,6 @@ use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
 use crate::display;
-use crate::look_alike;
 use crate::pages::views::{self, AppForm, AppFormErrors, DialectChoice, LineError, ScopeChoice};
 
 /// In characters.

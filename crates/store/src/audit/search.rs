@@ -62,13 +62,20 @@ impl AuditFilter {
             Self { grant: Some(_), .. } => search!("grant_id = $11"),
             Self { consent: Some(_), .. } => search!("consent_id = $10"),
             Self { user: Some(_), .. } => search!("user_id = $9"),
-            Self { actor: Some(ActorFilter::User(_) | ActorFilter::App(_)), .. } => {
-                search!("actor_kind = $6 AND actor_id = $7")
+            Self { actor: Some(ActorFilter::User(_)), .. } => {
+                search!("actor_kind = 'user' AND actor_id = $7")
             }
+            // What an app does concerns it.
+            Self { actor: Some(ActorFilter::App(_)), .. } => search!("app_id = $7"),
             Self { actor: Some(ActorFilter::CommandLine), .. } => search!("actor_kind = 'cli'"),
-            Self { app: Some(_), kind: Some(_), .. } => search!("app_id = $8 AND kind = $5"),
+            // The most frequent kind is left out of the index of both.
+            Self { app: Some(_), kind: None | Some(AuditKind::GrantCreated), .. } => {
+                search!("app_id = $8")
+            }
+            Self { app: Some(_), .. } => {
+                search!("app_id = $8 AND kind = $5 AND kind <> 'grant.created'")
+            }
             Self { kind: Some(_), .. } => search!("kind = $5"),
-            Self { app: Some(_), .. } => search!("app_id = $8"),
             Self { actor: Some(ActorFilter::System), .. } => search!("actor_kind = 'system'"),
             _ => search!("position > 0"),
         }
@@ -123,7 +130,7 @@ pub async fn page(
 
 /// The first position that was written at `at` or later, about: found by halving, since positions
 /// grow with time. An index over moments would be one more to write with every event.
-async fn first_written_at(tx: &mut Tx<'_>, at: Timestamp) -> Result<i64, DbError> {
+pub(super) async fn first_written_at(tx: &mut Tx<'_>, at: Timestamp) -> Result<i64, DbError> {
     let sql = "SELECT position FROM audit ORDER BY position DESC LIMIT 1";
     let newest: i64 = tx.query_opt(sql, bind![]).await?.map_or(Ok(0), |mut row| row.take())?;
     let (mut low, mut high) = (1, newest.saturating_add(1));
