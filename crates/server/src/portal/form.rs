@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
 use domain::id::LogoId;
-use domain::policy::Policy;
 use domain::look_alike;
+use domain::policy::Policy;
 use domain::revision::Revision;
 use ipnet::IpNet;
 use protocol::dialect::Dialect;

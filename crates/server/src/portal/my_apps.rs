@@ -97,11 +97,7 @@ fn read_place(text: &str) -> Option<(Timestamp, AppId)> {
     Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
 }
 
-async fn cards(
-    tx: &mut Tx<'_>,
-    found: &[App],
-    now: Timestamp,
-) -> Result<Vec<AppCard>, PageError> {
+async fn cards(tx: &mut Tx<'_>, found: &[App], now: Timestamp) -> Result<Vec<AppCard>, PageError> {
     let ids: Vec<AppId> = found.iter().map(|app| app.id).collect();
     let last_calls = usage::last_calls_of(tx, &ids).await?;
     let days = app_counts::sums(tx, &ids, hour_of(now.before(DAY))).await?;

@@ -3,8 +3,10 @@ ALTER TABLE apps ADD COLUMN skeleton TEXT COLLATE "C";
 ALTER TABLE apps ADD COLUMN search_text TEXT COLLATE "C";
 CREATE INDEX apps_by_skeleton ON apps (skeleton);
 
--- The users of an app are counted without a look at their rows, and its last call is found.
-CREATE INDEX consents_given ON consents (app_id) WHERE mode = 'live' AND withdrawn_at IS NULL;
+-- The users of an app are counted without a look at their rows (SQLite wants all columns of the
+-- condition in the index for that), and its last call is found.
+CREATE INDEX consents_given ON consents (app_id, mode, withdrawn_at)
+    WHERE mode = 'live' AND withdrawn_at IS NULL;
 CREATE INDEX usage_of_app_by_time ON usage_of_grants (app_id, last_at);
 DROP INDEX usage_of_app;
 

@@ -55,13 +55,17 @@ pub async fn list_live_reading_like(
     tx: &mut Tx<'_>,
     names: &[&str],
 ) -> Result<Vec<(AppId, String)>, DbError> {
-    let sql = of_many!("SELECT id, name FROM apps WHERE status = 'live' AND skeleton", "");
+    // SQLite would take a condition on the status for the narrower one and read all live apps.
+    let sql = of_many!("SELECT id, name, status FROM apps WHERE skeleton", "");
     let skeletons: Vec<String> = names.iter().map(|name| skeleton(name)).collect();
     let skeletons: Vec<&str> = skeletons.iter().map(String::as_str).collect();
     let mut found = Vec::new();
     for load in loads(&skeletons) {
         for mut row in tx.query_all(sql, &load).await? {
-            found.push((row.take()?, row.take()?));
+            let (id, name) = (row.take()?, row.take()?);
+            if row.take::<String>()? == "live" {
+                found.push((id, name));
+            }
         }
     }
     Ok(found)
@@ -80,7 +84,8 @@ pub(crate) async fn fill_in(tx: &mut Tx<'_>, limit: i64) -> Result<u64, DbError>
         let client_id: String = row.take()?;
         let found_by = search_text(&name, &publisher, &client_id);
         let values = [Value::from(id), skeleton(&name).into(), found_by.into()];
-        tx.execute("UPDATE apps SET skeleton = $2, search_text = $3 WHERE id = $1", &values).await?;
+        tx.execute("UPDATE apps SET skeleton = $2, search_text = $3 WHERE id = $1", &values)
+            .await?;
     }
     Ok(count)
 }

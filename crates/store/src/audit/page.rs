@@ -27,9 +27,12 @@ pub struct AuditFilter {
 
 macro_rules! pages {
     ($lead:literal) => {
-        [pages!($lead, "ORDER BY position"), pages!($lead, "ORDER BY position DESC")]
+        [pages!(= $lead, "ORDER BY position"), pages!(= $lead, "ORDER BY position DESC")]
     };
-    ($lead:literal, $order:literal) => {
+    ($lead:literal, $oldest_first:literal, $newest_first:literal) => {
+        [pages!(= $lead, $oldest_first), pages!(= $lead, $newest_first)]
+    };
+    (= $lead:literal, $order:literal) => {
         concat!(
             "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
              grant_id, address, detail, seal FROM audit WHERE ",
@@ -72,7 +75,17 @@ pub async fn list_page(
             kind,
         ),
         (None, Some(user), kind) => (pages!("user_id = $1"), Some(user.to_string()), None, kind),
-        (None, None, Some(kind)) => (pages!("kind = $1"), Some(kind.to_owned()), None, None),
+        (None, None, Some(kind)) => (
+            // With `kind = $1` PostgreSQL would go through all events for a kind that is rare.
+            pages!(
+                "(kind, position) > ($1, $2) AND (kind, position) < ($1, $3)",
+                "ORDER BY kind, position",
+                "ORDER BY kind DESC, position DESC"
+            ),
+            Some(kind.to_owned()),
+            None,
+            Some(kind),
+        ),
         (None, None, None) => (pages!("CAST($1 AS TEXT) IS NULL"), None, None, None),
     };
     let [oldest_first, newest_first] = sqls;

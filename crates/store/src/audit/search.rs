@@ -42,6 +42,9 @@ pub enum ActorFilter {
 /// What every statement says besides the filter that drives it.
 macro_rules! search {
     ($drive:literal) => {
+        search!($drive, "position DESC")
+    };
+    ($drive:literal, $order:literal) => {
         concat!(
             "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
              grant_id, address, detail, seal FROM audit WHERE ",
@@ -50,7 +53,9 @@ macro_rules! search {
              AND ($5 = '' OR kind = $5) AND ($6 = '' OR actor_kind = $6) \
              AND ($7 = '' OR actor_id = $7) AND ($8 = '' OR app_id = $8) \
              AND ($9 = '' OR user_id = $9) AND ($10 = '' OR consent_id = $10) \
-             AND ($11 = '' OR grant_id = $11) ORDER BY position DESC LIMIT $12"
+             AND ($11 = '' OR grant_id = $11) ORDER BY ",
+            $order,
+            " LIMIT $12"
         )
     };
 }
@@ -75,7 +80,11 @@ impl AuditFilter {
             Self { app: Some(_), .. } => {
                 search!("app_id = $8 AND kind = $5 AND kind <> 'grant.created'")
             }
-            Self { kind: Some(_), .. } => search!("kind = $5"),
+            // With `kind = $5` PostgreSQL would go through all events for a kind that is rare.
+            Self { kind: Some(_), .. } => search!(
+                "(kind, position) > ($5, $1) AND (kind, position) < ($5, $2)",
+                "kind DESC, position DESC"
+            ),
             Self { actor: Some(ActorFilter::System), .. } => search!("actor_kind = 'system'"),
             _ => search!("position > 0"),
         }

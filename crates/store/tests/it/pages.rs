@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use domain::app::{App, AppStatus};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::id::{AppId, UserId};
+use domain::request_log::Counts;
 use domain::time::Timestamp;
 use domain::usage::{Use, UsedBy};
-use domain::request_log::Counts;
 use store::testing::TestDb;
 use store::{DbError, Tx, app_counts, apps, audit, bind, consents, on_both, usage, users};
 
