@@ -24,7 +24,7 @@ const FLAT: f64 = 1.10;
 /// Rows that ended so long ago are overdue: they are swept every 30 s.
 const OVERDUE: Duration = Duration::from_secs(60);
 /// Overdue rows that a sweep may have left to the next one.
-const OVERDUE_MAX: u64 = 100;
+const OVERDUE_MAX: i64 = 100;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Soak {
@@ -39,7 +39,7 @@ pub struct Soak {
 struct Stand {
     memory_mib: f64,
     /// Rows of the tables that are swept that ended more than a minute ago.
-    overdue: u64,
+    overdue: i64,
 }
 
 pub fn run(soak: &Soak) -> Outcome<()> {
@@ -123,7 +123,7 @@ fn judge(stands: &[Stand], wrong: u64) {
 }
 
 /// Rows of the tables that are swept, and how many of them are overdue.
-fn swept_rows(file: &Path) -> Outcome<(u64, u64)> {
+fn swept_rows(file: &Path) -> Outcome<(i64, i64)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let before = u64::try_from(now.saturating_sub(OVERDUE).as_millis()).unwrap_or_default();
     let sql = format!(
@@ -131,7 +131,7 @@ fn swept_rows(file: &Path) -> Outcome<(u64, u64)> {
          (SELECT expires_at FROM revoked_tokens UNION ALL SELECT expires_at FROM used_once \
          UNION ALL SELECT expires_at FROM throttles)"
     );
-    let count = || -> rusqlite::Result<(u64, u64)> {
+    let count = || -> rusqlite::Result<(i64, i64)> {
         let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     };

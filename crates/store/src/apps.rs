@@ -18,7 +18,9 @@ pub mod review;
 
 pub(crate) use columns::of_mode_name;
 pub(crate) use names::fill_in;
-pub use names::{list_by_name, list_live_reading_like, list_of_ids};
+pub use names::{
+    AppFilter, list_by_name, list_live_reading_like, list_of_ids, list_page, search_of_dialect,
+};
 
 use names::search_text;
 
@@ -238,59 +240,6 @@ pub async fn count_for(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbError> {
     tx.query_one(sql, bind![user]).await?.take()
 }
 
-/// Which apps a page shows; `None`: whatever it is.
-#[derive(Clone, Debug, Default)]
-pub struct AppFilter {
-    /// As the column has it: `live`.
-    pub status: Option<&'static str>,
-    pub kind: Option<AppKind>,
-    pub owner: Option<UserId>,
-    pub dialect: Option<String>,
-    /// What waits for staff.
-    pub waits: bool,
-    /// In the name, as people read it, or the client id exactly.
-    pub text: Option<String>,
-}
-
-/// At most `limit` by client id, after `after`.
-pub async fn list_page(
-    tx: &mut Tx<'_>,
-    filter: &AppFilter,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<App>, DbError> {
-    // Letters and digits only, so nothing in it is a pattern.
-    let pattern = filter.text.as_deref().map(|text| match normalize_name(text) {
-        name if name.is_empty() => name,
-        name => format!("%{name}%"),
-    });
-    let rows = tx
-        .query_all(
-            select!(
-                "WHERE c.wire_id > $1 AND (CAST($2 AS TEXT) IS NULL OR a.status = $2) \
-                 AND (CAST($3 AS TEXT) IS NULL OR a.kind = $3) \
-                 AND (CAST($4 AS TEXT) IS NULL OR a.owner_id = $4) \
-                 AND (CAST($5 AS TEXT) IS NULL OR c.dialect = $5) \
-                 AND (CAST($6 AS TEXT) IS NULL OR a.awaits = $6) \
-                 AND (CAST($7 AS TEXT) IS NULL OR a.name_normalized LIKE $7 OR c.wire_id = $8) \
-                 ORDER BY c.wire_id LIMIT $9"
-            ),
-            bind![
-                after,
-                filter.status,
-                filter.kind.map(|kind| name_of(&KINDS, kind)),
-                filter.owner,
-                filter.dialect.as_ref(),
-                filter.waits.then_some("staff"),
-                pattern,
-                filter.text.as_deref().unwrap_or_default(),
-                limit,
-            ],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
 /// What waits for staff (of rows that were written before the column was there, more than that), at
 /// most `limit` after `after` (when it changed, and its id); whoever waits
 /// longest first.
@@ -349,31 +298,6 @@ pub async fn list_with_question(
 /// How many wait for staff.
 pub async fn count_for_review(tx: &mut Tx<'_>) -> Result<u64, DbError> {
     tx.query_one("SELECT COUNT(*) FROM apps WHERE awaits = 'staff'", &[]).await?.take()
-}
-
-/// Live apps of `dialect` that are called `text` on the wire, or whose name contains it as people
-/// read names; the exact one first.
-pub async fn search_of_dialect(
-    tx: &mut Tx<'_>,
-    dialect: &str,
-    text: &str,
-    limit: i64,
-) -> Result<Vec<App>, DbError> {
-    let name = normalize_name(text);
-    // Letters and digits only, so nothing in it is a pattern.
-    let pattern = if name.is_empty() { String::new() } else { format!("%{name}%") };
-    let rows = tx
-        .query_all(
-            select!(
-                "WHERE a.status = 'live' AND c.dialect = $1 \
-                 AND (c.wire_id = $2 OR a.name_normalized LIKE $3) \
-                 ORDER BY CASE WHEN c.wire_id = $2 THEN 0 ELSE 1 END, a.name_normalized, a.id \
-                 LIMIT $4"
-            ),
-            bind![dialect, text, pattern, limit],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
 }
 
 fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {

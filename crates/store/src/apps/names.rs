@@ -2,10 +2,11 @@
 //! their names read like. Both forms of a name are written with the app; of rows that are older than
 //! their columns, the sweep fills them in.
 
-use domain::app::App;
-use domain::id::AppId;
+use domain::app::{App, AppKind};
+use domain::id::{AppId, UserId};
 use domain::look_alike::skeleton;
 
+use super::columns::{KINDS, name_of, normalize_name};
 use super::read;
 use crate::sets::{loads, of_many};
 use crate::value::Value;
@@ -69,6 +70,84 @@ pub async fn list_live_reading_like(
         }
     }
     Ok(found)
+}
+
+/// Which apps a page shows; `None`: whatever it is.
+#[derive(Clone, Debug, Default)]
+pub struct AppFilter {
+    /// As the column has it: `live`.
+    pub status: Option<&'static str>,
+    pub kind: Option<AppKind>,
+    pub owner: Option<UserId>,
+    pub dialect: Option<String>,
+    /// What waits for staff.
+    pub waits: bool,
+    /// In the name, as people read it, or the client id exactly.
+    pub text: Option<String>,
+}
+
+/// At most `limit` by client id, after `after`.
+pub async fn list_page(
+    tx: &mut Tx<'_>,
+    filter: &AppFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    // Letters and digits only, so nothing in it is a pattern.
+    let pattern = filter.text.as_deref().map(|text| match normalize_name(text) {
+        name if name.is_empty() => name,
+        name => format!("%{name}%"),
+    });
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE c.wire_id > $1 AND (CAST($2 AS TEXT) IS NULL OR a.status = $2) \
+                 AND (CAST($3 AS TEXT) IS NULL OR a.kind = $3) \
+                 AND (CAST($4 AS TEXT) IS NULL OR a.owner_id = $4) \
+                 AND (CAST($5 AS TEXT) IS NULL OR c.dialect = $5) \
+                 AND (CAST($6 AS TEXT) IS NULL OR a.awaits = $6) \
+                 AND (CAST($7 AS TEXT) IS NULL OR a.name_normalized LIKE $7 OR c.wire_id = $8) \
+                 ORDER BY c.wire_id LIMIT $9"
+            ),
+            bind![
+                after,
+                filter.status,
+                filter.kind.map(|kind| name_of(&KINDS, kind)),
+                filter.owner,
+                filter.dialect.as_ref(),
+                filter.waits.then_some("staff"),
+                pattern,
+                filter.text.as_deref().unwrap_or_default(),
+                limit,
+            ],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Live apps of `dialect` that are called `text` on the wire, or whose name contains it as people
+/// read names; the exact one first.
+pub async fn search_of_dialect(
+    tx: &mut Tx<'_>,
+    dialect: &str,
+    text: &str,
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    let name = normalize_name(text);
+    // Letters and digits only, so nothing in it is a pattern.
+    let pattern = if name.is_empty() { String::new() } else { format!("%{name}%") };
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE a.status = 'live' AND c.dialect = $1 \
+                 AND (c.wire_id = $2 OR a.name_normalized LIKE $3) \
+                 ORDER BY CASE WHEN c.wire_id = $2 THEN 0 ELSE 1 END, a.name_normalized, a.id \
+                 LIMIT $4"
+            ),
+            bind![dialect, text, pattern, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
 }
 
 /// Fill in at most `limit` rows that were written before their columns were there.
