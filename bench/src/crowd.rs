@@ -210,6 +210,8 @@ impl Size {
                 ("id", &id),
                 ("name", "'Copy ' || n.i"),
                 ("name_normalized", "'copy' || n.i"),
+                ("skeleton", "'copy' || n.i"),
+                ("search_text", "'copy ' || n.i || ' bench copy-' || n.i"),
                 ("owner_id", &owner),
                 ("status", &status),
                 ("status_note", &note),

@@ -123,9 +123,18 @@ fn fill(file: &Path, scale: f64) -> Outcome<String> {
         "apps",
         one,
         apps,
-        &[("id", &app), ("name", "'Copy ' || n.i"), ("name_normalized", "'copy ' || n.i")],
+        &[
+            ("id", &app),
+            ("name", "'Copy ' || n.i"),
+            ("name_normalized", "'copy ' || n.i"),
+            ("skeleton", "'copy' || n.i"),
+            ("search_text", "'copy ' || n.i"),
+        ],
     )?;
-    db.copy("client_ids", one, apps, &[("wire_id", "'copy-' || n.i"), ("app_id", &app)])?;
+    // Each is known by two: one of them is for tests.
+    let of_first = "WHERE app_id = (SELECT app_id FROM client_ids LIMIT 1)";
+    let wire_id = [("wire_id", "t.mode || '-' || n.i"), ("app_id", &*app)];
+    db.copy("client_ids", of_first, apps, &wire_id)?;
     let secret = db.id("04", "n.i", apps);
     db.copy("client_secrets", one, apps, &[("id", &secret), ("app_id", &app)])?;
     let given = [("id", &*consent), ("user_id", &user_of_grant), ("app_id", &app_of_grant)];

@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -26,6 +27,10 @@ use crate::wire;
 const TARGET_MS: f64 = 50.0;
 /// A page that is far too slow has shown it after so many requests.
 const FEW: usize = 20;
+
+/// To the control socket, of a server that has just started.
+const CONNECT_TRIES_MAX: u32 = 50;
+const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is asked for. Names in braces are filled in.
 const PAGES: &[Page] = &[
@@ -358,7 +363,16 @@ fn next(path: &str, text: &str) -> Option<String> {
 /// Made by the operator, over the control socket. `None`: this version has no admin API.
 fn admin_token(site: &Site) -> Outcome<Option<String>> {
     let failed = |error: std::io::Error| format!("the control socket does not answer: {error}");
-    let mut stream = UnixStream::connect(site.control_socket()).map_err(failed)?;
+    // The listener for people may answer a moment before this one is there.
+    let connect = || UnixStream::connect(site.control_socket());
+    let mut stream = connect();
+    for _ in 0..CONNECT_TRIES_MAX {
+        if stream.is_err() {
+            std::thread::sleep(CONNECT_AGAIN);
+            stream = connect();
+        }
+    }
+    let mut stream = stream.map_err(failed)?;
     let body = serde_json::json!({ "name": "bench", "scopes": ADMIN_SCOPES }).to_string();
     let request = format!(
         "POST /admin/v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\

@@ -1,10 +1,11 @@
 //! `cargo xtask bench soak`: everything that leaves nothing behind, in turn, for half an hour.
-//! Memory and the tables that are swept have to stay where they are, and no answer may be wrong.
-//! Tokens live two minutes, so that what is revoked is swept within the run. The file itself grows
-//! with the audit trail, which is kept for ever and has a row for each revocation.
+//! Memory has to stay where it is, what ended has to be swept, and no answer may be wrong. Tokens live
+//! two minutes, so that what is revoked is swept within the run. How many rows there are follows the
+//! rate of requests and judges nothing. The file itself grows with the audit trail, which is kept for
+//! ever and has a row for each revocation.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -18,8 +19,12 @@ use crate::site::{Settings, Site};
 use crate::tools::Tools;
 
 const MIXED: [&str; 5] = ["token-opaque", "refresh", "gateway-jwt", "revoke", "authorize"];
-/// Memory and rows may go up and down by so much.
+/// Memory may go up and down by so much.
 const FLAT: f64 = 1.10;
+/// Rows that ended so long ago are overdue: they are swept every 30 s.
+const OVERDUE: Duration = Duration::from_secs(60);
+/// Overdue rows that a sweep may have left to the next one.
+const OVERDUE_MAX: i64 = 100;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Soak {
@@ -33,7 +38,8 @@ pub struct Soak {
 #[derive(Clone, Copy, Debug)]
 struct Stand {
     memory_mib: f64,
-    rows: f64,
+    /// Rows of the tables that are swept that ended more than a minute ago.
+    overdue: i64,
 }
 
 pub fn run(soak: &Soak) -> Outcome<()> {
@@ -48,7 +54,10 @@ pub fn run(soak: &Soak) -> Outcome<()> {
     let mut refresh = None;
     let (began, time) = (Instant::now(), Duration::from_secs_f64(soak.minutes * 60.0));
     let (mut stands, mut answers, mut wrong) = (Vec::new(), 0_u64, 0_u64);
-    println!("{:>6} {:>10} {:>8} {:>8} {:>8}", "min", "answers", "wrong", "MiB", "rows");
+    println!(
+        "{:>6} {:>10} {:>8} {:>8} {:>8} {:>8}",
+        "min", "answers", "wrong", "MiB", "rows", "overdue"
+    );
     while began.elapsed() < time {
         for name in MIXED {
             let case = CASES.iter().find(|case| case.name == name);
@@ -71,10 +80,12 @@ pub fn run(soak: &Soak) -> Outcome<()> {
         let used = Used::by(backend.site.pid());
         #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
         let memory_mib = used.memory_now_kib as f64 / 1024.0;
-        let stand = Stand { memory_mib, rows: swept_rows(&backend.site.database())? };
+        let (rows, overdue) = swept_rows(&backend.site.database())?;
         let minutes = began.elapsed().as_secs_f64() / 60.0;
-        let Stand { memory_mib, rows } = stand;
-        println!("{minutes:>6.1} {answers:>10} {wrong:>8} {memory_mib:>8.1} {rows:>8.0}");
+        println!(
+            "{minutes:>6.1} {answers:>10} {wrong:>8} {memory_mib:>8.1} {rows:>8} {overdue:>8}"
+        );
+        let stand = Stand { memory_mib, overdue };
         stands.push(stand);
     }
     judge(&stands, wrong);
@@ -99,26 +110,30 @@ fn turn(contender: &mut Contender, tools: &Tools) -> Outcome<(u64, u64)> {
 /// The second third against the last one: the first fills caches.
 fn judge(stands: &[Stand], wrong: u64) {
     let third = stands.len() / 3;
-    let of = |part: &[Stand], field: fn(&Stand) -> f64| median(part.iter().map(field));
-    let middle = stands.get(third..2 * third).unwrap_or_default();
-    let last = stands.get(2 * third..).unwrap_or_default();
-    for (what, field) in
-        [("MiB", (|s| s.memory_mib) as fn(&Stand) -> f64), ("rows", |s: &Stand| s.rows)]
-    {
-        let (before, after) = (of(middle, field), of(last, field));
-        let verdict = if after <= before * FLAT { "flat, met" } else { "MISSED" };
-        println!("{what}: {before:.1} in the middle third, {after:.1} in the last: {verdict}");
-    }
+    let memory = |part: Option<&[Stand]>| {
+        median(part.unwrap_or_default().iter().map(|stand| stand.memory_mib))
+    };
+    let (before, after) = (memory(stands.get(third..2 * third)), memory(stands.get(2 * third..)));
+    let verdict = if after <= before * FLAT { "flat, met" } else { "MISSED" };
+    println!("MiB: {before:.1} in the middle third, {after:.1} in the last: {verdict}");
+    let overdue = stands.iter().map(|stand| stand.overdue).max().unwrap_or_default();
+    let verdict = if overdue <= OVERDUE_MAX { "met" } else { "MISSED" };
+    println!("overdue rows: {overdue} at most (target: within {OVERDUE_MAX}): {verdict}");
     println!("wrong answers: {wrong} (target: 0)");
 }
 
-/// Rows of the tables that are swept.
-fn swept_rows(file: &Path) -> Outcome<f64> {
-    let count = || -> rusqlite::Result<f64> {
+/// Rows of the tables that are swept, and how many of them are overdue.
+fn swept_rows(file: &Path) -> Outcome<(i64, i64)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let before = u64::try_from(now.saturating_sub(OVERDUE).as_millis()).unwrap_or_default();
+    let sql = format!(
+        "SELECT COUNT(*), COALESCE(SUM(expires_at < {before}), 0) FROM \
+         (SELECT expires_at FROM revoked_tokens UNION ALL SELECT expires_at FROM used_once \
+         UNION ALL SELECT expires_at FROM throttles)"
+    );
+    let count = || -> rusqlite::Result<(i64, i64)> {
         let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let sql = "SELECT (SELECT COUNT(*) FROM revoked_tokens) + \
-                   (SELECT COUNT(*) FROM used_once) + (SELECT COUNT(*) FROM throttles)";
-        db.query_row(sql, [], |row| row.get(0))
+        db.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     };
     count().map_err(|error| format!("{}: {error}", file.display()))
 }

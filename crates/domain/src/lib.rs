@@ -24,6 +24,7 @@ pub mod issuance;
 pub mod key_access;
 pub mod key_terms;
 pub mod keyring;
+pub mod look_alike;
 pub mod mail;
 pub mod mail_link;
 pub mod nonce;

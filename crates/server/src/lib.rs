@@ -22,7 +22,6 @@ pub mod headers;
 pub mod health;
 pub mod known_passwords;
 mod logo;
-mod look_alike;
 pub mod mail;
 mod multipart;
 pub mod new_password;

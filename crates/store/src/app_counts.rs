@@ -1,11 +1,14 @@
 //! Table `app_counts`: what each app did, per hour and per day, added to in coarse batches.
 
+use std::collections::HashMap;
+
 use domain::active_users::ActiveUsers;
 use domain::calendar::{day_of, month_of};
 use domain::id::AppId;
 use domain::request_log::Counts;
 use domain::time::Timestamp;
 
+use crate::sets::{loads, of_many};
 use crate::value::Row;
 use crate::{DbError, Tx, bind};
 
@@ -105,6 +108,28 @@ pub async fn list(
         )
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// What each of `apps` did since the beginning of an hour. Those that did nothing are left out.
+pub async fn sums(
+    tx: &mut Tx<'_>,
+    apps: &[AppId],
+    since: Timestamp,
+) -> Result<HashMap<AppId, Counts>, DbError> {
+    let sql = of_many!(
+        "SELECT app_id, CAST(SUM(calls) AS BIGINT), CAST(SUM(passed) AS BIGINT), \
+         CAST(SUM(errors) AS BIGINT), CAST(SUM(tokens) AS BIGINT), \
+         CAST(SUM(token_errors) AS BIGINT) FROM app_counts WHERE app_id",
+        "AND span = 'hour' AND bucket >= $51 GROUP BY app_id"
+    );
+    let mut sums = HashMap::new();
+    for mut load in loads(apps) {
+        load.push(since.into());
+        for mut row in tx.query_all(sql, &load).await? {
+            sums.insert(row.take()?, read_counts(&mut row)?);
+        }
+    }
+    Ok(sums)
 }
 
 /// What happened since the beginning of an hour.

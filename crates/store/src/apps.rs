@@ -4,6 +4,7 @@ use domain::app::{App, AppKeys, AppKind, AppLifetimes, AppStatus, Approval, Scop
 use domain::condition::ReviewState;
 use domain::grant::Mode;
 use domain::id::{AppId, TeamId, UserId};
+use domain::look_alike::skeleton;
 use domain::team::Owner;
 use domain::time::Timestamp;
 use ipnet::IpNet;
@@ -16,6 +17,12 @@ mod columns;
 pub mod review;
 
 pub(crate) use columns::of_mode_name;
+pub(crate) use names::fill_in;
+pub use names::{
+    AppFilter, list_by_name, list_live_reading_like, list_of_ids, list_page, search_of_dialect,
+};
+
+use names::search_text;
 
 use columns::{
     KINDS, Status, awaits, json, name_of, normalize_name, of_json, of_name, read_proposed,
@@ -23,7 +30,7 @@ use columns::{
 };
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT a.id, c.wire_id, a.kind, a.name, a.description, a.homepage, a.privacy_url, \
              a.terms_url, a.owner_id, a.publisher, a.status, a.status_at, a.status_note, \
@@ -41,6 +48,8 @@ macro_rules! select {
     };
 }
 
+mod names;
+
 /// `false`: the client id is taken.
 pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
     let taken = "SELECT wire_id FROM client_ids WHERE wire_id = $1";
@@ -53,11 +62,10 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, DbError> {
          redirect_uris, requested, approved, service_scopes, addresses, access_token_ms, \
          refresh_idle_ms, grant_max_ms, rotates_refresh_tokens, optional_ticked, proposed, \
          asked_at, asked_note, awaits, changed_at, paused_at, jwks, jwks_uri, logo, \
-         owner_id, team_id, \
-         created_at) \
+         skeleton, search_text, owner_id, team_id, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
          $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, \
-         $35, $36)",
+         $35, $36, $37, $38)",
         &values(app)?,
     )
     .await?;
@@ -81,7 +89,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
         return Err(DbError::Corrupt("an app as it is in tests was to be stored".to_owned()));
     }
     let mut values = values(app)?;
-    values.truncate(33);
+    values.truncate(35);
     tx.execute(
         "UPDATE apps SET kind = $2, name = $3, name_normalized = $4, description = $5, \
          homepage = $6, privacy_url = $7, terms_url = $8, publisher = $9, status = $10, \
@@ -90,7 +98,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), DbError> {
          addresses = $19, access_token_ms = $20, refresh_idle_ms = $21, grant_max_ms = $22, \
          rotates_refresh_tokens = $23, optional_ticked = $24, proposed = $25, asked_at = $26, \
          asked_note = $27, awaits = $28, changed_at = $29, paused_at = $30, jwks = $31, \
-         jwks_uri = $32, logo = $33 WHERE id = $1",
+         jwks_uri = $32, logo = $33, skeleton = $34, search_text = $35 WHERE id = $1",
         &values,
     )
     .await?;
@@ -232,72 +240,6 @@ pub async fn count_for(tx: &mut Tx<'_>, user: UserId) -> Result<u64, DbError> {
     tx.query_one(sql, bind![user]).await?.take()
 }
 
-/// Every app, by client id. For the command line and staff; read it with [`crate::Db::read_long`].
-pub async fn list_all(tx: &mut Tx<'_>) -> Result<Vec<App>, DbError> {
-    let rows = tx.query_all(select!("ORDER BY c.wire_id"), &[]).await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Which apps a page shows; `None`: whatever it is.
-#[derive(Clone, Debug, Default)]
-pub struct AppFilter {
-    /// As the column has it: `live`.
-    pub status: Option<&'static str>,
-    pub kind: Option<AppKind>,
-    pub owner: Option<UserId>,
-    pub dialect: Option<String>,
-    /// What waits for staff.
-    pub waits: bool,
-    /// In the name, as people read it, or the client id exactly.
-    pub text: Option<String>,
-}
-
-/// At most `limit` by client id, after `after`.
-pub async fn list_page(
-    tx: &mut Tx<'_>,
-    filter: &AppFilter,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<App>, DbError> {
-    // Letters and digits only, so nothing in it is a pattern.
-    let pattern = filter.text.as_deref().map(|text| match normalize_name(text) {
-        name if name.is_empty() => name,
-        name => format!("%{name}%"),
-    });
-    let rows = tx
-        .query_all(
-            select!(
-                "WHERE c.wire_id > $1 AND (CAST($2 AS TEXT) IS NULL OR a.status = $2) \
-                 AND (CAST($3 AS TEXT) IS NULL OR a.kind = $3) \
-                 AND (CAST($4 AS TEXT) IS NULL OR a.owner_id = $4) \
-                 AND (CAST($5 AS TEXT) IS NULL OR c.dialect = $5) \
-                 AND (CAST($6 AS TEXT) IS NULL OR a.awaits = $6) \
-                 AND (CAST($7 AS TEXT) IS NULL OR a.name_normalized LIKE $7 OR c.wire_id = $8) \
-                 ORDER BY c.wire_id LIMIT $9"
-            ),
-            bind![
-                after,
-                filter.status,
-                filter.kind.map(|kind| name_of(&KINDS, kind)),
-                filter.owner,
-                filter.dialect.as_ref(),
-                filter.waits.then_some("staff"),
-                pattern,
-                filter.text.as_deref().unwrap_or_default(),
-                limit,
-            ],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// The names of live apps, for the look-alike check.
-pub async fn list_live_names(tx: &mut Tx<'_>) -> Result<Vec<(AppId, String)>, DbError> {
-    let sql = "SELECT id, name FROM apps WHERE status = 'live' ORDER BY name, id";
-    let rows = tx.query_all(sql, &[]).await?;
-    rows.into_iter().map(|mut row| Ok((row.take()?, row.take()?))).collect()
-}
-
 /// What waits for staff (of rows that were written before the column was there, more than that), at
 /// most `limit` after `after` (when it changed, and its id); whoever waits
 /// longest first.
@@ -319,8 +261,8 @@ pub async fn list_awaiting(
     let rows = tx
         .query_all(
             select!(
-                "WHERE a.awaits = $4 AND (a.changed_at > $1 OR (a.changed_at = $1 \
-                 AND a.id > $2)) ORDER BY a.changed_at, a.id LIMIT $3"
+                "WHERE a.awaits = $4 AND a.changed_at >= $1 AND (a.changed_at > $1 \
+                 OR a.id > $2) ORDER BY a.changed_at, a.id LIMIT $3"
             ),
             bind![after.0, after.1, limit, whom],
         )
@@ -356,42 +298,6 @@ pub async fn list_with_question(
 /// How many wait for staff.
 pub async fn count_for_review(tx: &mut Tx<'_>) -> Result<u64, DbError> {
     tx.query_one("SELECT COUNT(*) FROM apps WHERE awaits = 'staff'", &[]).await?.take()
-}
-
-/// Live apps of `dialect` that are called `text` on the wire, or whose name contains it as people
-/// read names; the exact one first.
-pub async fn search_of_dialect(
-    tx: &mut Tx<'_>,
-    dialect: &str,
-    text: &str,
-    limit: i64,
-) -> Result<Vec<App>, DbError> {
-    let name = normalize_name(text);
-    // Letters and digits only, so nothing in it is a pattern.
-    let pattern = if name.is_empty() { String::new() } else { format!("%{name}%") };
-    let rows = tx
-        .query_all(
-            select!(
-                "WHERE a.status = 'live' AND c.dialect = $1 \
-                 AND (c.wire_id = $2 OR a.name_normalized LIKE $3) \
-                 ORDER BY CASE WHEN c.wire_id = $2 THEN 0 ELSE 1 END, a.name_normalized, a.id \
-                 LIMIT $4"
-            ),
-            bind![dialect, text, pattern, limit],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Apps whose name looks like `name` to a person, for the look-alike check.
-pub async fn list_named_like(tx: &mut Tx<'_>, name: &str) -> Result<Vec<App>, DbError> {
-    let rows = tx
-        .query_all(
-            select!("WHERE a.name_normalized = $1 ORDER BY a.created_at, a.id"),
-            bind![normalize_name(name)],
-        )
-        .await?;
-    rows.into_iter().map(read).collect()
 }
 
 fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
@@ -444,6 +350,8 @@ fn values(app: &App) -> Result<Vec<Value<'_>>, DbError> {
         jwks.into(),
         jwks_uri.into(),
         app.logo.into(),
+        skeleton(&app.name).into(),
+        search_text(&app.name, &app.publisher, &app.client_id).into(),
         app.owner.into(),
         app.team.into(),
         app.created_at.into(),

@@ -1,5 +1,7 @@
 //! Table `consents`: one row per user, app and mode, for ever the same one.
 
+use std::collections::HashMap;
+
 use domain::consent::{Consent, ConsentStatus};
 use domain::grant::Mode;
 use domain::id::{AppId, ConsentId, UserId};
@@ -7,6 +9,7 @@ use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 
 use crate::apps::of_mode_name;
+use crate::sets::{loads, of_many};
 use crate::value::Row;
 use crate::{DbError, Tx, bind};
 
@@ -126,6 +129,24 @@ pub async fn count_given_to(tx: &mut Tx<'_>, app: AppId) -> Result<u64, DbError>
     tx.query_one(sql, bind![app]).await?.take()
 }
 
+/// The same of each of `apps`. Those that nobody has let in are left out.
+pub async fn count_given_to_each(
+    tx: &mut Tx<'_>,
+    apps: &[AppId],
+) -> Result<HashMap<AppId, u64>, DbError> {
+    let sql = of_many!(
+        "SELECT app_id, COUNT(*) FROM consents WHERE app_id",
+        "AND mode = 'live' AND withdrawn_at IS NULL GROUP BY app_id"
+    );
+    let mut counts = HashMap::new();
+    for load in loads(apps) {
+        for mut row in tx.query_all(sql, &load).await? {
+            counts.insert(row.take()?, row.take()?);
+        }
+    }
+    Ok(counts)
+}
+
 /// How many users besides `except` let `app` have `scope`.
 pub async fn count_with_scope(
     tx: &mut Tx<'_>,
@@ -133,7 +154,7 @@ pub async fn count_with_scope(
     scope: &ScopeName,
     except: UserId,
 ) -> Result<u64, DbError> {
-    // Names are separated by spaces. LIKE would ignore case on SQLite, and names may hold its signs.
+    // Names are separated by spaces. LIKE would ignore case on SQLite, and they may hold its signs.
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND withdrawn_at IS NULL \
                AND user_id <> $2 AND REPLACE(' ' || scopes || ' ', $3, '') <> ' ' || scopes || ' '";
     tx.query_one(sql, bind![app, except, format!(" {scope} ")]).await?.take()

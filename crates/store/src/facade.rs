@@ -31,7 +31,7 @@ use crate::signed::{Nonces, Refusals};
 use crate::stats::Stats;
 use crate::usage::Batch;
 use crate::{
-    Db, DbError, Tx, app_counts, audit, changes, grants, idempotent_answers, keys, mails,
+    Db, DbError, Tx, app_counts, apps, audit, changes, grants, idempotent_answers, keys, mails,
     partner_keys, policy_seen, request_log, revoked_tokens, sessions, teams, throttles, usage,
     used_once, user_codes, webhooks,
 };
@@ -364,6 +364,7 @@ impl Store {
                     request_log::sweep(tx, now.before(LOG_KEPT), SWEEP_ROWS).await?,
                     app_counts::sweep(tx, counts_kept, SWEEP_ROWS).await?,
                     webhooks::sweep(tx, now, SWEEP_ROWS).await?,
+                    apps::fill_in(tx, SWEEP_ROWS).await?,
                 ];
                 Ok::<_, DbError>(swept.iter().any(|rows| *rows == SWEEP_ROWS.unsigned_abs()))
             };

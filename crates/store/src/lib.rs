@@ -12,6 +12,7 @@ mod live;
 mod migrate;
 mod postgres;
 mod requests;
+mod sets;
 mod signed;
 mod sqlite;
 mod stats;

@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     0014 "webhooks"
     0015 "review_policy"
     0016 "admin_api"
+    0017 "page_indexes"
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

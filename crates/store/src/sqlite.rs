@@ -193,6 +193,9 @@ impl SqliteTx<'_> {
         if statement.parameter_count() != values.len() {
             return Err(DbError::bug(format!("{} values for: {sql}", values.len())));
         }
+        if values.len() > NAMES.len() {
+            return Err(DbError::bug(format!("too many parameters for: {sql}")));
+        }
         for (name, value) in NAMES.iter().zip(values) {
             // SQLite numbers `$N` by first appearance, PostgreSQL by N: bind by name.
             let index = statement
@@ -206,10 +209,12 @@ impl SqliteTx<'_> {
 }
 
 /// The most parameters a statement of ours has.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 60] = [
     "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
     "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24", "$25", "$26", "$27", "$28",
-    "$29", "$30", "$31", "$32", "$33", "$34", "$35", "$36", "$37", "$38", "$39", "$40",
+    "$29", "$30", "$31", "$32", "$33", "$34", "$35", "$36", "$37", "$38", "$39", "$40", "$41",
+    "$42", "$43", "$44", "$45", "$46", "$47", "$48", "$49", "$50", "$51", "$52", "$53", "$54",
+    "$55", "$56", "$57", "$58", "$59", "$60",
 ];
 
 impl ToSql for Value<'_> {

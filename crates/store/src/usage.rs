@@ -8,6 +8,7 @@ use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 use domain::usage::{Use, UsedBy};
 
+use crate::sets::{loads, of_many};
 use crate::value::Row;
 use crate::{DbError, Tx, bind, grants, partner_keys};
 
@@ -153,6 +154,27 @@ pub async fn list_of(tx: &mut Tx<'_>, user: UserId, app: AppId) -> Result<Vec<Fa
 pub async fn last_call_of_app(tx: &mut Tx<'_>, app: AppId) -> Result<Option<Timestamp>, DbError> {
     let sql = "SELECT MAX(last_at) FROM usage_of_grants WHERE app_id = $1";
     tx.query_one(sql, bind![app]).await?.take()
+}
+
+/// The same of each of `apps`. Those that never called anything are left out.
+pub async fn last_calls_of(
+    tx: &mut Tx<'_>,
+    apps: &[AppId],
+) -> Result<HashMap<AppId, Timestamp>, DbError> {
+    // Grouped, all rows of an app would be read.
+    let sql = of_many!(
+        "SELECT a.id, (SELECT MAX(u.last_at) FROM usage_of_grants u WHERE u.app_id = a.id) \
+         FROM apps a WHERE a.id",
+        ""
+    );
+    let mut calls = HashMap::new();
+    for load in loads(apps) {
+        for mut row in tx.query_all(sql, &load).await? {
+            let (app, at) = (row.take()?, row.take::<Option<Timestamp>>()?);
+            calls.extend(at.map(|at| (app, at)));
+        }
+    }
+    Ok(calls)
 }
 
 /// Whether anything was called by `app` in tests, and outside of them. Of a call whose grant is

@@ -4,11 +4,12 @@ use domain::id::UserId;
 use domain::password::PasswordHash;
 use domain::user::{Role, User, UserStatus, normalize_email};
 
+use crate::sets::{loads, of_many};
 use crate::value::Row;
 use crate::{DbError, Tx, bind};
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT id, email, name, password_phc, roles, blocked_at, blocked_reason, created_at, \
              locale, email_verified_at FROM users ",
@@ -81,6 +82,17 @@ pub async fn save_email(tx: &mut Tx<'_>, user: &User) -> Result<bool, DbError> {
 pub async fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, DbError> {
     let row = tx.query_opt(select!("WHERE id = $1"), bind![id]).await?;
     row.map(read).transpose()
+}
+
+/// Those of `ids` that there are, in no order.
+pub async fn list_of(tx: &mut Tx<'_>, ids: &[UserId]) -> Result<Vec<User>, DbError> {
+    let mut users = Vec::new();
+    for load in loads(ids) {
+        for row in tx.query_all(select!(of_many!("WHERE id", "")), &load).await? {
+            users.push(read(row)?);
+        }
+    }
+    Ok(users)
 }
 
 pub async fn find_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>, DbError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::app::{AppKind, ScopeRequest};
 use domain::id::LogoId;
+use domain::look_alike;
 use domain::policy::Policy;
 use domain::revision::Revision;
 use ipnet::IpNet;
@@ -16,7 +17,6 @@ use protocol::scope::{ScopeName, ScopeSet};
 use url::Url;
 
 use crate::display;
-use crate::look_alike;
 use crate::pages::views::{self, AppForm, AppFormErrors, DialectChoice, LineError, ScopeChoice};
 
 /// In characters.

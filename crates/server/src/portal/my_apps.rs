@@ -6,6 +6,7 @@ use axum::response::Response;
 use domain::app::App;
 use domain::calendar::hour_of;
 use domain::id::{AppId, UserId};
+use domain::request_log::Counts;
 use domain::team::{Owner, Team};
 use domain::time::Timestamp;
 use protocol::params::Params;
@@ -77,10 +78,7 @@ async fn group(
     let is_more = found.len() > usize::try_from(limit).unwrap_or_default();
     found.truncate(usize::try_from(limit).unwrap_or_default());
     let next = found.last().filter(|_| is_more).map(place_of);
-    let mut cards = Vec::with_capacity(found.len());
-    for app in &found {
-        cards.push(card(tx, app, now).await?);
-    }
+    let cards = cards(tx, &found, now).await?;
     Ok(AppGroup {
         value: value_of(team.as_ref()),
         team: team.map(|team| team.name),
@@ -99,18 +97,21 @@ fn read_place(text: &str) -> Option<(Timestamp, AppId)> {
     Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
 }
 
-async fn card(tx: &mut Tx<'_>, app: &App, now: Timestamp) -> Result<AppCard, PageError> {
-    let last_call_at = usage::last_call_of_app(tx, app.id).await?;
-    let day = app_counts::sum(tx, app.id, hour_of(now.before(DAY))).await?;
-    Ok(AppCard {
-        error_percent: day.error_percent(),
+async fn cards(tx: &mut Tx<'_>, found: &[App], now: Timestamp) -> Result<Vec<AppCard>, PageError> {
+    let ids: Vec<AppId> = found.iter().map(|app| app.id).collect();
+    let last_calls = usage::last_calls_of(tx, &ids).await?;
+    let days = app_counts::sums(tx, &ids, hour_of(now.before(DAY))).await?;
+    let users = consents::count_given_to_each(tx, &ids).await?;
+    let card = |app: &App| AppCard {
+        error_percent: days.get(&app.id).and_then(Counts::error_percent),
         id: app.id.to_string(),
         name: app.name.clone(),
         logo_url: app.latest_revision().logo.map(display::logo_path),
         kind: display::app_kind(app.kind),
         status: display::app_status(app),
         client_id: app.client_id.clone(),
-        user_count: consents::count_given_to(tx, app.id).await?,
-        last_call_at: last_call_at.map(|at| display::moment(now, at)),
-    })
+        user_count: users.get(&app.id).copied().unwrap_or_default(),
+        last_call_at: last_calls.get(&app.id).map(|at| display::moment(now, *at)),
+    };
+    Ok(found.iter().map(card).collect())
 }

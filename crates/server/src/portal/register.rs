@@ -229,8 +229,8 @@ async fn draw(
     }
 }
 
-/// The live app whose name this one reads like, as the index spells names, unless the developer was
-/// told already.
+/// The live app whose name this one reads like to a hurried reader, unless the developer was told
+/// already.
 async fn alike(provider: &Provider, typed: &Typed) -> Result<Option<String>, PageError> {
     let name = typed.form.name.trim().to_owned();
     if name.is_empty() || name == typed.alike_seen {
@@ -240,10 +240,9 @@ async fn alike(provider: &Provider, typed: &Typed) -> Result<Option<String>, Pag
 }
 
 async fn find_alike(provider: &Provider, name: String) -> Result<Option<String>, PageError> {
-    let list =
-        async move |tx: &mut Tx<'_>| Ok::<_, PageError>(apps::list_named_like(tx, &name).await?);
+    let list = async move |tx: &mut Tx<'_>| apps::list_live_reading_like(tx, &[&name]).await;
     let found = provider.store.db.read(list).await?;
-    Ok(found.into_iter().find(App::is_live).map(|app| app.name))
+    Ok(found.into_iter().next().map(|(_, name)| name))
 }
 
 /// Register an app. A confidential one gets its first secret in the answer.

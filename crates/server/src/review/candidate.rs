@@ -1,7 +1,8 @@
 //! An app that waits for staff, with what a reviewer compares it with.
 
 use domain::app::{App, ScopeRequest};
-use domain::audit::{AuditEvent, AuditKind};
+use domain::audit::AuditEvent;
+use domain::id::{AppId, UserId};
 use domain::policy::Policy;
 use domain::revision::Revision;
 use domain::time::Timestamp;
@@ -28,6 +29,7 @@ pub(super) struct Candidate {
     /// Newest first.
     reports: Vec<AuditEvent>,
     live_names: Vec<String>,
+    /// Only counted for its own page.
     user_count: u64,
     /// Before what waits was put in its place.
     pub(super) awaits_review: bool,
@@ -37,50 +39,50 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// For a line of the queue: a name is compared as the index spells names.
-    pub(super) async fn load_brief(tx: &mut Tx<'_>, app: App) -> Result<Self, DbError> {
-        let alike = apps::list_named_like(tx, &app.latest_revision().name).await?;
-        let others = alike.into_iter().filter(|other| other.is_live() && other.id != app.id);
-        let live_names = others.map(|other| other.name).collect();
-        Self::load(tx, app, live_names).await
+    /// Read for many at once: on PostgreSQL each statement is a round trip.
+    pub(super) async fn load_many(tx: &mut Tx<'_>, found: Vec<App>) -> Result<Vec<Self>, DbError> {
+        let ids: Vec<AppId> = found.iter().map(|app| app.id).collect();
+        let assignees = found.iter().filter_map(|app| app.review.assigned_to);
+        let people: Vec<UserId> = found.iter().map(|app| app.owner).chain(assignees).collect();
+        let people = users::list_of(tx, &people).await?;
+        let names: Vec<String> = found.iter().map(|app| app.latest_revision().name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let alike = apps::list_live_reading_like(tx, &names).await?;
+        let reported = audit::count_reports_about(tx, &ids).await?;
+        let mut candidates = Vec::with_capacity(found.len());
+        for app in found {
+            let person = |id| people.iter().find(|user| user.id == id);
+            let others = alike.iter().filter(|(id, _)| *id != app.id);
+            candidates.push(Self {
+                publisher_is_verified: person(app.owner)
+                    .is_some_and(|user| user.email_verified_at.is_some()),
+                assignee: app.review.assigned_to.and_then(person).map(|user| user.name.clone()),
+                history: Vec::new(),
+                // Few apps have any.
+                reports: match reported.contains_key(&app.id) {
+                    true => audit::list_reports_about(tx, app.id, REPORTS_MAX).await?,
+                    false => Vec::new(),
+                },
+                live_names: others.map(|(_, name)| name.clone()).collect(),
+                user_count: 0,
+                awaits_review: app.awaits_review(),
+                stands: app.revision(),
+                app: app.as_proposed(),
+            });
+        }
+        Ok(candidates)
     }
 
-    /// What was decided before, for its own page.
-    pub(super) async fn with_history(
-        self,
+    /// For its own page, with what was decided before.
+    pub(super) async fn load_whole(
         tx: &mut Tx<'_>,
+        app: App,
         now: Timestamp,
-    ) -> Result<Self, DbError> {
-        let history = history::load(tx, self.app.id, now).await?;
-        Ok(Self { history, ..self })
-    }
-
-    /// For its own page: compared with every live name as a hurried reader sees them.
-    pub(super) async fn load_whole(tx: &mut Tx<'_>, app: App) -> Result<Self, DbError> {
-        let live = apps::list_live_names(tx).await?;
-        let others = live.into_iter().filter(|(id, _)| *id != app.id);
-        let names = others.map(|(_, name)| name).collect();
-        Self::load(tx, app, names).await
-    }
-
-    async fn load(tx: &mut Tx<'_>, app: App, live_names: Vec<String>) -> Result<Self, DbError> {
-        let owner = users::find(tx, app.owner).await?;
-        let assignee = match app.review.assigned_to {
-            Some(id) => users::find(tx, id).await?.map(|user| user.name),
-            None => None,
-        };
-        Ok(Self {
-            publisher_is_verified: owner.is_some_and(|user| user.email_verified_at.is_some()),
-            assignee,
-            history: Vec::new(),
-            reports: audit::list_of_app_and_kind(tx, app.id, AuditKind::AppReported, REPORTS_MAX)
-                .await?,
-            live_names,
-            user_count: consents::count_given_to(tx, app.id).await?,
-            awaits_review: app.awaits_review(),
-            stands: app.revision(),
-            app: app.as_proposed(),
-        })
+    ) -> Result<Option<Self>, DbError> {
+        let user_count = consents::count_given_to(tx, app.id).await?;
+        let history = history::load(tx, app.id, now).await?;
+        let candidate = Self::load_many(tx, vec![app]).await?.pop();
+        Ok(candidate.map(|candidate| Self { user_count, history, ..candidate }))
     }
 
     fn flags(&self, policy: &Policy) -> Vec<RiskFlag> {

@@ -2,12 +2,12 @@
 
 use domain::app::App;
 use domain::audit::AuditEvent;
+use domain::look_alike::skeleton;
 use domain::policy::{Policy, ScopeDefinition, ScopeTier};
 use domain::revision::Revision;
 use protocol::redirect_uri::{DestinationKind, RedirectUri};
 use protocol::scope::ScopeName;
 
-use crate::look_alike::skeleton;
 use crate::pages::views::RiskFlag;
 
 /// Reports that are quoted; more are only counted.

@@ -4,8 +4,7 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::id::AppId;
 use domain::time::Timestamp;
 use serde_json::Value;
-use store::audit::search::{self, AuditFilter};
-use store::{DbError, Tx, users};
+use store::{DbError, Tx, audit, users};
 
 use crate::display;
 use crate::pages::views::PastDecision;
@@ -23,7 +22,7 @@ const KINDS: [AuditKind; 11] = [
     AuditKind::AppBrandVerified,
     AuditKind::AppBrandUnverified,
 ];
-const SHOWN_MAX: usize = 20;
+const SHOWN_MAX: u32 = 20;
 
 /// Newest first.
 pub(super) async fn load(
@@ -31,14 +30,8 @@ pub(super) async fn load(
     app: AppId,
     now: Timestamp,
 ) -> Result<Vec<PastDecision>, DbError> {
-    let mut rows = Vec::new();
-    for kind in KINDS {
-        let filter = AuditFilter { app: Some(app), kind: Some(kind), ..AuditFilter::default() };
-        rows.extend(search::page(tx, &filter, None, 10).await?);
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.position));
     let mut shown = Vec::new();
-    for row in rows.into_iter().take(SHOWN_MAX) {
+    for row in audit::list_of_app_and_kinds(tx, app, &KINDS, SHOWN_MAX).await? {
         let by = match row.event.actor {
             AuditActor::User(id) => users::find(tx, id).await?.map(|user| user.name),
             AuditActor::CommandLine { .. } => Some("the command line".to_owned()),

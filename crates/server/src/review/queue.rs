@@ -112,23 +112,24 @@ pub async fn list(
     let read = async move |tx: &mut Tx<'_>| {
         let waiting = apps::list_awaiting(tx, filter.whom, (at, id), limit).await?;
         let mut last = match waiting.len() == LOOKED_THROUGH_MAX {
-            true => waiting.last().map(|app| Place(app.changed_at, app.id)),
+            true => waiting.last().map(Place::of),
             false => None,
         };
         let mut entries = Vec::new();
-        let mut seen = Place(at, id);
-        for app in waiting {
-            if entries.len() == SHOWN_MAX {
-                last = Some(seen);
+        for load in waiting.chunks(SHOWN_MAX) {
+            let admitted = load.iter().filter(|app| filter.admits(app, &policy)).cloned();
+            let candidates = Candidate::load_many(tx, admitted.collect()).await?;
+            let wanted = candidates.iter().filter(|candidate| candidate.is_of(filter.kind));
+            entries.extend(wanted.map(|one| (Place::of(&one.app), one.entry(&policy, now))));
+            if entries.len() >= SHOWN_MAX {
                 break;
             }
-            seen = Place(app.changed_at, app.id);
-            if filter.admits(&app, &policy) {
-                let candidate = Candidate::load_brief(tx, app).await?;
-                if candidate.is_of(filter.kind) {
-                    entries.push(candidate.entry(&policy, now));
-                }
-            }
+        }
+        entries.truncate(SHOWN_MAX);
+        if let (Some((shown, _)), Some(end)) = (entries.get(SHOWN_MAX - 1), waiting.last())
+            && end.id != shown.1
+        {
+            last = Some(*shown);
         }
         let questions = match is_first {
             true => apps::list_with_question(tx, QUESTIONS_MAX).await?,
@@ -145,7 +146,7 @@ pub async fn list(
     let query = form_query(&form.pairs());
     let page = ReviewQueue {
         layout: user.layout().in_section(Section::Review).with_flash(flash),
-        entries,
+        entries: entries.into_iter().map(|(_, entry)| entry).collect(),
         next: last.map(|place| format!("/staff/review?{query}&after={place}")),
         questions: questions.into_iter().map(question).collect(),
         form,
@@ -159,6 +160,10 @@ struct Place(Timestamp, AppId);
 
 impl Place {
     const START: Self = Self(Timestamp::from_millis(i64::MIN), AppId::from_bytes([0; 16]));
+
+    fn of(app: &App) -> Self {
+        Self(app.changed_at, app.id)
+    }
 
     fn parse(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('-')?;
@@ -192,7 +197,7 @@ async fn load(
     let read = async move |tx: &mut Tx<'_>| {
         let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
         let thread = thread::load(tx, id, now).await?;
-        let candidate = Candidate::load_whole(tx, app).await?.with_history(tx, now).await?;
+        let candidate = Candidate::load_whole(tx, app, now).await?.ok_or(PageError::NotFound)?;
         Ok::<_, PageError>((candidate, thread))
     };
     provider.store.db.read(read).await

@@ -15,20 +15,23 @@ use super::flags::report_text;
 use crate::actor::{Reviewer, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::display;
-use crate::error::PageError;
+use crate::error::{PageError, form_query};
 use crate::flash::{Done, Told};
 use crate::pages::views::{Section, StaffApp, StaffApps, UserReport};
 use crate::provider::{Provider, Shared};
 use crate::{app_news, view};
 
-/// Apps on one page; whoever looks for another searches.
-const SHOWN_MAX: usize = 100;
+/// Apps on one page.
+const SHOWN_MAX: usize = 50;
 /// Reports that are looked through for the page.
 const REPORTS_MAX: u32 = 500;
+/// Apps above the list, because users reported them last.
+const REPORTED_MAX: usize = 20;
 const REPORTS_PER_APP_MAX: usize = 5;
 /// In characters.
 const REASON_MAX: usize = 500;
 
+/// `?after=` goes on behind the last app of the page before.
 pub async fn list(
     State(provider): State<Shared>,
     Reviewer(user): Reviewer,
@@ -38,7 +41,8 @@ pub async fn list(
     let params = Params::parse(query.unwrap_or_default().as_bytes())
         .map_err(|error| PageError::BadRequest(error.to_string().into()))?;
     let query = params.one("q")?.unwrap_or_default().trim().to_owned();
-    let mut page = load(&provider, &user, query).await?;
+    let after = params.one("after")?.and_then(|id| id.parse().ok());
+    let mut page = load(&provider, &user, query, after).await?;
     page.layout = page.layout.with_flash(flash);
     view::page(&provider, &page)
 }
@@ -47,50 +51,77 @@ async fn load(
     provider: &Provider,
     user: &SignedInUser,
     query: String,
+    after: Option<AppId>,
 ) -> Result<StaffApps, PageError> {
-    let (now, wanted) = (provider.now(), query.to_lowercase());
+    let (now, wanted) = (provider.now(), query.clone());
     let read = async move |tx: &mut Tx<'_>| {
         let reports = audit::list_of_kind(tx, AuditKind::AppReported, REPORTS_MAX).await?;
-        let mut found = apps::list_all(tx).await?;
-        found.retain(|app| matches(app, &wanted));
-        found.sort_by_key(|app| {
-            let is_reported = reports.iter().any(|event| event.app_id == Some(app.id));
-            (!is_reported, app.name.to_lowercase())
-        });
-        let mut shown = Vec::new();
-        for app in found.into_iter().take(SHOWN_MAX) {
-            let user_count = consents::count_given_to(tx, app.id).await?;
-            let last_call_at = usage::last_call_of_app(tx, app.id).await?;
-            let reports = reports.iter().filter(|event| event.app_id == Some(app.id));
-            let reports = reports.take(REPORTS_PER_APP_MAX).filter_map(|e| user_report(e, now));
-            shown.push(StaffApp {
-                id: app.id.to_string(),
-                status: display::app_status(&app),
-                kind: display::app_kind(app.kind),
-                reason: display::status_note(&app),
-                user_count,
-                last_call_at: last_call_at.map(|at| display::moment(now, at)),
-                reports: reports.collect(),
-                name: app.name,
-                publisher: app.publisher,
-                client_id: app.client_id,
-            });
-        }
-        Ok::<_, PageError>(shown)
+        let reported = match wanted.is_empty() && after.is_none() {
+            true => reported_last(tx, &reports).await?,
+            false => Vec::new(),
+        };
+        let limit = i64::try_from(SHOWN_MAX + 1).unwrap_or(i64::MAX);
+        let mut found = apps::list_by_name(tx, &wanted, after, limit).await?;
+        let is_more = found.len() > SHOWN_MAX;
+        found.truncate(SHOWN_MAX);
+        let last = found.last().filter(|_| is_more).map(|app| app.id);
+        found.retain(|app| !reported.iter().any(|other| other.id == app.id));
+        let reported = rows(tx, reported, &reports, now).await?;
+        Ok::<_, PageError>((reported, rows(tx, found, &reports, now).await?, last))
     };
-    let apps = provider.store.db.read_long(read).await?;
+    let (reported, apps, last) = provider.store.db.read_long(read).await?;
     let layout = user.layout().in_section(Section::StaffApps);
-    Ok(StaffApps { layout, query, apps, error: None })
+    let next = last.map(|id| {
+        let pairs = [("q", query.as_str()), ("after", &id.to_string())];
+        format!("/staff/apps?{}", form_query(&pairs))
+    });
+    Ok(StaffApps { layout, query, reported, apps, next, error: None })
+}
+
+/// Each app once, the newest report first.
+async fn reported_last(tx: &mut Tx<'_>, reports: &[AuditEvent]) -> Result<Vec<App>, PageError> {
+    let mut ids: Vec<AppId> = Vec::new();
+    for id in reports.iter().filter_map(|event| event.app_id) {
+        if ids.len() < REPORTED_MAX && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let mut found = apps::list_of_ids(tx, &ids).await?;
+    found.sort_by_key(|app| ids.iter().position(|id| *id == app.id));
+    Ok(found)
+}
+
+async fn rows(
+    tx: &mut Tx<'_>,
+    found: Vec<App>,
+    reports: &[AuditEvent],
+    now: Timestamp,
+) -> Result<Vec<StaffApp>, PageError> {
+    let ids: Vec<AppId> = found.iter().map(|app| app.id).collect();
+    let users = consents::count_given_to_each(tx, &ids).await?;
+    let last_calls = usage::last_calls_of(tx, &ids).await?;
+    let row = |app: App| {
+        let own = reports.iter().filter(|event| event.app_id == Some(app.id));
+        let own = own.take(REPORTS_PER_APP_MAX).filter_map(|event| user_report(event, now));
+        StaffApp {
+            id: app.id.to_string(),
+            status: display::app_status(&app),
+            kind: display::app_kind(app.kind),
+            reason: display::status_note(&app),
+            user_count: users.get(&app.id).copied().unwrap_or_default(),
+            last_call_at: last_calls.get(&app.id).map(|at| display::moment(now, *at)),
+            reports: own.collect(),
+            name: app.name,
+            publisher: app.publisher,
+            client_id: app.client_id,
+        }
+    };
+    Ok(found.into_iter().map(row).collect())
 }
 
 fn user_report(event: &AuditEvent, now: Timestamp) -> Option<UserReport> {
     let text = report_text(event)?.to_owned();
     Some(UserReport { at: display::moment(now, event.at), text })
-}
-
-fn matches(app: &App, wanted: &str) -> bool {
-    let texts = [&app.name, &app.publisher, &app.client_id];
-    texts.into_iter().any(|text| text.to_lowercase().contains(wanted))
 }
 
 pub async fn suspend(
@@ -138,19 +169,24 @@ impl Step {
             _ => None,
         };
         if let Some(error) = error {
-            let mut page = load(provider, user, String::new()).await?;
+            // The app may be on any page of the list: alone it is found.
+            let find = async move |tx: &mut Tx<'_>| apps::find(tx, id).await;
+            let app = provider.store.db.read(find).await?.ok_or(PageError::NotFound)?;
+            let mut page = load(provider, user, app.client_id, None).await?;
             page.error = Some((id.to_string(), error.to_owned()));
             return view::page_again(provider, &page);
         }
         let (by, now, kind) = (user.user.id, provider.now(), self.kind);
         let write = async move |tx: &mut Tx<'_>| {
-            let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
+            let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
             if kind == AuditKind::AppResumed && teams::role_for(tx, &app, by).await?.is_some() {
                 let text = "You registered this app yourself. Somebody else has to resume it.";
-                return Err(PageError::Forbidden(text.into()));
+                return Ok(Err(PageError::Forbidden(text.into())));
             }
-            let app = switch(app, kind, &reason, now)
-                .map_err(|error| PageError::Conflict(error.to_string().into()))?;
+            let app = match switch(app, kind, &reason, now) {
+                Ok(app) => app,
+                Err(error) => return Ok(Err(PageError::Conflict(error.to_string().into()))),
+            };
             apps::save(tx, &app).await?;
             changes::record(tx, Change::App(id)).await?;
             let event = AuditEvent::new(now, kind, AuditActor::User(by))
@@ -159,9 +195,9 @@ impl Step {
                 .detail(json!({ "reason": reason }));
             audit::record(tx, &event).await?;
             app_news::switched(tx, &app, &reason, now).await?;
-            Ok(())
+            Ok::<_, PageError>(Ok(()))
         };
-        provider.store.db.write(write).await?;
+        provider.store.db.write(write).await??;
         Ok(self.done.redirect("/staff/apps").into_response())
     }
 }

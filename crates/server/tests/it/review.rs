@@ -381,6 +381,36 @@ async fn staff_find_apps_by_name_publisher_and_client_id() {
 }
 
 #[tokio::test]
+async fn the_list_of_apps_goes_on_where_a_page_ended_and_begins_with_what_was_reported() {
+    let app = TestApp::start().await;
+    let mut last = None;
+    for number in 10..62 {
+        last = Some(app.add_app(&format!("b{number}"), AppKind::Web, |_| {}).await);
+    }
+    let reported = last.unwrap().app.id;
+    let event = AuditEvent::new(app.now(), AuditKind::AppReported, AuditActor::System)
+        .app(reported)
+        .detail(serde_json::json!({ "text": "It lies." }));
+    app.write(async move |tx: &mut Tx<'_>| store::audit::record(tx, &event).await).await;
+    let browser = app.signed_in(&reviewer(&app).await).await;
+    let names = |page: &str| -> Vec<String> {
+        let names = page.split("<h2>The ").skip(1);
+        names.map(|rest| rest.split([' ', '<']).next().unwrap().to_owned()).collect()
+    };
+    let first = browser.get("/staff/apps").await.text();
+    let shown = names(&first);
+    assert_eq!(shown.first().map(String::as_str), Some("b61"), "reported by users");
+    assert_eq!(shown.len(), 51);
+    assert!(first.contains("It lies."), "{first}");
+    let next = first.split("id=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let second = browser.get(&next.replace("&amp;", "&")).await.text();
+    assert_eq!(names(&second), ["b60", "b61"]);
+    assert!(!second.contains("id=\"next\""), "{second}");
+    let found = browser.get("/staff/apps?q=b61").await.text();
+    assert_eq!(names(&found), ["b61"]);
+}
+
+#[tokio::test]
 async fn pages_of_staff_are_closed_to_everyone_else() {
     let app = TestApp::start().await;
     let client = waiting(&app).await;

@@ -7,6 +7,7 @@ use domain::audit::AuditKind;
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 
+use super::search::first_written_at;
 use super::{AuditRow, read};
 use crate::{DbError, Tx, bind};
 
@@ -26,9 +27,12 @@ pub struct AuditFilter {
 
 macro_rules! pages {
     ($lead:literal) => {
-        [pages!($lead, "ORDER BY position"), pages!($lead, "ORDER BY position DESC")]
+        [pages!(= $lead, "ORDER BY position"), pages!(= $lead, "ORDER BY position DESC")]
     };
-    ($lead:literal, $order:literal) => {
+    ($lead:literal, $oldest_first:literal, $newest_first:literal) => {
+        [pages!(= $lead, $oldest_first), pages!(= $lead, $newest_first)]
+    };
+    (= $lead:literal, $order:literal) => {
         concat!(
             "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
              grant_id, address, detail, seal FROM audit WHERE ",
@@ -52,21 +56,36 @@ pub async fn list_page(
     let AuditFilter { app, user, kind, since, until } = *filter;
     let (mut above, mut below) = between;
     if let Some(since) = since {
-        match first_from(tx, since.before(MARGIN)).await? {
-            Some(first) => above = above.max(first.saturating_sub(1)),
-            None => return Ok(Vec::new()),
-        }
+        let first = first_written_at(tx, since.before(MARGIN)).await?;
+        above = above.max(first.saturating_sub(1));
     }
-    if let Some(until) = until
-        && let Some(first) = first_from(tx, until.after(MARGIN)).await?
-    {
-        below = below.min(first);
+    if let Some(until) = until {
+        below = below.min(first_written_at(tx, until.after(MARGIN)).await?);
     }
     let kind = kind.map(AuditKind::as_str);
     let (sqls, lead, user, kind) = match (app, user, kind) {
-        (Some(app), user, kind) => (pages!("app_id = $1"), Some(app.to_string()), user, kind),
+        (Some(app), user, kind @ (None | Some("grant.created"))) => {
+            (pages!("app_id = $1"), Some(app.to_string()), user, kind)
+        }
+        (Some(app), user, kind) => (
+            // An index of both, without the most frequent kind.
+            pages!("app_id = $1 AND kind = $5 AND kind <> 'grant.created'"),
+            Some(app.to_string()),
+            user,
+            kind,
+        ),
         (None, Some(user), kind) => (pages!("user_id = $1"), Some(user.to_string()), None, kind),
-        (None, None, Some(kind)) => (pages!("kind = $1"), Some(kind.to_owned()), None, None),
+        (None, None, Some(kind)) => (
+            // With `kind = $1` PostgreSQL would go through all events for a kind that is rare.
+            pages!(
+                "(kind, position) > ($1, $2) AND (kind, position) < ($1, $3)",
+                "ORDER BY kind, position",
+                "ORDER BY kind DESC, position DESC"
+            ),
+            Some(kind.to_owned()),
+            None,
+            Some(kind),
+        ),
         (None, None, None) => (pages!("CAST($1 AS TEXT) IS NULL"), None, None, None),
     };
     let [oldest_first, newest_first] = sqls;
@@ -75,11 +94,4 @@ pub async fn list_page(
     let until = until.map_or(i64::MAX, Timestamp::as_millis);
     let values = bind![lead, above, below, user, kind, since, until, limit];
     tx.query_all(sql, values).await?.into_iter().map(read).collect()
-}
-
-/// Where the trail begins to tell of `at`, about.
-async fn first_from(tx: &mut Tx<'_>, at: Timestamp) -> Result<Option<i64>, DbError> {
-    let sql = "SELECT position FROM audit WHERE at >= $1 ORDER BY at, position LIMIT 1";
-    let row = tx.query_opt(sql, bind![at]).await?;
-    row.map(|mut row| row.take()).transpose()
 }

@@ -18,6 +18,7 @@ mod keys;
 mod live;
 mod mails;
 mod opening;
+mod pages;
 mod partner_keys;
 mod refusals;
 mod requests;

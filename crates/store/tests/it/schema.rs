@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0014_webhooks",
     "0015_review_policy",
     "0016_admin_api",
+    "0017_page_indexes",
 ];
 
 /// The PostgreSQL schema in SQLite's words.

@@ -388,7 +388,12 @@ pub struct StaffApps {
     pub layout: Layout,
     /// What was searched for.
     pub query: String,
+    /// What users reported last, above the list and not in it.
+    pub reported: Vec<StaffApp>,
+    /// In the order of their names.
     pub apps: Vec<StaffApp>,
+    /// Where the list goes on: the link `next`.
+    pub next: Option<String>,
     /// The app whose form was refused, as its `id` and the reason.
     pub error: Option<(String, String)>,
 }
@@ -455,15 +460,25 @@ impl View for StaffApps {
         };
         let waiting = StaffApp { reason: None, reports: Vec::new(), ..waiting };
         let error = Some(("a1".into(), "Say why, the developer will read it.".into()));
+        let none = Self {
+            layout: layout.clone(),
+            query: "zzz".into(),
+            reported: Vec::new(),
+            apps: Vec::new(),
+            next: None,
+            error: None,
+        };
         vec![
             Self {
-                layout: layout.clone(),
+                layout,
                 query: String::new(),
-                apps: vec![live.clone(), waiting, stopped],
+                reported: vec![stopped],
+                apps: vec![live.clone(), waiting],
+                next: Some("/staff/apps?q=&after=a2".into()),
                 error: None,
             },
-            Self { layout: layout.clone(), query: "bot".into(), apps: vec![live], error },
-            Self { layout, query: "zzz".into(), apps: Vec::new(), error: None },
+            Self { query: "bot".into(), apps: vec![live], error, ..none.clone() },
+            none,
         ]
     }
 }

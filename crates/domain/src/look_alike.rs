@@ -12,7 +12,7 @@ const SIGNS: [char; 8] = ['!', '¡', '|', '@', '$', '©', '®', '℗'];
 
 /// Would a hurried reader take `name` for something of the provider called `ours`? It contains our
 /// name, whatever stands around and between.
-pub(crate) fn imitates(name: &str, ours: &str) -> bool {
+pub fn imitates(name: &str, ours: &str) -> bool {
     // Signs may be letters or not, and a bar among letters is most often none.
     let readings = |text: &str| [text.to_owned(), text.replace('|', " "), text.replace(SIGNS, " ")];
     let (name, ours) = (readings(name), readings(ours));
@@ -32,7 +32,7 @@ fn contains(name: &str, ours: &str) -> bool {
 
 /// What a hurried reader sees in a name: case, spaces, punctuation, accents and look-alike letters
 /// of any script do not count (Unicode TS 39 §4, and what it leaves apart).
-pub(crate) fn skeleton(name: &str) -> String {
+pub fn skeleton(name: &str) -> String {
     shape(&plain(name))
 }
 
