@@ -31,8 +31,12 @@ mod mails;
 mod nodes;
 mod observed;
 mod overload;
+#[cfg(feature = "full-tests")]
+mod pages;
 mod partner_keys;
 mod phone;
+#[cfg(feature = "full-tests")]
+mod portal_journey;
 mod practice;
 mod refresh;
 mod revocation;
