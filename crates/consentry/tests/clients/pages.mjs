@@ -65,7 +65,7 @@ async function look(browser, origin, names, { name: kind, viewport, colorScheme,
   const context = await browser.newContext({ viewport, colorScheme });
   const page = await context.newPage();
   // A form that sends itself to another site stays where it is.
-  await page.route((url) => url.origin !== origin, (route) => route.abort("aborted"));
+  await page.addInitScript(() => { HTMLFormElement.prototype.submit = () => {}; });
   const said = [];
   for (const name of names) {
     await page.goto(`${origin}/${name}.html`);
