@@ -20,6 +20,9 @@ cargo xtask COMMAND
         the tests whose name contains it.
   fuzz TARGET [--seconds N]
         one fuzz target, for ten minutes unless told (docs/dev/fuzzing.md)
+  screenshots [FOLDER [PAGE]]
+        every page, or those whose name contains PAGE, in light, dark and phone width as
+        pictures in FOLDER (target/screenshots), checked as the tests check them
   tidy  check the house rules that no compiler knows: layers, sizes, words, links
   bench [--quick] [--only NAME] [--with-peers] [--json FILE] [--help]
         build release and measure it against the limit of this machine
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         }
         ["bench", rest @ ..] => bench::run(&root, rest),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
+        ["screenshots", rest @ ..] => test::screenshots::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["test", rest @ ..] => {
             test::Options::parse(rest).and_then(|options| test::run(&root, &options))

@@ -2,6 +2,7 @@
 //! compiles in one configuration, and installs while the compiler works.
 
 mod clients;
+pub mod screenshots;
 mod setup;
 mod tally;
 mod tools;

@@ -26,6 +26,13 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   if (!Number.isNaN(at.getTime())) time.title = at.toLocaleString();
 }
 
+// The tab that is open is in sight, also where the tabs are wider than the screen.
+for (const link of document.querySelectorAll("nav [aria-current]")) {
+  const bar = link.closest("nav");
+  const excess = link.getBoundingClientRect().right - bar.getBoundingClientRect().right + 32;
+  if (excess > 0 && bar.scrollWidth > bar.clientWidth) bar.scrollLeft += excess;
+}
+
 // A menu closes with Escape and by a click elsewhere.
 const menu = document.querySelector("details.account");
 if (menu) {

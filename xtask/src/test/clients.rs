@@ -8,7 +8,7 @@ use super::tools::Tools;
 use crate::process::{Outcome, progress, run_quietly};
 
 /// Where the scripts that drive the clients live, with the files that pin them.
-const SCRIPTS: &str = "crates/consentry/tests/clients";
+pub const SCRIPTS: &str = "crates/consentry/tests/clients";
 
 /// Folders of the repository and of what is installed for it.
 pub struct Places {
@@ -52,7 +52,7 @@ impl Places {
         Ok(python)
     }
 
-    /// A folder whose `node_modules` has `oauth4webapi`, and TypeScript.
+    /// A folder whose `node_modules` has `oauth4webapi`, TypeScript, and what looks at pages.
     pub fn node_folder(&self, tools: &Tools) -> Outcome<PathBuf> {
         let folder = self.installed.join("node");
         let pinned = ["package.json", "package-lock.json"].map(|name| self.scripts.join(name));
@@ -66,6 +66,11 @@ impl Places {
             run_quietly(&mut npm)
         })?;
         Ok(folder)
+    }
+
+    /// Where `cargo xtask screenshots` writes the pages.
+    pub fn gallery(&self) -> PathBuf {
+        self.installed.join("gallery")
     }
 
     /// The compiled client in the folder `name`: `xoauth2` uses `golang.org/x/oauth2`, `bitport`

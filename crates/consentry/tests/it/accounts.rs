@@ -12,7 +12,7 @@ use crate::served::until;
 const CHOSEN: &str = "a password nobody guesses";
 
 /// The newest letter to `to` whose subject has these words; waits until the demo has sent it.
-async fn letter(demo: &Demo, to: &str, words: &str) -> Value {
+pub async fn letter(demo: &Demo, to: &str, words: &str) -> Value {
     until(words, async || {
         let mut letters = demo.letters(to).await.into_iter();
         letters.find(|letter| letter["subject"].as_str().unwrap().contains(words))
@@ -20,7 +20,7 @@ async fn letter(demo: &Demo, to: &str, words: &str) -> Value {
     .await
 }
 
-fn link(letter: &Value) -> String {
+pub fn link(letter: &Value) -> String {
     let lines = letter["text"].as_str().unwrap().lines();
     let mut links = lines.filter(|line| line.contains("?link="));
     links.next().unwrap_or_else(|| panic!("no link: {letter}")).to_owned()

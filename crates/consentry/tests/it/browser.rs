@@ -27,15 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PHONE_WIDTH: u32 = 390;
 
 /// Someone in front of a Chromium with a profile of its own.
-struct Person {
-    browser: Client,
+pub struct Person {
+    pub browser: Client,
     /// The session at the driver, for what WebDriver does not standardise.
     session: String,
     http: reqwest::Client,
 }
 
 /// Runs `test` in a new browser and closes it, however the test ends.
-async fn in_a_browser(test: impl AsyncFnOnce(&Person)) {
+pub async fn in_a_browser(test: impl AsyncFnOnce(&Person)) {
     let profile = TempDir::new().unwrap();
     let (mut driver, address) = start_driver().await;
     let person = Person::start(&address, &profile).await;
@@ -97,12 +97,12 @@ impl Person {
         Self { browser, session, http: reqwest::Client::new() }
     }
 
-    async fn go(&self, url: &str) {
+    pub async fn go(&self, url: &str) {
         self.browser.goto(url).await.unwrap();
     }
 
     /// Wait until `css` is on the page.
-    async fn sees(&self, css: &str) {
+    pub async fn sees(&self, css: &str) {
         self.element(css).await;
     }
 
@@ -112,17 +112,17 @@ impl Person {
         self.needs_no_sideways_scrolling().await;
     }
 
-    async fn types(&self, css: &str, text: &str) {
+    pub async fn types(&self, css: &str, text: &str) {
         self.element(css).await.send_keys(text).await.unwrap();
     }
 
-    async fn signs_out(&self) {
+    pub async fn signs_out(&self) {
         self.click("details.account summary").await;
         self.click("#sign-out button").await;
         self.sees("a[href^='/sign-in']").await;
     }
 
-    async fn element(&self, css: &str) -> fantoccini::elements::Element {
+    pub async fn element(&self, css: &str) -> fantoccini::elements::Element {
         let waiting = self.browser.wait().at_most(PATIENCE);
         match waiting.for_element(Locator::Css(css)).await {
             Ok(element) => element,
@@ -134,12 +134,12 @@ impl Person {
         }
     }
 
-    async fn click(&self, css: &str) {
+    pub async fn click(&self, css: &str) {
         self.element(css).await.click().await.unwrap();
     }
 
     /// Fill in the sign-in page that is open.
-    async fn sign_in(&self, name: &str) {
+    pub async fn sign_in(&self, name: &str) {
         self.types("#email", &email(name)).await;
         self.types("#password", &password(name)).await;
         self.click("#sign-in #submit").await;
@@ -170,7 +170,7 @@ impl Person {
     }
 
     /// What the console complained about since the last look.
-    async fn complaints(&self) -> Vec<Value> {
+    pub async fn complaints(&self) -> Vec<Value> {
         let log = self.tell_driver("se/log", &json!({ "type": "browser" })).await;
         let entries = log.as_array().expect("a log").iter();
         entries
@@ -179,7 +179,7 @@ impl Person {
             .collect()
     }
 
-    async fn tell_driver(&self, path: &str, body: &Value) -> Value {
+    pub async fn tell_driver(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}/{path}", self.session);
         let response = self.http.post(url).json(body).send().await.unwrap();
         let answer: Value = response.json().await.unwrap();
@@ -189,13 +189,13 @@ impl Person {
 }
 
 /// What the browser brought to the app's redirect URI.
-struct Arrival {
+pub struct Arrival {
     method: Method,
     parameters: Vec<(String, String)>,
 }
 
 impl Arrival {
-    fn parameter(&self, name: &str) -> &str {
+    pub fn parameter(&self, name: &str) -> &str {
         let mut found = self.parameters.iter().filter(|(key, _)| key == name);
         let (_, value) = found.next().unwrap_or_else(|| panic!("no {name}: {:?}", self.parameters));
         assert!(found.next().is_none(), "{name} twice");
@@ -204,13 +204,13 @@ impl Arrival {
 }
 
 /// The mobile app, listening at a loopback port as RFC 8252 §7.3 has it.
-struct LoopbackApp {
-    app: TestApp,
+pub struct LoopbackApp {
+    pub app: TestApp,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
 }
 
 impl LoopbackApp {
-    async fn of(provider: &DemoProvider) -> Self {
+    pub async fn of(provider: &DemoProvider) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut app = provider.app("mobile");
         let mut redirect_uri = Url::parse(&app.redirect_uri).unwrap();
@@ -234,7 +234,7 @@ impl LoopbackApp {
     }
 
     /// The browser arrives with an answer to the request whose state was `state`.
-    async fn arrival(&mut self, state: &str) -> Arrival {
+    pub async fn arrival(&mut self, state: &str) -> Arrival {
         let arriving = tokio::time::timeout(PATIENCE, self.arrivals.recv()).await;
         let arrival = arriving.expect("the browser arrives at the app").unwrap();
         assert_eq!(arrival.parameter("state"), state);
@@ -242,7 +242,7 @@ impl LoopbackApp {
         arrival
     }
 
-    async fn status(&self, path: &str, token: &str) -> StatusCode {
+    pub async fn status(&self, path: &str, token: &str) -> StatusCode {
         let order = json!({ "market": "BTC_USDT", "side": "buy", "amount": "0.01", "price": "9" });
         self.app.call(Method::POST, path, token, order).await.status
     }

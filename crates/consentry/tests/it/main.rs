@@ -32,9 +32,13 @@ mod mails;
 mod nodes;
 mod observed;
 mod overload;
+#[cfg(feature = "full-tests")]
+mod pages;
 mod partner_keys;
 mod phone;
 mod portal;
+#[cfg(feature = "full-tests")]
+mod portal_journey;
 mod practice;
 mod refresh;
 mod revocation;
