@@ -1,5 +1,5 @@
-//! Filling a database while its server is stopped: copies of rows that the product wrote, with other
-//! values in some columns, on SQLite and on PostgreSQL.
+//! Filling a database while its server is stopped: copies of rows that the product wrote, with
+//! other values in some columns, on SQLite and on PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -102,9 +102,9 @@ impl Database {
         self.text(&format!("SELECT 'yes' FROM {table} LIMIT 1")).is_ok()
     }
 
-    /// `count` copies of each row of `table` that `of` selects (all of a `SELECT` behind the name of
-    /// the table). Other columns than `different` are what the product wrote, whatever columns there
-    /// are.
+    /// `count` copies of each row of `table` that `of` selects (all of a `SELECT` behind the name
+    /// of the table). Other columns than `different` are what the product wrote, whatever columns
+    /// there are.
     pub fn copy(&self, table: &str, of: &str, count: u64, different: Values<'_>) -> Outcome<()> {
         let columns = self.columns(table)?;
         if let Some((name, _)) =

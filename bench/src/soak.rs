@@ -1,8 +1,8 @@
 //! `cargo xtask bench soak`: everything that leaves nothing behind, in turn, for half an hour.
-//! Memory has to stay where it is, what ended has to be swept, and no answer may be wrong. Tokens live
-//! two minutes, so that what is revoked is swept within the run. How many rows there are follows the
-//! rate of requests and judges nothing. The file itself grows with the audit trail, which is kept for
-//! ever and has a row for each revocation.
+//! Memory has to stay where it is, what ended has to be swept, and no answer may be wrong. Tokens
+//! live two minutes, so that what is revoked is swept within the run. How many rows there are
+//! follows the rate of requests and judges nothing. The file itself grows with the audit trail,
+//! which is kept for ever and has a row for each revocation.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

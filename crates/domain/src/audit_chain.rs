@@ -1,6 +1,6 @@
 //! How the audit trail proves itself: the hash over a block of rows and everything before it, and
-//! signed checkpoints, which tell somebody who keeps one elsewhere that nothing up to it was changed
-//! or cut off. Also the form in which rows leave the system, and how a copy is checked.
+//! signed checkpoints, which tell somebody who keeps one elsewhere that nothing up to it was
+//! changed or cut off. Also the form in which rows leave the system, and how a copy is checked.
 
 use std::collections::BTreeMap;
 

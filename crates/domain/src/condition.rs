@@ -1,5 +1,5 @@
-//! What an approval of one scope is bound to: so many users, until a day, tests only. Conditions are
-//! data on the app and hold at every use; nothing has to run for one to end.
+//! What an approval of one scope is bound to: so many users, until a day, tests only. Conditions
+//! are data on the app and hold at every use; nothing has to run for one to end.
 
 use std::collections::BTreeMap;
 

@@ -14,9 +14,9 @@ impl App {
         self.approve_on(scopes, Conditions::new(), by, now)
     }
 
-    /// Approve `scopes` of what was requested, some on conditions, and the revision that waits; what
-    /// is refused leaves the request. A live app keeps what it had while the request waits, and is
-    /// approved again here.
+    /// Approve `scopes` of what was requested, some on conditions, and the revision that waits;
+    /// what is refused leaves the request. A live app keeps what it had while the request waits,
+    /// and is approved again here.
     pub fn approve_on(
         mut self,
         scopes: &ScopeSet,
@@ -244,7 +244,8 @@ impl App {
         Ok(self)
     }
 
-    /// Staff have seen that name, logo and publisher belong together. Apart from what the app may do.
+    /// Staff have seen that name, logo and publisher belong together. Apart from what the app may
+    /// do.
     #[must_use]
     pub fn verify_brand(mut self, by: UserId, now: Timestamp) -> Self {
         self.review.brand = Some(BrandVerified { at: now, by });

@@ -1,3 +1,5 @@
+//! Where events go, when they go again, and when an endpoint is switched off.
+
 use super::*;
 use crate::keyring::{MasterKey, SealingSecret};
 use crate::seal::KeyClass;

@@ -1,5 +1,6 @@
 //! Register an app: one question at a time, or all on one page. The answers to other questions
-//! travel as hidden fields, so that nothing is stored before the last and nothing that was typed is lost.
+//! travel as hidden fields, so that nothing is stored before the last and nothing that was typed is
+//! lost.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};

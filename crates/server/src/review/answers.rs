@@ -1,5 +1,5 @@
-//! Answers that staff insert instead of writing them anew. Without a script: a button sends the form,
-//! which comes back with the text in it.
+//! Answers that staff insert instead of writing them anew. Without a script: a button sends the
+//! form, which comes back with the text in it.
 
 use domain::policy::ReviewPolicy;
 use protocol::params::Params;

@@ -1,5 +1,5 @@
-//! The trail for staff: filters, pages, one event with everything it says, and the filtered rows as a
-//! file. Nothing here changes the trail, except that taking a copy is an event itself.
+//! The trail for staff: filters, pages, one event with everything it says, and the filtered rows as
+//! a file. Nothing here changes the trail, except that taking a copy is an event itself.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};

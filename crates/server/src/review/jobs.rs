@@ -1,6 +1,6 @@
-//! What the policy asks of time: approvals that end go back to staff, live apps are looked at again,
-//! apps that nobody uses are reminded and then retired. Each run does a little; what is due is in
-//! the rows, so a crash loses nothing.
+//! What the policy asks of time: approvals that end go back to staff, live apps are looked at
+//! again, apps that nobody uses are reminded and then retired. Each run does a little; what is due
+//! is in the rows, so a crash loses nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

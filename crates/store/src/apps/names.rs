@@ -1,6 +1,6 @@
 //! What apps are found by: in the order of their names, by a part of what they are called, by what
-//! their names read like. Both forms of a name are written with the app; of rows that are older than
-//! their columns, the sweep fills them in.
+//! their names read like. Both forms of a name are written with the app; of rows that are older
+//! than their columns, the sweep fills them in.
 
 use domain::app::{App, AppKind};
 use domain::id::{AppId, UserId};

@@ -225,7 +225,8 @@ impl WriterThread {
         }
     }
 
-    /// Its changes; `None`: what it did must not stand. If it did nothing, there is nothing to undo.
+    /// Its changes; `None`: what it did must not stand. If it did nothing, there is nothing to
+    /// undo.
     fn run_one(&mut self, job: &mut dyn Job) -> Result<Option<Vec<Change>>, DbError> {
         let rows_changed = self.connection.total_changes();
         let mut tx = Tx::sqlite(SqliteTx { connection: &mut self.connection }, job.kind());

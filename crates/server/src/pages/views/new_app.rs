@@ -88,8 +88,8 @@ impl Step {
 
 /// `GET /apps/new`.
 ///
-/// Form `new-app`, POST `/apps/new`, multipart. Its fields are those of [`AppForm`], `owner` (`me` or
-/// a team's id), the file `logo`, hidden `csrf`, `step` and `alike_seen`; its buttons are `go`.
+/// Form `new-app`, POST `/apps/new`, multipart. Its fields are those of [`AppForm`], `owner` (`me`
+/// or a team's id), the file `logo`, hidden `csrf`, `step` and `alike_seen`; its buttons are `go`.
 ///
 /// `go` is `next`, `back`, `all` (on one page), `steps` or `register`. Answers to other questions
 /// are hidden fields. Input ids equal field names; the radio buttons are `kind-web`,
