@@ -8,7 +8,7 @@ use domain::change::Change;
 use domain::id::AppId;
 use domain::user::Role;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, users};
+use store::{Tx, apps, audit, changes, teams, users};
 
 use crate::actor::{Reviewer, SignedForm};
 use crate::address::ClientAddress;
@@ -77,8 +77,8 @@ pub async fn brand(
     let (by, now) = (user.user.id, provider.now());
     let write = async move |tx: &mut Tx<'_>| {
         let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
-        if app.owner == by {
-            let text = "You registered this app yourself. Somebody else has to decide.";
+        if teams::role_for(tx, &app, by).await?.is_some() {
+            let text = "You or your team registered this app. Somebody else has to decide.";
             return Ok(Err(PageError::Forbidden(text.into())));
         }
         let detail = json!({ "evidence": evidence, "name": app.name, "publisher": app.publisher });

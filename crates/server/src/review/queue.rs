@@ -216,7 +216,7 @@ pub async fn decide(
 ) -> Result<Response, PageError> {
     let (candidate, thread) = load(&provider, parse_id(&id)?).await?;
     if is_own(&provider, &candidate.app, user.user.id).await? {
-        let text = "You registered this app yourself. Somebody else has to decide.";
+        let text = "You or your team registered this app. Somebody else has to decide.";
         return Err(PageError::Forbidden(text.into()));
     }
     let (id, by, now) = (candidate.app.id, user.user.id, provider.now());

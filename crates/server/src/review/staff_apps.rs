@@ -146,7 +146,7 @@ impl Step {
         let write = async move |tx: &mut Tx<'_>| {
             let app = apps::find(tx, id).await?.ok_or(PageError::NotFound)?;
             if kind == AuditKind::AppResumed && teams::role_for(tx, &app, by).await?.is_some() {
-                let text = "You registered this app yourself. Somebody else has to resume it.";
+                let text = "You or your team registered this app. Somebody else has to resume it.";
                 return Err(PageError::Forbidden(text.into()));
             }
             let app = switch(app, kind, &reason, now)

@@ -164,7 +164,7 @@ async fn nobody_decides_without_a_member_of_staff_behind_the_token_or_about_thei
     let own = token(&app, &[AdminScope::ReviewDecide], Some(&dev)).await;
     let own = Program::new(&app, Some(own));
     let refused = decide(&own, &approve).await;
-    assert!(refused.text().contains("registered this app"), "{refused:?}");
+    assert!(refused.text().contains("looks after this app"), "{refused:?}");
     let rita = app.add_user("rita", &[Role::Reviewer]).await;
     let ritas = token(&app, &[AdminScope::ReviewDecide], Some(&rita)).await;
     let ritas = Program::new(&app, Some(ritas));
