@@ -1,14 +1,25 @@
 //! Plans and perks: asked for, decided, set, and held to.
 
 use domain::app::AppKind;
-use domain::audit::AuditKind;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::id::EndpointId;
 use domain::plan::{Perk, Plan};
 use domain::policy::Policy;
+use domain::team::TeamRole;
 use domain::user::{Role, User};
+use domain::webhook::{Endpoint, EndpointOwner, EndpointStatus, EventKind, SealedSecret};
 use http::StatusCode;
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+use server::plans::{self, PlanRefusal};
+use server::webhooks::{OperatorWebhook, save_operators};
+use store::{Tx, webhooks};
 
 use crate::forms::submit;
 use crate::harness::{Client, TestApp};
+use crate::teams::{add_member, add_team_app, make_team};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn plans(policy: &mut Policy) {
     let plan = |name: &str, is_default, users_max| Plan {
@@ -112,4 +123,139 @@ async fn an_app_that_is_full_takes_no_new_user_and_keeps_those_it_has() {
     client.tokens(&app, &alice).await;
     app.change_policy(|policy| policy.plans[0].users_max = Some(2));
     client.tokens(&app, &bob).await;
+}
+
+/// An endpoint of the app and one of the operator, both for everything.
+async fn listen(app: &TestApp, client: &Client) -> [Endpoint; 2] {
+    let secret = || Secret::new(SECRET);
+    let operator = OperatorWebhook {
+        name: "billing".to_owned(),
+        url: "https://billing.example.com/".to_owned(),
+        secret: secret(),
+        events: EventKind::offered_to_operators().collect(),
+    };
+    save_operators(&app.provider, vec![operator]).await.unwrap();
+    let (id, provider) = (EndpointId::random(&*app.entropy), &app.provider);
+    let own = Endpoint {
+        id,
+        owner: EndpointOwner::App(client.app.id),
+        url: "https://bot.example.com/hooks".to_owned(),
+        events: EventKind::offered_to_apps().collect(),
+        secret: SealedSecret::seal(&provider.keyring(), id, &secret(), &*app.entropy).unwrap(),
+        former: None,
+        status: EndpointStatus::Active,
+        failing_since: None,
+        created_at: provider.now(),
+    };
+    let row = own.clone();
+    let save = async move |tx: &mut Tx<'_>| {
+        webhooks::insert(tx, &row).await?;
+        Ok(webhooks::list_of_operator(tx).await?.remove(0))
+    };
+    let billing = app.write(save).await;
+    [own, billing]
+}
+
+/// What waits for an endpoint: the kind and the data of each message.
+async fn heard(app: &TestApp, endpoint: &Endpoint) -> Vec<(String, Value)> {
+    let (id, now) = (endpoint.id, app.provider.now());
+    let list = async move |tx: &mut Tx<'_>| webhooks::list_due(tx, id, now, 99).await;
+    let bodies = app.write(list).await.into_iter().map(|due| due.body);
+    let parse = |body: String| {
+        let mut body: Value = serde_json::from_str(&body).unwrap();
+        (body["type"].as_str().unwrap().to_owned(), body["data"].take())
+    };
+    bodies.map(parse).collect()
+}
+
+#[tokio::test]
+async fn the_app_its_developer_and_billing_hear_of_what_was_decided() {
+    let (app, client, developer) = start().await;
+    let endpoints = listen(&app, &client).await;
+    let browser = app.signed_in(&developer).await;
+    let ask = format!("/apps/{}/plan", client.app.id);
+    let rita = app.add_user("rita", &[Role::Reviewer]).await;
+    let staff = app.signed_in(&rita).await;
+    for (wish, decision, note) in
+        [("plan grow", "grant", "Enjoy"), ("perk month", "refuse", "Not now")]
+    {
+        submit(&browser, &ask, &[("wish", wish), ("reason", "We grow")]).await;
+        let decide = waiting(&staff.get("/staff/requests").await.text());
+        let decided = submit(&staff, &decide, &[("decision", decision), ("note", note)]).await;
+        assert_eq!(decided.status, StatusCode::SEE_OTHER, "{}", decided.text());
+    }
+    let about = json!({ "client_id": "bot", "app": client.app.name });
+    let told = |name: &str, value: &str, decision: &str, note: &str| {
+        let mut data = about.clone();
+        data[name] = value.into();
+        data["decision"] = decision.into();
+        data["note"] = note.into();
+        (format!("{name}.decided"), data)
+    };
+    let wanted =
+        [told("plan", "grow", "approved", "Enjoy"), told("perk", "month", "rejected", "Not now")];
+    for endpoint in &endpoints {
+        assert_eq!(heard(&app, endpoint).await, wanted, "{:?}", endpoint.owner);
+    }
+    let mails = app.queued().await;
+    let mails: Vec<_> = mails.iter().map(|mail| (&*mail.address, mail.kind.name())).collect();
+    assert_eq!(mails, [("dev@example.com", "wish_decided"); 2]);
+}
+
+#[tokio::test]
+async fn a_plan_that_the_operator_sets_is_told_once_and_one_that_is_not_offered_is_refused() {
+    let (app, client, _) = start().await;
+    let [own, billing] = listen(&app, &client).await;
+    let set = async |plan: Option<&'static str>| {
+        let (policy, now, id) = (app.provider.policy(), app.provider.now(), client.app.id);
+        let work = async move |tx: &mut Tx<'_>| {
+            let found = store::apps::find(tx, id).await?.unwrap();
+            let sign = |event| AuditEvent { actor: AuditActor::System, ..event };
+            Ok(plans::set(tx, &policy, found, (plan, "Paid"), now, &sign).await?.map(drop))
+        };
+        app.write(work).await
+    };
+    assert_eq!(set(Some("gold")).await, Err(PlanRefusal::NoSuchPlan));
+    assert!(heard(&app, &billing).await.is_empty() && app.queued().await.is_empty());
+    for _ in 0..2 {
+        assert_eq!(set(Some("grow")).await, Ok(()));
+    }
+    assert_eq!(plan_of(&app, &client).await.as_deref(), Some("grow"));
+    for endpoint in [&own, &billing] {
+        let heard = heard(&app, endpoint).await;
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        assert_eq!((&*heard[0].0, &heard[0].1["plan"]), ("plan.decided", &json!("grow")));
+    }
+    assert_eq!(app.queued().await.len(), 1);
+    assert_eq!(set(None).await, Ok(()));
+    assert_eq!(plan_of(&app, &client).await, None);
+    assert_eq!(heard(&app, &billing).await[1].1["plan"], "free", "what it has now");
+}
+
+#[tokio::test]
+async fn nobody_decides_for_their_team_and_all_owners_of_it_hear_of_a_decision() {
+    let (app, _, _) = start().await;
+    let [ann, ben, cat] = [
+        app.add_user("ann", &[Role::Developer]).await,
+        app.add_user("ben", &[Role::Developer, Role::Reviewer]).await,
+        app.add_user("cat", &[Role::Developer]).await,
+    ];
+    let team = make_team(&app, &ann, "Northwind").await;
+    add_member(&app, &team, &ben, TeamRole::Owner).await;
+    add_member(&app, &team, &cat, TeamRole::Member).await;
+    let owned = add_team_app(&app, &team, &ann).await;
+    let ask = format!("/apps/{}/plan", owned.id);
+    let browser = app.signed_in(&cat).await;
+    submit(&browser, &ask, &[("wish", "plan grow"), ("reason", "We grow")]).await;
+    let staff = app.signed_in(&ben).await;
+    let decide = waiting(&staff.get("/staff/requests").await.text());
+    let granted = [("decision", "grant"), ("note", "")];
+    let refused = submit(&staff, &decide, &granted).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text().contains("somebody else has to decide"), "{}", refused.text());
+    let rita = app.add_user("rita", &[Role::Reviewer]).await;
+    assert_eq!(submit(&app.signed_in(&rita).await, &decide, &granted).await.status, 303);
+    let mut told: Vec<_> = app.queued().await.into_iter().map(|mail| mail.address).collect();
+    told.sort();
+    assert_eq!(told, ["ann@example.com", "ben@example.com"]);
 }
