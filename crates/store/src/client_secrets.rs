@@ -73,13 +73,14 @@ pub async fn upgrade(
     Ok(upgraded == 1)
 }
 
-/// When it ends by itself; `None`: never. `false`: there is no such secret.
+/// When it ends by itself; `None`: never. Its developer hears of the new end. `false`: there is no
+/// such secret.
 pub async fn save_end(
     tx: &mut Tx<'_>,
     id: CredentialId,
     expires_at: Option<Timestamp>,
 ) -> Result<bool, DbError> {
-    let sql = "UPDATE client_secrets SET expires_at = $2 WHERE id = $1";
+    let sql = "UPDATE client_secrets SET expires_at = $2, expiry_told = 0 WHERE id = $1";
     Ok(tx.execute(sql, bind![id, expires_at]).await? == 1)
 }
 
@@ -99,8 +100,8 @@ pub async fn list_ending(
 ) -> Result<Vec<ClientSecret>, DbError> {
     let rows = tx
         .query_all(
-            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at \
-             FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 AND expiry_told < $3 \
+            "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at, \
+             mode, name FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 AND expiry_told < $3 \
              ORDER BY expires_at, id LIMIT $4",
             bind![now, until, told, limit],
         )
