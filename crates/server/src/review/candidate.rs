@@ -14,7 +14,7 @@ use super::{answers, history};
 use crate::actor::SignedInUser;
 use crate::display;
 use crate::pages::views::{
-    FieldChange, PastDecision, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section,
+    CareForm, FieldChange, PastDecision, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section,
 };
 
 /// What users told about one app that a review looks at.
@@ -31,6 +31,9 @@ pub(super) struct Candidate {
     user_count: u64,
     /// Before what waits was put in its place.
     pub(super) awaits_review: bool,
+    /// Nothing of it waits for anybody.
+    is_settled: bool,
+    was_transferred: bool,
     publisher_is_verified: bool,
     assignee: Option<String>,
     history: Vec<PastDecision>,
@@ -69,6 +72,7 @@ impl Candidate {
             Some(id) => users::find(tx, id).await?.map(|user| user.name),
             None => None,
         };
+        let transferred = AuditKind::AppTransferred;
         Ok(Self {
             publisher_is_verified: owner.is_some_and(|user| user.email_verified_at.is_some()),
             assignee,
@@ -78,6 +82,10 @@ impl Candidate {
             live_names,
             user_count: consents::count_given_to(tx, app.id).await?,
             awaits_review: app.awaits_review(),
+            is_settled: !app.awaits_review() && !app.awaits_developer(),
+            was_transferred: !audit::list_of_app_and_kind(tx, app.id, transferred, 1)
+                .await?
+                .is_empty(),
             stands: app.revision(),
             app: app.as_proposed(),
         })
@@ -103,6 +111,7 @@ impl Candidate {
             name: self.app.name.clone(),
             publisher: self.app.publisher.clone(),
             kind: display::app_kind(self.app.kind),
+            is_settled: self.is_settled,
             is_change: self.was_approved(),
             waiting_since: display::moment(now, self.app.changed_at),
             scope_count: asked as u64,
@@ -120,6 +129,7 @@ impl Candidate {
             QueueKind::Change => self.was_approved() && self.app.review.due_again_at.is_none(),
             QueueKind::Again => self.app.review.due_again_at.is_some(),
             QueueKind::Reported => !self.reports.is_empty(),
+            QueueKind::Transferred => self.was_transferred,
         }
     }
 
@@ -155,6 +165,7 @@ impl Candidate {
             awaits_staff: self.awaits_review,
             assignee: self.assignee.clone(),
             is_mine: app.review.assigned_to == Some(user.user.id),
+            care: CareForm::default(),
             brand_verified_at: app.review.brand.map(|brand| display::moment(now, brand.at)),
             answers: answers::titles(&policy.review),
             history: self.history.clone(),
