@@ -7,14 +7,17 @@ use domain::plan::{Perk, Plan};
 use domain::policy::Policy;
 use domain::team::TeamRole;
 use domain::user::{Role, User};
-use domain::webhook::{Endpoint, EndpointOwner, EndpointStatus, EventKind, SealedSecret};
-use http::StatusCode;
+use domain::webhook::{
+    Delivery, DeliveryState, Endpoint, EndpointOwner, EndpointStatus, EventKind, SealedSecret,
+};
+use http::{Method, StatusCode};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
 use server::plans::{self, PlanRefusal};
 use server::webhooks::{OperatorWebhook, save_operators};
 use store::{Tx, webhooks};
 
+use crate::admin::{Program, problem};
 use crate::forms::submit;
 use crate::harness::{Client, TestApp};
 use crate::teams::{add_member, add_team_app, make_team};
@@ -258,4 +261,84 @@ async fn nobody_decides_for_their_team_and_all_owners_of_it_hear_of_a_decision()
     let mut told: Vec<_> = app.queued().await.into_iter().map(|mail| mail.address).collect();
     told.sort();
     assert_eq!(told, ["ann@example.com", "ben@example.com"]);
+}
+
+#[tokio::test]
+async fn a_program_of_the_operator_lists_plans_sets_one_and_decides_requests() {
+    let (app, client, developer) = start().await;
+    let [_, billing] = listen(&app, &client).await;
+    let program = Program::mighty(&app).await;
+    let listed = program.get("/plans").await.json();
+    assert_eq!(listed["items"][0]["name"], "free");
+    assert_eq!(
+        (&listed["items"][0]["users_max"], &listed["items"][0]["is_default"]),
+        (&json!(1), &json!(true))
+    );
+    let put = async |headers: &[(&str, &str)], plan: Value| {
+        program.send(Method::PUT, "/apps/bot/plan", headers, &json!({ "plan": plan })).await
+    };
+    assert_eq!(problem(&put(&[], json!("grow")).await), "precondition-required");
+    assert_eq!(
+        problem(&put(&[("if-match", "\"old\"")], json!("grow")).await),
+        "precondition-failed"
+    );
+    assert_eq!(problem(&put(&[("if-match", "*")], json!("gold")).await), "invalid-request");
+    let etag = program.etag("/apps/bot").await;
+    let set = put(&[("if-match", &etag)], json!("grow")).await;
+    assert_eq!((set.status, &set.json()["plan"]), (StatusCode::OK, &json!("grow")));
+    assert_eq!(app.audited().await.last(), Some(&AuditKind::PlanSet));
+
+    let browser = app.signed_in(&developer).await;
+    let ask = format!("/apps/{}/plan", client.app.id);
+    submit(&browser, &ask, &[("wish", "perk month"), ("reason", "We grow")]).await;
+    let waiting = program.get("/plan-requests").await.json();
+    let one = &waiting["items"][0];
+    assert_eq!(
+        (&one["app"], &one["kind"], &one["reason"]),
+        (&json!("bot"), &json!("perk"), &json!("We grow"))
+    );
+    let path = format!("/plan-requests/{}", one["id"].as_str().unwrap());
+    let decide = format!("{path}/decision");
+    let silent = program.post(&decide, &json!({ "decision": "refuse" })).await;
+    assert_eq!(problem(&silent), "invalid-request");
+    let granted = program.post(&decide, &json!({ "decision": "grant", "note": "Enjoy" })).await;
+    assert_eq!((granted.status, &granted.json()["granted"]), (StatusCode::OK, &json!(true)));
+    let twice = program.post(&decide, &json!({ "decision": "refuse", "note": "No" })).await;
+    assert_eq!(problem(&twice), "conflict");
+    assert_eq!(program.get(&path).await.json()["note"], "Enjoy");
+    assert_eq!(program.get("/plan-requests").await.json()["items"], json!([]));
+    assert_eq!(program.get("/plan-requests/nothing").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(heard(&app, &billing).await[1].0, "perk.decided");
+}
+
+#[tokio::test]
+async fn what_billing_did_not_take_is_seen_and_sent_again_and_no_message_of_an_app_is() {
+    let (app, client, _) = start().await;
+    let [own, billing] = listen(&app, &client).await;
+    let program = Program::mighty(&app).await;
+    let any = [("if-match", "*")];
+    program.send(Method::PUT, "/apps/bot/plan", &any, &json!({ "plan": "grow" })).await;
+    let [dead, of_app] = [&billing, &own].map(|endpoint| endpoint.id);
+    let now = app.provider.now();
+    let give_up = async move |tx: &mut Tx<'_>| {
+        let due = webhooks::list_due(tx, dead, now, 1).await?.remove(0);
+        webhooks::save_delivery(tx, &Delivery { state: DeliveryState::Dead { at: now }, ..due })
+            .await?;
+        Ok(webhooks::list_due(tx, of_app, now, 1).await?.remove(0).id)
+    };
+    let of_app = app.write(give_up).await;
+    let listed = program.get("/webhook-deliveries?dead=true").await.json();
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{listed}");
+    assert_eq!(
+        (&items[0]["webhook"], &items[0]["event"]),
+        (&json!("billing"), &json!("plan.decided"))
+    );
+    let path = format!("/webhook-deliveries/{}/redeliver", items[0]["id"]);
+    let again = program.post(&path, &Value::Null).await;
+    assert_eq!((again.status, &again.json()["state"]), (StatusCode::ACCEPTED, &json!("waiting")));
+    assert_eq!(heard(&app, &billing).await.len(), 1);
+    assert_eq!(problem(&program.post(&path, &Value::Null).await), "conflict");
+    let of_app = format!("/webhook-deliveries/{of_app}/redeliver");
+    assert_eq!(program.post(&of_app, &Value::Null).await.status, StatusCode::NOT_FOUND);
 }
