@@ -101,8 +101,8 @@ pub async fn list_ending(
     let rows = tx
         .query_all(
             "SELECT id, app_id, mac, foreign_hash, hint, created_at, last_used_at, expires_at, \
-             mode, name FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 AND expiry_told < $3 \
-             ORDER BY expires_at, id LIMIT $4",
+             mode, name FROM client_secrets WHERE expires_at > $1 AND expires_at <= $2 \
+             AND expiry_told < $3 ORDER BY expires_at, id LIMIT $4",
             bind![now, until, told, limit],
         )
         .await?;

@@ -104,7 +104,7 @@ async fn a_program_decides_as_a_reviewer_does_about_what_it_has_read() {
     };
     let approve = json!({
         "decision": "approve", "scopes": "balances.read",
-        "conditions": { "balances.read": "Up to 100 users" }, "note": "Welcome",
+        "conditions": { "balances.read": { "note": "Up to 100 users" } }, "note": "Welcome",
     });
     assert_eq!(problem(&decide(&[], approve.clone()).await), "precondition-required");
     let etag = program.etag("/apps/bot").await;

@@ -120,7 +120,8 @@ async fn a_scope_for_tests_is_not_approved_and_does_not_wait() {
     assert_eq!(found.approved, "balances.read orders.read".parse().unwrap());
     assert!(found.requested_scopes().contains("orders.create") && !found.awaits_review());
     let dev = app.write(async |tx| store::users::find_by_email(tx, "dev@example.com").await).await;
-    let page = app.signed_in(&dev.unwrap()).await.get(&format!("/apps/{}", client.app.id)).await;
+    let page =
+        app.signed_in(&dev.unwrap()).await.get(&format!("/apps/{}/scopes", client.app.id)).await;
     assert!(page.text().contains("Tests only"), "{}", page.text());
 }
 

@@ -505,7 +505,7 @@ async fn the_developer_is_told_a_week_and_a_day_before_a_secret_ends() {
     let world = World::start().await;
     let (app, until) =
         (world.client.app.id, world.app.provider.now().after(Duration::from_secs(30 * 86_400)));
-    let sql = "UPDATE client_secrets SET expires_at = $2 WHERE app_id = $1";
+    let sql = "UPDATE client_secrets SET expires_at = $2 WHERE app_id = $1 AND mode = 'live'";
     world
         .app
         .write(async move |tx: &mut Tx<'_>| tx.execute(sql, store::bind![app, until]).await)
