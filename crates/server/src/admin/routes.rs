@@ -54,7 +54,8 @@ fn of_apps() -> Vec<Operation> {
             .decides_what_was_read().takes::<decisions::NewDecision>().answers::<apps::AppRecord>(),
 
         put("/apps/{app}/assignee", care::assign).needs(ReviewDecide)
-            .says("assignApp", "Say which member of staff takes care of an app, or that nobody does")
+            .says("assignApp",
+                "Say which member of staff takes care of an app, or that nobody does")
             .takes::<care::NewAssignee>().answers::<apps::AppRecord>(),
         post("/apps/{app}/brand", care::brand).needs(ReviewDecide)
             .says("decideBrand",

@@ -182,7 +182,10 @@ plain! {
     ScopeName: { "type": "string" }
     ScopeSet: { "type": "string" }
     IpNet: { "type": "string" }
-    AppKind: { "type": "string", "enum": ["web", "native", "single_page", "service", "device", "agent"] }
+    AppKind: {
+        "type": "string",
+        "enum": ["web", "native", "single_page", "service", "device", "agent"]
+    }
     Role: { "type": "string", "enum": ["developer", "reviewer", "admin"] }
 }
 

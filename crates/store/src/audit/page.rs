@@ -84,7 +84,7 @@ pub async fn list_page(
     tx.query_all(sql, values).await?.into_iter().map(read).collect()
 }
 
-/// One of many has an index with its id; the two kinds that are one each have an index of their own.
+/// One of many has an index with its id; the two kinds that are each one have indexes of their own.
 fn pages_by_actor(actor: Option<AuditActor>) -> [&'static str; 2] {
     match actor {
         Some(AuditActor::System) => pages!("CAST($1 AS TEXT) IS NULL AND actor_kind = 'system'"),
