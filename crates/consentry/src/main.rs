@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use consentry::cli::{
-    Cli, Command, admin_token, app, audit, check, import, init, keys, mail, report, user,
+    Cli, Command, admin_token, app, audit, check, import, init, keys, mail, report, requests, user,
 };
 use consentry::config::Environment;
 use consentry::{demo, serve};
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::App(arguments) => app::run(&arguments, &environment),
         Command::User(arguments) => user::run(&arguments, &environment),
         Command::Import(arguments) => import::run(&arguments, &environment),
+        Command::Requests(arguments) => requests::run(&arguments, &environment),
         Command::Mail(arguments) => mail::run(&arguments, &environment),
         Command::AdminToken(arguments) => admin_token::run(&arguments, &environment),
         Command::Keys(arguments) => keys::run(&arguments, &environment),

@@ -71,6 +71,10 @@ scopes! {
     MailsRead = "mails:read",
     /// Send a message that tries the mail settings.
     MailsWrite = "mails:write",
+    /// See which webhooks to the operator wait or were given up.
+    WebhooksRead = "webhooks:read",
+    /// Send webhooks to the operator once more.
+    WebhooksWrite = "webhooks:write",
     /// See which tokens there are.
     TokensRead = "tokens:read",
     /// Make tokens that may do no more than the one that makes them, and revoke any.

@@ -163,6 +163,15 @@ pub enum MailKind {
         app_id: String,
         reason: String,
     },
+    /// To an app's developer, about a plan or a perk, which `wish` names as people do. `decision`:
+    /// `granted`, `refused`, or `given` if nobody had asked.
+    WishDecided {
+        app: String,
+        app_id: String,
+        wish: String,
+        decision: String,
+        note: String,
+    },
     /// Staff wrote about the app.
     StaffWrote {
         app: String,
@@ -229,6 +238,7 @@ impl MailKind {
             Self::AppDecided { .. } => "app_decided",
             Self::AppSuspended { .. } => "app_suspended",
             Self::AppResumed { .. } => "app_resumed",
+            Self::WishDecided { .. } => "wish_decided",
             Self::StaffWrote { .. } => "staff_wrote",
             Self::SecretExpiring { .. } => "secret_expiring",
             Self::WebhookDisabled { .. } => "webhook_disabled",

@@ -145,6 +145,11 @@ impl App {
         self.settled(now)
     }
 
+    /// Live without staff having looked at what it says of itself.
+    pub const fn is_live_unreviewed(&self) -> bool {
+        matches!(self.status, AppStatus::Live { approval: Approval::Unreviewed, .. })
+    }
+
     /// Waits for staff: as a whole, or with a change of what was approved.
     pub fn awaits_review(&self) -> bool {
         self.turn == Turn::Staff && self.is_open()

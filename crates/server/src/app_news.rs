@@ -6,9 +6,10 @@ use std::time::Duration;
 use domain::app::{App, AppStatus};
 use domain::id::AppId;
 use domain::mail::{Mail, MailKind};
+use domain::plan::Wish;
 use domain::time::Timestamp;
 use domain::webhook::Event;
-use store::{DbError, Tx, apps, client_secrets, mails, suspension_notices, webhooks};
+use store::{DbError, Tx, apps, client_secrets, mails, suspension_notices, teams, webhooks};
 
 use crate::provider::Provider;
 
@@ -21,14 +22,17 @@ const STEPS_MAX: usize = 20;
 const SECRET_REMINDERS: [(u64, i64); 2] = [(1, 2), (7, 1)];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Whoever develops `app` is told by mail.
+/// Whoever answers for `app` is told by mail: its owner, or all owners of its team.
 pub async fn tell_developers(
     tx: &mut Tx<'_>,
     app: &App,
     kind: MailKind,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    mails::queue(tx, &Mail::to_user(app.owner, kind, now)).await
+    for owner in teams::list_owners_of(tx, app).await? {
+        mails::queue(tx, &Mail::to_user(owner, kind.clone(), now)).await?;
+    }
+    Ok(())
 }
 
 async fn tell_staff(
@@ -82,6 +86,45 @@ pub async fn switched(
         (kind, Event::AppResumed { reason })
     };
     tell_developers(tx, app, kind, now).await?;
+    webhooks::queue(tx, app.id, &event, now).await
+}
+
+/// What became of a plan or a perk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WishAnswer {
+    Granted,
+    Refused,
+    /// By the operator; nobody had asked.
+    Given,
+}
+
+/// Staff decided about a plan or a perk, or the operator gave one. Billing hears of it too.
+pub async fn wish_decided(
+    tx: &mut Tx<'_>,
+    app: &App,
+    (wish, title): (&Wish, &str),
+    (answer, note): (WishAnswer, &str),
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let (decision, said) = match answer {
+        WishAnswer::Granted => ("approved", "granted"),
+        WishAnswer::Refused => ("rejected", "refused"),
+        WishAnswer::Given => ("approved", "given"),
+    };
+    let ((name, app_id), note) = (told(app), note.to_owned());
+    let (title, said) = (title.to_owned(), said.to_owned());
+    let kind = MailKind::WishDecided {
+        app: name,
+        app_id,
+        wish: title,
+        decision: said,
+        note: note.clone(),
+    };
+    tell_developers(tx, app, kind, now).await?;
+    let event = match wish.clone() {
+        Wish::Plan(plan) => Event::PlanDecided { plan, decision, note },
+        Wish::Perk(perk) => Event::PerkDecided { perk, decision, note },
+    };
     webhooks::queue(tx, app.id, &event, now).await
 }
 

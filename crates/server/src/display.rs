@@ -3,7 +3,7 @@
 use domain::app::{App, AppKind, AppStatus, Turn};
 use domain::id::LogoId;
 use domain::policy::{Policy, ScopeDefinition, ScopeKind, ScopeTier};
-use domain::revision::{FieldChange, Revision};
+use domain::revision::{FieldChange, Revision, RevisionField};
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
 
@@ -108,10 +108,18 @@ pub fn asked(app: &App, now: Timestamp) -> Option<views::Asked> {
 
 /// How two revisions differ.
 pub fn changes(before: &Revision, after: &Revision) -> Vec<views::FieldChange> {
-    let change = |change: FieldChange| views::FieldChange {
-        field: change.field.title().to_owned(),
-        before: change.before,
-        after: change.after,
+    let change = |change: FieldChange| {
+        let is_picture = change.field == RevisionField::Logo;
+        let shown = |value: String| match is_picture && !value.is_empty() {
+            true => format!("/logos/{value}"),
+            false => value,
+        };
+        views::FieldChange {
+            field: change.field.title().to_owned(),
+            before: shown(change.before),
+            after: shown(change.after),
+            is_picture,
+        }
     };
     before.changes(after).into_iter().map(change).collect()
 }

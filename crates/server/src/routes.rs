@@ -168,6 +168,7 @@ fn documentation() -> Router<Shared> {
         .route("/docs/scopes", get(docs::scopes))
         .route("/docs/errors", get(docs::errors))
         .route("/docs/troubleshooting", get(docs::troubleshooting))
+        .route("/docs/webhooks", get(docs::webhooks))
         .route("/docs/partner-keys", get(docs::partner_keys))
         .route("/docs/guides/{id}", get(docs::guide))
         .route("/docs/openapi/{id}", get(docs::document))

@@ -270,6 +270,24 @@ pub async fn list_awaiting(
     rows.into_iter().map(read).collect()
 }
 
+/// Live apps that staff have not looked at as they are, in the order of the queue.
+pub async fn list_unreviewed(
+    tx: &mut Tx<'_>,
+    after: (Timestamp, AppId),
+    limit: i64,
+) -> Result<Vec<App>, DbError> {
+    let rows = tx
+        .query_all(
+            select!(
+                "WHERE a.status = 'live' AND a.reviewed_at IS NULL AND (a.changed_at > $1 \
+                 OR (a.changed_at = $1 AND a.id > $2)) ORDER BY a.changed_at, a.id LIMIT $3"
+            ),
+            bind![after.0, after.1, limit],
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Since when its developer waits for an answer; `None`: they have one.
 pub async fn save_question(
     tx: &mut Tx<'_>,

@@ -113,6 +113,22 @@ pub async fn count_reports_about(
     Ok(counts)
 }
 
+/// Which of `apps` somebody else had before.
+pub async fn list_transferred(tx: &mut Tx<'_>, apps: &[AppId]) -> Result<Vec<AppId>, DbError> {
+    let sql = of_many!(
+        "SELECT app_id FROM audit WHERE kind = 'app.transferred' AND kind <> 'grant.created' \
+         AND app_id",
+        "GROUP BY app_id"
+    );
+    let mut found = Vec::new();
+    for load in loads(apps) {
+        for mut row in tx.query_all(sql, &load).await? {
+            found.push(row.take()?);
+        }
+    }
+    Ok(found)
+}
+
 /// What is of one of `kinds` (at most 50, not `grant.created`) and concerns `app`, newest first, at
 /// most `limit`.
 pub async fn list_of_app_and_kinds(

@@ -73,13 +73,14 @@ pub async fn upgrade(
     Ok(upgraded == 1)
 }
 
-/// When it ends by itself; `None`: never. `false`: there is no such secret.
+/// When it ends by itself; `None`: never. Its developer hears of the new end. `false`: there is no
+/// such secret.
 pub async fn save_end(
     tx: &mut Tx<'_>,
     id: CredentialId,
     expires_at: Option<Timestamp>,
 ) -> Result<bool, DbError> {
-    let sql = "UPDATE client_secrets SET expires_at = $2 WHERE id = $1";
+    let sql = "UPDATE client_secrets SET expires_at = $2, expiry_told = 0 WHERE id = $1";
     Ok(tx.execute(sql, bind![id, expires_at]).await? == 1)
 }
 

@@ -124,6 +124,14 @@ pub async fn role_for(
     }
 }
 
+/// Who hears about the app: its owner, or all owners of its team.
+pub async fn list_owners_of(tx: &mut Tx<'_>, app: &App) -> Result<Vec<UserId>, DbError> {
+    let Owner::Team(team) = app.belongs_to() else { return Ok(vec![app.owner]) };
+    let members = list_members(tx, team).await?.into_iter();
+    let owners = members.filter(|member| member.role == TeamRole::Owner);
+    Ok(owners.map(|member| member.user_id).collect())
+}
+
 /// The apps of the team for which `from` answers are answered for by `to`.
 pub async fn pass_on_apps(
     tx: &mut Tx<'_>,

@@ -19,8 +19,9 @@ use crate::{DbError, Tx, apps, bind, changes};
 mod outbox;
 
 pub use outbox::{
-    Sendable, find_delivery, is_any_due, list_attempts, list_deliveries, list_due,
-    list_waiting_endpoints, record_attempt, save_delivery, sweep, take,
+    Sendable, find_delivery, find_delivery_of_operator, is_any_due, list_attempts, list_deliveries,
+    list_deliveries_of_operator, list_due, list_waiting_endpoints, record_attempt, save_delivery,
+    sweep, take,
 };
 
 macro_rules! select {

@@ -45,6 +45,16 @@ enum AppCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Give an app a plan of the config, from its next call on; its developers hear of it
+    Plan {
+        /// The client id of the app
+        client_id: String,
+        /// The name of the plan; without one, the plan that apps have
+        name: Option<String>,
+        /// To its developers
+        #[arg(long, default_value = "")]
+        note: String,
+    },
     /// Delete an app after ending all access of it
     Delete {
         /// The client id of the app
@@ -195,12 +205,19 @@ async fn ask(control: &mut Control, command: &AppCommand) -> Result<Value, Failu
             let body = Some(json!({ "reason": reason }));
             control.send(Method::POST, &path(&["apps", client_id, "resume"]), body).await
         }
+        AppCommand::Plan { client_id, name, note } => {
+            let app = path(&["apps", client_id]);
+            let body = Some(json!({ "plan": name, "note": note }));
+            control.change(&app, Method::PUT, &format!("{app}/plan"), body).await
+        }
         AppCommand::Delete { client_id } => {
             let app = path(&["apps", client_id]);
             control.change(&app, Method::DELETE, &app, None).await
         }
         AppCommand::Approve { decision, scopes, conditions } => {
-            let said = (scopes.join(" "), pairs("--condition", conditions)?);
+            let note = |(scope, text): (String, Value)| (scope, json!({ "note": text }));
+            let conditions = pairs("--condition", conditions)?.into_iter().map(note).collect();
+            let said = (scopes.join(" "), conditions);
             decide(control, "approve", decision, Some(said)).await
         }
         AppCommand::AskForChanges { decision } => decide(control, "ask", decision, None).await,
@@ -269,7 +286,7 @@ fn list(answer: &Value) -> String {
 }
 
 fn show(app: &Value) -> String {
-    const FIELDS: [(&str, &str); 14] = [
+    const FIELDS: [(&str, &str); 16] = [
         ("client id", "client_id"),
         ("client secret", "client_secret"),
         ("name", "name"),
@@ -277,6 +294,8 @@ fn show(app: &Value) -> String {
         ("status", "status"),
         ("reason", "reason"),
         ("owner", "owner"),
+        ("plan", "plan"),
+        ("test client id", "test_client_id"),
         ("redirect URIs", "redirect_uris"),
         ("asks for", "scopes_requested"),
         ("approved", "scopes_approved"),

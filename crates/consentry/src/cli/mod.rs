@@ -19,6 +19,7 @@ pub mod init;
 pub mod keys;
 pub mod mail;
 mod output;
+pub mod requests;
 pub mod user;
 
 /// Opens a company's API to third-party apps: consent, tokens, a gateway, instant revocation.
@@ -41,6 +42,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Create, list, show, suspend, resume and delete apps, and decide about what waits for review
     App(app::AppArgs),
+    /// List plans and perks that developers ask for, and grant or refuse them
+    Requests(requests::RequestsArgs),
     /// Create, list, block and unblock users
     User(user::UserArgs),
     /// Bring apps here from another system, with their ids and secrets

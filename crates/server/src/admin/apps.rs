@@ -10,7 +10,7 @@ use domain::time::Timestamp;
 use http::StatusCode;
 use serde_json::json;
 use store::apps::AppFilter;
-use store::{Tx, apps, audit, changes, consents, users};
+use store::{Tx, apps, audit, changes, consents, teams, users};
 
 use super::actor::Admin;
 use super::body::{Asks, Body, MergePatch};
@@ -31,7 +31,7 @@ pub mod wire;
 
 pub use creation::register;
 use creation::register_by;
-pub use wire::{AppQuery, AppRecord, AppSettings, NewApp, Reason, Status};
+pub use wire::{AppQuery, AppRecord, AppSettings, NewApp, Reason, Status, TeamRecord};
 
 query!(AppQuery);
 
@@ -259,7 +259,19 @@ pub(super) async fn named(tx: &mut Tx<'_>, client_id: &str) -> Result<App, Probl
 
 pub(super) async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, Problem> {
     let owner = users::find(tx, app.owner).await?;
-    let awaits_review = app.awaits_review();
+    let team = match app.team {
+        Some(id) => teams::find(tx, id).await?,
+        None => None,
+    };
+    let assigned_to = match app.review.assigned_to {
+        Some(id) => users::find(tx, id).await?,
+        None => None,
+    };
+    let (awaits_review, test_client_id) = (app.awaits_review(), app.test_client_id());
+    let retired_at = match app.status {
+        AppStatus::Retired { at, .. } => Some(rfc3339(at)),
+        _ => None,
+    };
     let (status, reason) = match app.status {
         AppStatus::InReview => (Status::InReview, None),
         AppStatus::Live { .. } => (Status::Live, None),
@@ -276,7 +288,16 @@ pub(super) async fn record(tx: &mut Tx<'_>, app: App) -> Result<AppRecord, Probl
         status,
         reason,
         awaits_review,
+        paused: app.paused_at.is_some(),
         owner: owner.map(|user| user.email).unwrap_or_default(),
+        team: team.map(|team| TeamRecord { id: team.id, name: team.name }),
+        assigned_to: assigned_to.map(|user| user.email),
+        brand_verified: app.review.brand.is_some(),
+        due_again_at: app.review.due_again_at.map(rfc3339),
+        reminded_at: app.review.reminded_at.map(rfc3339),
+        retired_at,
+        plan: app.plan,
+        test_client_id,
         publisher: app.publisher,
         description: app.description,
         homepage: app.homepage,

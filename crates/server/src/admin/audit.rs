@@ -112,6 +112,9 @@ wire! {
         pub user: Option<String>,
         /// Only of this kind: `app.suspended`.
         pub kind: Option<String>,
+        /// Only what this one did: `user:ID`, `app:ID`, `admin_token:ID`, `cli`, `cli:UID` or
+        /// `system`.
+        pub actor: Option<String>,
         /// Only from then on: `2026-04-02T09:00:00Z`.
         pub since: Option<String>,
         /// Only before then.
@@ -169,6 +172,7 @@ pub async fn list(
     });
     let filter = AuditFilter {
         kind: kind.transpose()?,
+        actor: query.actor.as_deref().map(actor).transpose()?,
         since: moment("since", query.since.as_deref())?,
         until: moment("until", query.until.as_deref())?,
         ..AuditFilter::default()
@@ -191,6 +195,12 @@ pub async fn list(
     };
     let rows = provider.store.db.read_long(read).await?;
     asked.page(&provider, rows, |row| row.position, event)
+}
+
+fn actor(text: &str) -> Result<AuditActor, Problem> {
+    let (kind, id) = text.split_once(':').map_or((text, None), |(kind, id)| (kind, Some(id)));
+    let unknown = || Problem::one_invalid("actor", &format!("nobody is called {text}"));
+    AuditActor::from_texts(kind, id.map(str::to_owned)).ok_or_else(unknown)
 }
 
 fn moment(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {

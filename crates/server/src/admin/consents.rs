@@ -36,6 +36,8 @@ wire! {
         pub user: UserId,
         /// The e-mail address of the user.
         pub email: String,
+        /// `live`, or `test`: a developer's own, for trying the app.
+        pub mode: &'static str,
         /// What is allowed, separated by spaces; nothing once it was withdrawn.
         pub scopes: ScopeSet,
         /// Whether it holds.
@@ -144,6 +146,7 @@ async fn record(tx: &mut Tx<'_>, consent: &Consent) -> Result<ConsentRecord, Pro
         app: app.map(|app| app.client_id).unwrap_or_default(),
         user: consent.user_id,
         email: user.map(|user| user.email).unwrap_or_default(),
+        mode: consent.mode.as_str(),
         scopes: consent.live_scopes(),
         given: consent.is_given(),
         given_at: rfc3339(consent.given_at),

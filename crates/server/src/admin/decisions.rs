@@ -9,7 +9,7 @@ use domain::id::AppMessageId;
 use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::Deserialize;
-use store::Tx;
+use store::{Tx, teams};
 
 use super::actor::Admin;
 use super::apps::{AppRecord, named, record};
@@ -97,8 +97,8 @@ pub async fn decide(
         let app = named(tx, &client_id).await?;
         let by = admin.staff(tx, new.by.as_deref()).await?;
         if_match.check(&record(tx, app.clone()).await?.etag())?;
-        if app.owner == by.id {
-            let text = format!("{} registered this app; somebody else has to decide", by.email);
+        if teams::role_for(tx, &app, by.id).await?.is_some() {
+            let text = format!("{} looks after this app; somebody else has to decide", by.email);
             return Err(Problem::forbidden(text));
         }
         if !app.awaits_review() {

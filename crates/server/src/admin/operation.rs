@@ -70,7 +70,7 @@ macro_rules! methods {
     )+};
 }
 
-methods! { get = GET post = POST patch = PATCH delete = DELETE }
+methods! { get = GET post = POST put = PUT patch = PATCH delete = DELETE }
 
 impl Operation {
     pub(super) fn needs(self, scope: AdminScope) -> Self {

@@ -6,14 +6,15 @@ use axum::response::{IntoResponse, Response};
 use domain::admin_token::AdminScope::{
     AppsImport, AppsRead, AppsWrite, AuditRead, ConsentsRead, ConsentsWrite, KeysRead, KeysWrite,
     MailsRead, MailsWrite, ReviewDecide, TokensRead, TokensWrite, UsersRead, UsersWrite,
+    WebhooksRead, WebhooksWrite,
 };
 
-use super::operation::{Operation, delete, get, patch, post};
+use super::operation::{Operation, delete, get, patch, post, put};
 use super::page::Page;
 use super::problem::{Problem, ProblemKind};
 use super::{
-    apps, audit, consents, decisions, gate, import, keys, mails, messages, openapi, secrets,
-    tokens, users,
+    apps, audit, care, consents, decisions, gate, import, keys, mails, messages, openapi, plans,
+    secrets, tokens, users, webhooks,
 };
 use crate::provider::Shared;
 
@@ -51,6 +52,18 @@ fn of_apps() -> Vec<Operation> {
             .says("decideApp",
                 "Approve, reject, or ask for changes: what a reviewer does on the page")
             .decides_what_was_read().takes::<decisions::NewDecision>().answers::<apps::AppRecord>(),
+
+        put("/apps/{app}/assignee", care::assign).needs(ReviewDecide)
+            .says("assignApp",
+                "Say which member of staff takes care of an app, or that nobody does")
+            .takes::<care::NewAssignee>().answers::<apps::AppRecord>(),
+        post("/apps/{app}/brand", care::brand).needs(ReviewDecide)
+            .says("decideBrand",
+                "Say that name, logo and publisher of an app belong together, or take that back")
+            .decides_what_was_read().takes::<care::NewBrand>().answers::<apps::AppRecord>(),
+        put("/apps/{app}/plan", plans::set).needs(AppsWrite)
+            .says("setPlan", "Give an app a plan; it holds at once, and its developers hear of it")
+            .decides_what_was_read().takes::<plans::NewPlan>().answers::<apps::AppRecord>(),
 
         get("/apps/{app}/secrets", secrets::list).needs(AppsRead)
             .says("listSecrets", "List the secrets of an app, never the secrets themselves")
@@ -118,6 +131,19 @@ fn of_the_rest() -> Vec<Operation> {
         post("/grants/{grant}/revoke", consents::revoke_grant).needs(ConsentsWrite)
             .says("revokeGrant", "End one authorization; the consent stays").status(204),
 
+        get("/plans", plans::list).needs(AppsRead)
+            .says("listPlans", "List the plans of the config").answers::<Page<plans::PlanRecord>>(),
+        get("/plan-requests", plans::list_requests).needs(AppsRead)
+            .says("listPlanRequests",
+                "List plans and perks that developers ask for, who waits longest first")
+            .query::<plans::PlanRequestQuery>().answers::<Page<plans::PlanRequestRecord>>(),
+        get("/plan-requests/{request}", plans::show_request).needs(AppsRead)
+            .says("getPlanRequest", "Show what a developer asked for and what became of it")
+            .answers::<plans::PlanRequestRecord>(),
+        post("/plan-requests/{request}/decision", plans::decide).needs(ReviewDecide)
+            .says("decidePlanRequest", "Grant or refuse a plan or a perk")
+            .takes::<plans::NewPlanDecision>().answers::<plans::PlanRequestRecord>(),
+
         get("/reports", audit::reports).needs(AppsRead)
             .says("listReports", "List what users report about apps, newest first")
             .query::<audit::ReportQuery>().answers::<Page<audit::ReportRecord>>(),
@@ -154,6 +180,14 @@ fn of_the_rest() -> Vec<Operation> {
         post("/mails/test", mails::test).needs(MailsWrite)
             .says("testMail", "Send a message that says that it has arrived")
             .takes::<mails::TestMail>().status(202),
+
+        get("/webhook-deliveries", webhooks::list).needs(WebhooksRead)
+            .says("listWebhookDeliveries",
+                "List what was sent or waits for the webhooks of the config, newest first")
+            .query::<webhooks::DeliveryQuery>().answers::<Page<webhooks::DeliveryRecord>>(),
+        post("/webhook-deliveries/{delivery}/redeliver", webhooks::redeliver).needs(WebhooksWrite)
+            .says("redeliverWebhook", "Send what arrived or was given up once more")
+            .answers::<webhooks::DeliveryRecord>().status(202),
 
         post("/import/apps", import::import).needs(AppsImport)
             .says("importApps", "Bring apps here from another system: all of them or none")

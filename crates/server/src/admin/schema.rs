@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use domain::admin_token::AdminScope;
 use domain::app::AppKind;
-use domain::id::{AdminTokenId, AppId, AppMessageId, ConsentId, CredentialId, GrantId, UserId};
+use domain::id::{
+    AdminTokenId, AppId, AppMessageId, ConsentId, CredentialId, GrantId, PlanRequestId, TeamId,
+    UserId,
+};
 use domain::user::Role;
 use ipnet::IpNet;
 use protocol::scope::{ScopeName, ScopeSet};
@@ -179,7 +182,10 @@ plain! {
     ScopeName: { "type": "string" }
     ScopeSet: { "type": "string" }
     IpNet: { "type": "string" }
-    AppKind: { "type": "string", "enum": ["web", "native", "single_page", "service"] }
+    AppKind: {
+        "type": "string",
+        "enum": ["web", "native", "single_page", "service", "device", "agent"]
+    }
     Role: { "type": "string", "enum": ["developer", "reviewer", "admin"] }
 }
 
@@ -193,7 +199,9 @@ macro_rules! ids {
     )+};
 }
 
-ids! { AdminTokenId AppId AppMessageId ConsentId CredentialId GrantId UserId }
+ids! {
+    AdminTokenId AppId AppMessageId ConsentId CredentialId GrantId PlanRequestId TeamId UserId
+}
 
 impl Schema for AdminScope {
     fn schema(_: &mut Components) -> Value {

@@ -81,6 +81,7 @@ texts!(
     "texts/errors",
     "texts/troubleshooting",
     "texts/partner-keys",
+    "texts/webhooks",
 );
 
 /// The texts, as templates of Markdown: values stay text in it.

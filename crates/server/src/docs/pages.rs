@@ -3,6 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::policy::DocsReaders;
+use domain::webhook::EventKind;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use minijinja::{Value, context};
 use protocol::partner_key::KeyFailure;
@@ -48,6 +49,7 @@ pub async fn start(State(provider): State<Shared>, reader: DocsReader) -> Answer
         link("/docs/oauth", "OAuth endpoints", "Every parameter, answer and lifetime."),
         link("/docs/scopes", "Scopes", "What each one lets an app do, and what it opens."),
         link("/docs/errors", "Errors", "What each one means, and what to do."),
+        link("/docs/webhooks", "Webhooks", "Hear when something happens to your app."),
         link("/docs/troubleshooting", "Troubleshooting", "When something does not work."),
     ];
     if reader.policy.partner_keys.is_some() {
@@ -338,6 +340,16 @@ pub async fn troubleshooting(State(provider): State<Shared>, reader: DocsReader)
     show(&provider, &reader, article::write("texts/troubleshooting", &facts, None, &reader)?)
 }
 
+pub async fn webhooks(State(provider): State<Shared>, reader: DocsReader) -> Answer {
+    let event = |kind: EventKind| context! { name => kind.name(), about => kind.about() };
+    let events = EventKind::offered_to_apps().chain([EventKind::Test]).map(event);
+    let facts = context! {
+        events => events.collect::<Vec<_>>(),
+        ..guide::common(&reader)
+    };
+    show(&provider, &reader, article::write("texts/webhooks", &facts, None, &reader)?)
+}
+
 pub async fn partner_keys(State(provider): State<Shared>, reader: DocsReader) -> Answer {
     let terms = reader.policy.partner_keys.as_ref().ok_or(PageError::NotFound)?;
     let of_dialect = reader.dialect().and_then(|dialect| dialect.partner_keys.as_ref());
@@ -429,6 +441,7 @@ fn frame(reader: &DocsReader, title: &str, mut sections: Vec<DocsLink>) -> DocsF
         page("/docs/oauth", "OAuth"),
         page("/docs/scopes", "Scopes"),
         page("/docs/errors", "Errors"),
+        page("/docs/webhooks", "Webhooks"),
     ];
     if reader.policy.partner_keys.is_some() {
         reference.push(page("/docs/partner-keys", "Partner keys"));

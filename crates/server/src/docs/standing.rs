@@ -35,6 +35,6 @@ fn standing(app: &App, missing: ScopeSet) -> DocsStanding {
     }
     DocsStanding::Missing {
         scopes: names(&never_asked),
-        request_path: format!("/apps/{}#request-scopes", app.id),
+        request_path: format!("/apps/{}/scopes#request-scopes", app.id),
     }
 }

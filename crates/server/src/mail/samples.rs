@@ -104,6 +104,14 @@ fn about_apps() -> Vec<MailKind> {
             kinds.push(MailKind::AppDecided { app: app(), app_id: app_id(), decision, note });
         }
     }
+    for decision in ["granted", "refused", "given"] {
+        for note in ["", "Until the end of the year."] {
+            let (wish, decision, note) =
+                ("The grow plan".to_owned(), decision.to_owned(), note.to_owned());
+            let (app, app_id) = (app(), app_id());
+            kinds.push(MailKind::WishDecided { app, app_id, wish, decision, note });
+        }
+    }
     for (ends_with, days) in [("q7Xk", 7), ("", 1)] {
         let ends_with = ends_with.to_owned();
         kinds.push(MailKind::SecretExpiring { app: app(), app_id: app_id(), ends_with, days });

@@ -37,7 +37,7 @@ built_in! {
     "recovery_code_used.txt" "second_factor_added.txt" "second_factor_removed.txt"
     "second_factors_removed_by_staff.txt" "secret_expiring.txt" "sign_up.txt"
     "sign_up_taken.txt" "staff_wrote.txt" "team_invitation.txt" "test.txt" "theft_detected.txt"
-    "webhook_disabled.txt"
+    "webhook_disabled.txt" "wish_decided.txt"
 }
 
 /// Languages of the built-in files, with their own names.

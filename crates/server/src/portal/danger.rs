@@ -1,6 +1,8 @@
 //! The end of an app, for a while or for good: its developer pauses it, lets it go on, or deletes
 //! it after reading what that breaks.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::app::App;
@@ -9,7 +11,7 @@ use domain::change::Change;
 use domain::grant::RevokeReason;
 use domain::time::Timestamp;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, consents, grants, partner_keys, usage};
+use store::{Tx, app_counts, apps, audit, changes, consents, grants, partner_keys, usage};
 
 use super::apps::held;
 use super::changes::{Changed, write};
@@ -20,11 +22,13 @@ use crate::display;
 use crate::error::PageError;
 use crate::flash::Done;
 use crate::pages::views::{AppTab, DeleteApp, Section};
+use crate::pages::words::grouped;
 use crate::provider::{Provider, Shared};
 use crate::view;
 
 /// More keys are “1,000 or more”; nobody needs to know exactly.
 const KEYS_COUNTED_MAX: i64 = 1_000;
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Stop the app: its live calls are refused from the next one on. Tests go on.
 pub async fn pause(
@@ -58,21 +62,33 @@ struct Breaks {
     users: u64,
     grants: u64,
     keys: u64,
+    /// In the last week.
+    calls: u64,
     last_call_at: Option<Timestamp>,
 }
 
 impl Breaks {
-    fn words(&self, now: Timestamp) -> Vec<String> {
+    fn words(&self) -> Vec<String> {
         let some = |count: u64, one: &str, many: &str| {
             (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }))
         };
         let grants = some(self.grants, "live grant", "live grants");
         let keys = some(self.keys, "partner key", "partner keys");
-        let last = self.last_call_at.map(|at| {
-            let moment = display::moment(now, at);
-            format!("last call {}", moment.text)
-        });
-        [grants, keys, last].into_iter().flatten().collect()
+        [grants, keys].into_iter().flatten().collect()
+    }
+
+    /// How much it is used; nobody calls what breaks unnoticed.
+    fn use_words(&self, now: Timestamp) -> Option<String> {
+        let last = self.last_call_at.map(|at| display::moment(now, at).text);
+        let calls = match self.calls {
+            0 => return last.map(|last| format!("Its last call was {last}.")),
+            1 => "1 call in the last 7 days".to_owned(),
+            calls => format!("{} calls in the last 7 days", grouped(calls)),
+        };
+        Some(match last {
+            Some(last) => format!("{calls}, the last {last}."),
+            None => format!("{calls}."),
+        })
     }
 }
 
@@ -96,6 +112,7 @@ async fn delete_page(
             users: consents::count_given_to(tx, id).await?,
             grants: grants::count_live_of_app(tx, id, now).await?,
             keys: partner_keys::list_of_app(tx, id, KEYS_COUNTED_MAX).await?.len() as u64,
+            calls: app_counts::sum(tx, id, now.before(WEEK)).await?.calls,
             last_call_at: usage::last_call_of_app(tx, id).await?,
         })
     };
@@ -105,7 +122,8 @@ async fn delete_page(
         id: id.to_string(),
         name: app.name.clone(),
         user_count: breaks.users,
-        breaks: breaks.words(now),
+        breaks: breaks.words(),
+        in_use: breaks.use_words(now),
         error,
     })
 }

@@ -3,21 +3,29 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
-use domain::id::AppId;
+use domain::id::{AppId, UserId};
+use domain::time::Timestamp;
 use domain::user::Role;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, users};
+use store::{DbError, Tx, apps, audit, changes, teams, users};
 
-use crate::actor::{Reviewer, SignedForm};
+use super::queue;
+use crate::actor::{Reviewer, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::error::PageError;
 use crate::flash::Done;
-use crate::provider::Shared;
+use crate::pages::views::{CareForm, ReviewApp};
+use crate::provider::{Provider, Shared};
+use crate::view;
 
 /// In characters.
 const EVIDENCE_MAX: usize = 1000;
+
+/// Who did it and from where, as the audit trail says it.
+type Sign<'a> = &'a (dyn Fn(AuditEvent) -> AuditEvent + Sync);
 
 /// To oneself, to a colleague by their address, or to nobody.
 pub async fn assign(
@@ -30,33 +38,65 @@ pub async fn assign(
     let id: AppId = id.parse().map_err(|_| PageError::NotFound)?;
     let to = form.params.one("to")?.unwrap_or_default().to_owned();
     let colleague = form.params.one("colleague")?.unwrap_or_default().trim().to_owned();
-    let (by, now) = (user.user.id, provider.now());
+    let (by, now, typed) = (user.user.id, provider.now(), colleague.clone());
     let write = async move |tx: &mut Tx<'_>| {
         let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
         let to = match to.as_str() {
             "me" => Some(by),
             "nobody" => None,
-            _ => match users::find_by_email(tx, &colleague).await? {
-                Some(found) if found.is_active() && found.has_role(Role::Reviewer) => {
-                    Some(found.id)
-                }
-                _ => {
-                    let text = format!("Nobody of staff has the address “{colleague}”.");
-                    return Ok(Err(PageError::Conflict(text.into())));
-                }
+            _ => match find_colleague(tx, &colleague).await? {
+                Some(found) => Some(found),
+                None => return Ok(Ok(false)),
             },
         };
-        if app.review.assigned_to == to {
-            return Ok(Ok(()));
-        }
-        apps::review::assign(tx, id, to).await?;
-        let detail = json!({ "from": app.review.assigned_to, "to": to });
-        let event = AuditEvent::new(now, AuditKind::AppAssigned, AuditActor::User(by)).app(id);
-        audit::record(tx, &event.address(address).detail(detail)).await?;
-        Ok::<_, PageError>(Ok(()))
+        let sign = |event| AuditEvent { actor: AuditActor::User(by), ..event }.address(address);
+        assign_to(tx, &app, to, now, &sign).await?;
+        Ok::<_, PageError>(Ok(true))
     };
-    provider.store.db.write(write).await??;
-    Ok(Done::Assigned.redirect(&format!("/staff/review/{id}")).into_response())
+    if provider.store.db.write(write).await?? {
+        return Ok(Done::Assigned.redirect(&format!("/staff/review/{id}")).into_response());
+    }
+    let error = Some("Nobody of staff has this address.".to_owned());
+    let care = CareForm { colleague: typed, colleague_error: error, ..CareForm::default() };
+    again(&provider, &user, id, care).await
+}
+
+/// The page once more, with what was typed and what is wrong with it.
+async fn again(
+    provider: &Provider,
+    user: &SignedInUser,
+    id: AppId,
+    care: CareForm,
+) -> Result<Response, PageError> {
+    let page = queue::page(provider, user, id).await?;
+    view::page_again(provider, &ReviewApp { care, ..page })
+}
+
+/// The member of staff who has this address.
+pub(crate) async fn find_colleague(
+    tx: &mut Tx<'_>,
+    email: &str,
+) -> Result<Option<UserId>, DbError> {
+    let found = users::find_by_email(tx, email).await?;
+    let found = found.filter(|user| user.is_active() && user.has_role(Role::Reviewer));
+    Ok(found.map(|user| user.id))
+}
+
+/// Whoever it is assigned to already stays.
+pub(crate) async fn assign_to(
+    tx: &mut Tx<'_>,
+    app: &App,
+    to: Option<UserId>,
+    now: Timestamp,
+    sign: Sign<'_>,
+) -> Result<(), DbError> {
+    if app.review.assigned_to == to {
+        return Ok(());
+    }
+    apps::review::assign(tx, app.id, to).await?;
+    let detail = json!({ "from": app.review.assigned_to, "to": to });
+    let event = AuditEvent::new(now, AuditKind::AppAssigned, AuditActor::System).app(app.id);
+    audit::record(tx, &sign(event.detail(detail))).await
 }
 
 /// Staff have seen that name, logo and publisher belong together, and say how; or take that back.
@@ -68,30 +108,69 @@ pub async fn brand(
     form: SignedForm,
 ) -> Result<Response, PageError> {
     let id: AppId = id.parse().map_err(|_| PageError::NotFound)?;
-    let evidence = form.params.one("evidence")?.unwrap_or_default().trim().to_owned();
-    let is_verified = form.params.one("brand")? == Some("verify");
-    if evidence.is_empty() || evidence.chars().count() > EVIDENCE_MAX {
-        let text = "Write in at most 1000 characters what you have seen.";
-        return Err(PageError::BadRequest(text.into()));
+    let verdict = BrandVerdict {
+        is_verified: form.params.one("brand")? == Some("verify"),
+        evidence: form.params.one("evidence")?.unwrap_or_default().trim().to_owned(),
+        at: provider.now(),
+    };
+    if let Some(error) = verdict.error() {
+        let (evidence, evidence_error) = (verdict.evidence, Some(error.to_owned()));
+        let care = CareForm { evidence, evidence_error, ..CareForm::default() };
+        return again(&provider, &user, id, care).await;
     }
-    let (by, now) = (user.user.id, provider.now());
+    let by = user.user.id;
     let write = async move |tx: &mut Tx<'_>| {
         let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
-        if app.owner == by {
-            let text = "You registered this app yourself. Somebody else has to decide.";
-            return Ok(Err(PageError::Forbidden(text.into())));
+        let sign = |event: AuditEvent| event.address(address);
+        match verdict.apply(tx, app, by, &sign).await? {
+            Some(_) => Ok::<_, PageError>(Ok(())),
+            None => {
+                let text = "You or your team registered this app. Somebody else has to decide.";
+                Ok(Err(PageError::Forbidden(text.into())))
+            }
         }
-        let detail = json!({ "evidence": evidence, "name": app.name, "publisher": app.publisher });
-        let (app, kind) = match is_verified {
-            true => (app.verify_brand(by, now), AuditKind::AppBrandVerified),
-            false => (app.unverify_brand(now), AuditKind::AppBrandUnverified),
-        };
-        apps::save(tx, &app).await?;
-        changes::record(tx, Change::App(id)).await?;
-        let event = AuditEvent::new(now, kind, AuditActor::User(by)).app(id).address(address);
-        audit::record(tx, &event.detail(detail)).await?;
-        Ok::<_, PageError>(Ok(()))
     };
     provider.store.db.write(write).await??;
     Ok(Done::BrandDecided.redirect(&format!("/staff/review/{id}")).into_response())
+}
+
+/// What staff say about a brand.
+#[derive(Clone, Debug)]
+pub(crate) struct BrandVerdict {
+    pub(crate) is_verified: bool,
+    /// What was seen.
+    pub(crate) evidence: String,
+    pub(crate) at: Timestamp,
+}
+
+impl BrandVerdict {
+    /// What is wrong with the evidence.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        let is_wrong = self.evidence.is_empty() || self.evidence.chars().count() > EVIDENCE_MAX;
+        is_wrong.then_some("Write in at most 1,000 characters what you have seen.")
+    }
+
+    /// `None`: whoever looks after the app decides nothing about it.
+    pub(crate) async fn apply(
+        &self,
+        tx: &mut Tx<'_>,
+        app: App,
+        by: UserId,
+        sign: Sign<'_>,
+    ) -> Result<Option<App>, DbError> {
+        if teams::role_for(tx, &app, by).await?.is_some() {
+            return Ok(None);
+        }
+        let detail =
+            json!({ "evidence": self.evidence, "name": app.name, "publisher": app.publisher });
+        let (app, kind) = match self.is_verified {
+            true => (app.verify_brand(by, self.at), AuditKind::AppBrandVerified),
+            false => (app.unverify_brand(self.at), AuditKind::AppBrandUnverified),
+        };
+        apps::save(tx, &app).await?;
+        changes::record(tx, Change::App(app.id)).await?;
+        let event = AuditEvent::new(self.at, kind, AuditActor::User(by)).app(app.id);
+        audit::record(tx, &sign(event.detail(detail))).await?;
+        Ok(Some(app))
+    }
 }

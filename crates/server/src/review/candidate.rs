@@ -15,7 +15,7 @@ use super::{answers, history};
 use crate::actor::SignedInUser;
 use crate::display;
 use crate::pages::views::{
-    FieldChange, PastDecision, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section,
+    CareForm, FieldChange, PastDecision, QueueEntry, ReviewApp, ReviewScope, RiskFlag, Section,
 };
 
 /// What users told about one app that a review looks at.
@@ -33,6 +33,9 @@ pub(super) struct Candidate {
     user_count: u64,
     /// Before what waits was put in its place.
     pub(super) awaits_review: bool,
+    /// Nothing of it waits for anybody.
+    is_settled: bool,
+    was_transferred: bool,
     publisher_is_verified: bool,
     assignee: Option<String>,
     history: Vec<PastDecision>,
@@ -49,6 +52,7 @@ impl Candidate {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let alike = apps::list_live_reading_like(tx, &names).await?;
         let reported = audit::count_reports_about(tx, &ids).await?;
+        let transferred = audit::list_transferred(tx, &ids).await?;
         let mut candidates = Vec::with_capacity(found.len());
         for app in found {
             let person = |id| people.iter().find(|user| user.id == id);
@@ -66,6 +70,8 @@ impl Candidate {
                 live_names: others.map(|(_, name)| name.clone()).collect(),
                 user_count: 0,
                 awaits_review: app.awaits_review(),
+                is_settled: !app.awaits_review() && !app.awaits_developer(),
+                was_transferred: transferred.contains(&app.id),
                 stands: app.revision(),
                 app: app.as_proposed(),
             });
@@ -105,6 +111,7 @@ impl Candidate {
             name: self.app.name.clone(),
             publisher: self.app.publisher.clone(),
             kind: display::app_kind(self.app.kind),
+            is_settled: self.is_settled,
             is_change: self.was_approved(),
             waiting_since: display::moment(now, self.app.changed_at),
             scope_count: asked as u64,
@@ -122,6 +129,7 @@ impl Candidate {
             QueueKind::Change => self.was_approved() && self.app.review.due_again_at.is_none(),
             QueueKind::Again => self.app.review.due_again_at.is_some(),
             QueueKind::Reported => !self.reports.is_empty(),
+            QueueKind::Transferred => self.was_transferred,
         }
     }
 
@@ -157,6 +165,7 @@ impl Candidate {
             awaits_staff: self.awaits_review,
             assignee: self.assignee.clone(),
             is_mine: app.review.assigned_to == Some(user.user.id),
+            care: CareForm::default(),
             brand_verified_at: app.review.brand.map(|brand| display::moment(now, brand.at)),
             answers: answers::titles(&policy.review),
             history: self.history.clone(),

@@ -9,11 +9,12 @@ use domain::app::{App, AppStatus};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::id::AppId;
-use domain::mail::{Mail, MailKind};
+use domain::mail::MailKind;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
-use store::{DbError, Tx, apps, audit, changes, consents, mails, usage};
+use store::{DbError, Tx, apps, audit, changes, consents, usage};
 
+use crate::app_news;
 use crate::provider::Provider;
 
 /// Apps in one transaction.
@@ -150,5 +151,5 @@ async fn tell(
 ) -> Result<(), DbError> {
     let kind =
         MailKind::AppUnused { app: app.name.clone(), id: app.id.to_string(), days, is_retired };
-    mails::queue(tx, &Mail::to_user(app.owner, kind, now)).await
+    app_news::tell_developers(tx, app, kind, now).await
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use domain::audit::AuditEvent;
 use domain::id::PlanRequestId;
 use domain::plan::{Decided, PlanRequest};
 use domain::time::Timestamp;
@@ -109,8 +110,8 @@ pub async fn decide(
     let decided = Decided { at: provider.now(), by: user.user.id, is_granted, note };
     let policy = provider.policy();
     let write = async move |tx: &mut Tx<'_>| {
-        let decided = plans::decide(tx, &policy, id, decided.clone(), address).await?;
-        Ok::<_, PageError>(decided)
+        let sign = |event: AuditEvent| event.address(address);
+        Ok::<_, PageError>(plans::decide(tx, &policy, id, decided.clone(), &sign).await?)
     };
     match provider.store.db.write(write).await? {
         Ok(_) => Ok(Done::PlanDecided.redirect("/staff/requests").into_response()),

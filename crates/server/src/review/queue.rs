@@ -18,7 +18,7 @@ use store::{Tx, apps, audit, changes, teams};
 use super::candidate::Candidate;
 use super::verdict::Verdict;
 use super::{answers, messages};
-use crate::actor::{Reviewer, SignedForm};
+use crate::actor::{Reviewer, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
 use crate::error::{PageError, form_query};
 use crate::flash::Told;
@@ -42,6 +42,7 @@ pub(super) enum QueueKind {
     Change,
     Again,
     Reported,
+    Transferred,
 }
 
 #[derive(Clone, Copy)]
@@ -58,12 +59,17 @@ impl Filter {
     fn read(params: &Params, user: UserId) -> Result<(Self, QueueForm), PageError> {
         let text =
             |name: &str| -> Result<&str, PageError> { Ok(params.one(name)?.unwrap_or_default()) };
-        let whom = if text("whom")? == "developer" { "developer" } else { "staff" };
+        let whom = match text("whom")? {
+            "developer" => "developer",
+            "nobody" => "nobody",
+            _ => "staff",
+        };
         let (kind, kind_text) = match text("kind")? {
             "new" => (QueueKind::New, "new"),
             "change" => (QueueKind::Change, "change"),
             "again" => (QueueKind::Again, "again"),
             "reported" => (QueueKind::Reported, "reported"),
+            "transferred" => (QueueKind::Transferred, "transferred"),
             _ => (QueueKind::Any, ""),
         };
         let (tier, tier_text) = match text("tier")? {
@@ -86,6 +92,7 @@ impl Filter {
     fn admits(&self, app: &App, policy: &Policy) -> bool {
         let waits = match self.whom {
             "developer" => app.awaits_developer(),
+            "nobody" => app.is_live_unreviewed(),
             _ => app.awaits_review(),
         };
         let highest = app.requested.iter().filter_map(|r| policy.scope(&r.scope)).map(|s| s.tier);
@@ -110,7 +117,10 @@ pub async fn list(
     let Place(at, id) = after.unwrap_or(Place::START);
     let limit = i64::try_from(LOOKED_THROUGH_MAX).unwrap_or(i64::MAX);
     let read = async move |tx: &mut Tx<'_>| {
-        let waiting = apps::list_awaiting(tx, filter.whom, (at, id), limit).await?;
+        let waiting = match filter.whom {
+            "nobody" => apps::list_unreviewed(tx, (at, id), limit).await?,
+            whom => apps::list_awaiting(tx, whom, (at, id), limit).await?,
+        };
         let mut last = match waiting.len() == LOOKED_THROUGH_MAX {
             true => waiting.last().map(Place::of),
             false => None,
@@ -183,10 +193,19 @@ pub async fn show(
     Told(flash): Told,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let (candidate, thread) = load(&provider, parse_id(&id)?).await?;
-    let mut page = candidate.page(&user, &provider.policy(), provider.now());
+    let mut page = page(&provider, &user, parse_id(&id)?).await?;
     page.layout = page.layout.with_flash(flash);
-    view::page(&provider, &ReviewApp { thread, ..page })
+    view::page(&provider, &page)
+}
+
+pub(super) async fn page(
+    provider: &Provider,
+    user: &SignedInUser,
+    id: AppId,
+) -> Result<ReviewApp, PageError> {
+    let (candidate, thread) = load(provider, id).await?;
+    let page = candidate.page(user, &provider.policy(), provider.now());
+    Ok(ReviewApp { thread, ..page })
 }
 
 async fn load(
@@ -221,7 +240,7 @@ pub async fn decide(
 ) -> Result<Response, PageError> {
     let (candidate, thread) = load(&provider, parse_id(&id)?).await?;
     if is_own(&provider, &candidate.app, user.user.id).await? {
-        let text = "You registered this app yourself. Somebody else has to decide.";
+        let text = "You or your team registered this app. Somebody else has to decide.";
         return Err(PageError::Forbidden(text.into()));
     }
     let (id, by, now) = (candidate.app.id, user.user.id, provider.now());

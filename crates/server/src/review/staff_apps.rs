@@ -180,7 +180,7 @@ impl Step {
         let write = async move |tx: &mut Tx<'_>| {
             let Some(app) = apps::find(tx, id).await? else { return Ok(Err(PageError::NotFound)) };
             if kind == AuditKind::AppResumed && teams::role_for(tx, &app, by).await?.is_some() {
-                let text = "You registered this app yourself. Somebody else has to resume it.";
+                let text = "You or your team registered this app. Somebody else has to resume it.";
                 return Ok(Err(PageError::Forbidden(text.into())));
             }
             let app = match switch(app, kind, &reason, now) {

@@ -164,7 +164,7 @@ async fn nobody_decides_without_a_member_of_staff_behind_the_token_or_about_thei
     let own = token(&app, &[AdminScope::ReviewDecide], Some(&dev)).await;
     let own = Program::new(&app, Some(own));
     let refused = decide(&own, &approve).await;
-    assert!(refused.text().contains("registered this app"), "{refused:?}");
+    assert!(refused.text().contains("looks after this app"), "{refused:?}");
     let rita = app.add_user("rita", &[Role::Reviewer]).await;
     let ritas = token(&app, &[AdminScope::ReviewDecide], Some(&rita)).await;
     let ritas = Program::new(&app, Some(ritas));
@@ -300,4 +300,50 @@ async fn keys_are_told_but_never_shown_and_mails_without_their_texts() {
     let rest = program.get(&format!("/mails?cursor={cursor}")).await.json();
     assert_eq!(rest["items"][0]["to"], "a@example.com");
     assert!(app.audited().await.contains(&AuditKind::MailTested));
+}
+
+#[tokio::test]
+async fn a_program_sees_whose_an_app_is_assigns_it_and_verifies_its_brand() {
+    let app = TestApp::start().await;
+    let program = Program::mighty(&app).await;
+    let ann = app.add_user("ann", &[Role::Developer]).await;
+    let rita = app.add_user("rita", &[Role::Reviewer]).await;
+    let team = crate::teams::make_team(&app, &ann, "Northwind").await;
+    let owned = crate::teams::add_team_app(&app, &team, &ann).await;
+    let path = format!("/apps/{}", owned.client_id);
+    let shown = program.get(&path).await.json();
+    assert_eq!((&shown["team"]["name"], &shown["paused"]), (&json!("Northwind"), &json!(false)));
+    assert_eq!(shown["test_client_id"], owned.test_client_id());
+    let assign = async |to: Value| {
+        let path = format!("{path}/assignee");
+        program.send(Method::PUT, &path, &[], &json!({ "to": to })).await
+    };
+    assert_eq!(problem(&assign(json!(ann.email)).await), "invalid-request");
+    assert_eq!(assign(json!(rita.email)).await.json()["assigned_to"], rita.email);
+    assert_eq!(assign(Value::Null).await.json().get("assigned_to"), None);
+    let brand = async |program: &Program, verified: bool, evidence: &str| {
+        let body = json!({ "verified": verified, "evidence": evidence });
+        program.send(Method::POST, &format!("{path}/brand"), ANY, &body).await
+    };
+    assert_eq!(problem(&brand(&program, true, " ").await), "invalid-request");
+    let mut own = ann.clone();
+    own.roles = vec![Role::Developer, Role::Reviewer];
+    app.save_user(own.clone()).await;
+    let own = Program::new(&app, Some(token(&app, &[AdminScope::ReviewDecide], Some(&own)).await));
+    assert_eq!(problem(&brand(&own, true, "It is ours").await), "forbidden");
+    assert_eq!(brand(&program, true, "Their site").await.json()["brand_verified"], true);
+    assert_eq!(brand(&program, false, "It was sold").await.json()["brand_verified"], false);
+    let trail = program.get("/audit?order=oldest&kind=app.assigned").await.json();
+    let by = trail["items"][0]["actor"].as_str().unwrap().to_owned();
+    assert!(by.starts_with("admin_token:"), "{trail}");
+    let of_token = program.get(&format!("/audit?actor={by}&order=oldest")).await.json();
+    let kinds: Vec<_> = of_token["items"].as_array().unwrap().iter().map(|e| &e["kind"]).collect();
+    assert_eq!(
+        kinds,
+        ["app.assigned", "app.assigned", "app.brand_verified", "app.brand_unverified"]
+    );
+    let of_ann = program.get(&format!("/audit?actor=user:{}&kind=app.assigned", ann.id)).await;
+    assert_eq!(of_ann.json()["items"], json!([]));
+    assert_eq!(program.get("/audit?actor=system").await.status, StatusCode::OK);
+    assert_eq!(problem(&program.get("/audit?actor=nobody").await), "invalid-request");
 }

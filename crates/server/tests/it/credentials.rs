@@ -317,7 +317,16 @@ async fn its_developer_pauses_an_app_and_lets_it_go_on_but_not_what_staff_suspen
 async fn deleting_says_before_what_it_breaks() {
     let app = TestApp::start().await;
     let (browser, client, _) = live_app(&app).await;
-    let page = browser.get(&format!("/apps/{}/delete", client.app.id)).await.text();
+    let path = format!("/apps/{}/delete", client.app.id);
+    let page = browser.get(&path).await.text();
     assert!(page.contains("1 user loses") && page.contains("1 live grant"), "{page}");
+    assert!(!page.contains("in the last 7 days"), "it was never called");
+    let (id, hour) = (client.app.id, domain::calendar::hour_of(app.provider.now()));
+    let calls = domain::request_log::Counts { calls: 1234, ..Default::default() };
+    let add =
+        async move |tx: &mut store::Tx<'_>| store::app_counts::add(tx, id, hour, calls, None).await;
+    app.write(add).await;
+    let page = browser.get(&path).await.text();
+    assert!(page.contains("1,234 calls in the last 7 days"), "{page}");
     assert_eq!(secrets_of(&app, &client).await[0].mode, Mode::Live);
 }

@@ -15,13 +15,14 @@ use crate::harness::{ISSUER, TestApp};
 const GUIDES: [&str; 6] =
     ["trading-bot", "portfolio-tracker", "mobile-app", "enterprise", "web-app", "device"];
 const LANGUAGES: [&str; 7] = ["curl", "python", "typescript", "go", "java", "php", "rust"];
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/docs",
     "/docs/reference",
     "/docs/oauth",
     "/docs/scopes",
     "/docs/errors",
     "/docs/troubleshooting",
+    "/docs/webhooks",
 ];
 
 fn document() -> Value {
@@ -228,7 +229,7 @@ async fn an_app_of_the_reader_fills_the_programs_and_says_how_its_scopes_stand()
     assert!(standing("the-api-post-api-orders").contains("Waits for review"));
     let missing = standing("the-api-post-api-withdraw");
     assert!(missing.contains("You do not have this yet"), "{missing}");
-    assert!(missing.contains(&format!("href=\"/apps/{id}#request-scopes\"")), "{missing}");
+    assert!(missing.contains(&format!("href=\"/apps/{id}/scopes#request-scopes\"")), "{missing}");
     assert!(!standing("the-api-get-api-status").contains("badge"), "it needs none");
 }
 
@@ -284,4 +285,18 @@ async fn a_large_reference_shows_one_group_at_a_time() {
     part(&second, "the-api-get-api-part1-1");
     assert!(second.contains("lang=python&amp;group=the-api-part1"), "a language keeps the group");
     assert_eq!(app.get("/docs/reference?group=x").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_chapter_on_webhooks_has_every_event_and_the_program_that_the_suite_runs() {
+    let app = TestApp::start().await;
+    let html = page(&app, "/docs/webhooks").await;
+    for kind in domain::webhook::EventKind::offered_to_apps() {
+        assert!(html.contains(&format!("<code>{}</code>", kind.name())), "{kind:?}");
+    }
+    let tested = include_str!("../../../consentry/tests/clients/webhook_receiver.py");
+    let begins = tested.find("def verified").unwrap();
+    let ends = tested.find("\n\n\nclass").unwrap();
+    let text = include_str!("../../docs/texts/webhooks.txt");
+    assert!(text.contains(&tested[begins..ends]), "the program is the one that is tested");
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::app::{App, AppKind, AppStatus, Approval};
-use domain::audit::AuditKind;
+use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::condition::{Conditions, ScopeCondition};
 use domain::policy::{CannedAnswer, ScopeTier};
 use domain::user::{Role, User};
@@ -244,7 +244,10 @@ async fn somebody_takes_care_hands_over_and_releases() {
     submit(&browser, &path, &fields).await;
     assert_eq!(assigned().await, Some(colleague.id));
     let stranger = [("to", "colleague"), ("colleague", "alice@example.com")];
-    assert_eq!(submit(&browser, &path, &stranger).await.status, StatusCode::CONFLICT);
+    let refused = submit(&browser, &path, &stranger).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().contains("id=\"colleague-error\""), "{}", refused.text());
+    assert!(refused.text().contains("value=\"alice@example.com\""), "what was typed stays");
     submit(&browser, &path, &[("to", "nobody")]).await;
     assert_eq!(assigned().await, None);
     let kinds = app.audited().await;
@@ -286,8 +289,13 @@ async fn a_brand_is_verified_apart_from_scopes_and_shown_to_users() {
     let (client, staff) = (app.add_app("bot", AppKind::Web, |_| {}).await, reviewer(&app).await);
     let browser = app.signed_in(&staff).await;
     let path = format!("{}/brand", path_of(&client));
-    let without = submit(&browser, &path, &[("brand", "verify"), ("evidence", " ")]).await;
-    assert_eq!(without.status, StatusCode::BAD_REQUEST);
+    let long = "e".repeat(1001);
+    for evidence in [" ", &long] {
+        let without = submit(&browser, &path, &[("brand", "verify"), ("evidence", evidence)]).await;
+        assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let page = without.text();
+        assert!(page.contains("id=\"evidence-error\"") && page.contains(evidence.trim()), "{page}");
+    }
     submit(&browser, &path, &[("brand", "verify"), ("evidence", "Register of companies.")]).await;
     let found = find_app(&app, client.app.id).await.unwrap();
     assert!(found.brand_is_verified());
@@ -310,4 +318,32 @@ async fn the_review_shows_what_was_decided_before() {
     app.save_app(App { turn: domain::app::Turn::Staff, ..found }).await;
     let page = browser.get(&path_of(&client)).await.text();
     assert!(page.contains("Changes asked") && page.contains("What for?"), "{page}");
+}
+
+#[tokio::test]
+async fn live_apps_that_nobody_has_looked_at_are_found_and_those_that_changed_hands_among_them() {
+    let app = TestApp::start().await;
+    let staff = reviewer(&app).await;
+    let (sold, _kept) = (
+        app.add_app("sold", AppKind::Web, |app| app.name = "Sold App".to_owned()).await,
+        app.add_app("kept", AppKind::Web, |app| app.name = "Kept App".to_owned()).await,
+    );
+    app.add_app("seen", AppKind::Web, |app| {
+        app.name = "Seen App".to_owned();
+        let approval = Approval::Reviewed { at: app.created_at, by: app.owner };
+        app.status = AppStatus::Live { since: app.created_at, approval };
+    })
+    .await;
+    let (id, now) = (sold.app.id, app.provider.now());
+    let transferred = AuditEvent::new(now, AuditKind::AppTransferred, AuditActor::System).app(id);
+    app.write(async move |tx: &mut store::Tx<'_>| store::audit::record(tx, &transferred).await)
+        .await;
+    let browser = app.signed_in(&staff).await;
+    let listed = async |query: &str| {
+        let page = browser.get(&format!("/staff/review{query}")).await.text();
+        ["Sold App", "Kept App", "Seen App"].map(|name| page.contains(&format!(">{name}</a>")))
+    };
+    assert_eq!(listed("").await, [false; 3], "nothing waits");
+    assert_eq!(listed("?whom=nobody").await, [true, true, false]);
+    assert_eq!(listed("?whom=nobody&kind=transferred").await, [true, false, false]);
 }

@@ -146,6 +146,7 @@ const CASES: &[(&str, &str, Stranger, User)] = &[
     ("GET", "/docs/scopes", Stranger::Public(200), User::Same),
     ("GET", "/docs/errors", Stranger::Public(200), User::Same),
     ("GET", "/docs/troubleshooting", Stranger::Public(200), User::Same),
+    ("GET", "/docs/webhooks", Stranger::Public(200), User::Same),
     ("GET", "/docs/partner-keys", Stranger::Public(404), User::Same),
     ("GET", "/docs/guides/{id}", Stranger::Public(404), User::Same),
     ("GET", "/docs/openapi/{id}", Stranger::Public(404), User::Same),

@@ -567,3 +567,28 @@ async fn a_change_that_waits_is_told_to_staff_once_and_the_decision_to_the_devel
     assert_eq!(heard["data"]["decision"], "changes_asked");
     assert_eq!(heard["data"]["note"], "Which of the two?");
 }
+
+#[tokio::test]
+async fn a_secret_whose_end_is_put_off_is_told_of_again() {
+    let world = World::start().await;
+    let (id, now) = (world.client.app.id, world.app.provider.now());
+    let day = Duration::from_secs(24 * 3600);
+    let end_in = async |days: u32| {
+        let at = now.after(day * days);
+        let save = async move |tx: &mut Tx<'_>| {
+            let secret = store::client_secrets::list_of_app(tx, id).await?.remove(0);
+            store::client_secrets::save_end(tx, secret.id, Some(at)).await
+        };
+        assert!(world.app.write(save).await);
+    };
+    let remind = async || server::app_news::remind_of_secrets(&world.app.provider).await.unwrap();
+    end_in(6).await;
+    remind().await;
+    remind().await;
+    assert_eq!(mails(&world).await, [mail("dev", "secret_expiring")], "once");
+    end_in(30).await;
+    remind().await;
+    world.app.clock.advance(day * 24);
+    remind().await;
+    assert_eq!(mails(&world).await.len(), 2, "of the new end");
+}

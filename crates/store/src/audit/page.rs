@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::audit::AuditKind;
+use domain::audit::{AuditActor, AuditKind};
 use domain::id::{AppId, UserId};
 use domain::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub struct AuditFilter {
     pub app: Option<AppId>,
     pub user: Option<UserId>,
     pub kind: Option<AuditKind>,
+    /// A command line without a user id: any.
+    pub actor: Option<AuditActor>,
     pub since: Option<Timestamp>,
     /// Not itself.
     pub until: Option<Timestamp>,
@@ -38,7 +40,9 @@ macro_rules! pages {
              grant_id, address, detail, seal FROM audit WHERE ",
             $lead,
             " AND position > $2 AND position < $3 AND (CAST($4 AS TEXT) IS NULL OR user_id = $4) \
-             AND (CAST($5 AS TEXT) IS NULL OR kind = $5) AND at >= $6 AND at < $7 ",
+             AND (CAST($5 AS TEXT) IS NULL OR kind = $5) AND at >= $6 AND at < $7 \
+             AND (CAST($9 AS TEXT) IS NULL OR actor_kind = $9) \
+             AND (CAST($10 AS TEXT) IS NULL OR actor_id = $10) ",
             $order,
             " LIMIT $8"
         )
@@ -53,7 +57,7 @@ pub async fn list_page(
     newest: bool,
     limit: i64,
 ) -> Result<Vec<AuditRow>, DbError> {
-    let AuditFilter { app, user, kind, since, until } = *filter;
+    let AuditFilter { app, user, kind, actor, since, until } = *filter;
     let (mut above, mut below) = between;
     if let Some(since) = since {
         let first = first_written_at(tx, since.before(MARGIN)).await?;
@@ -75,6 +79,10 @@ pub async fn list_page(
             kind,
         ),
         (None, Some(user), kind) => (pages!("user_id = $1"), Some(user.to_string()), None, kind),
+        (None, None, kind) if actor.is_some() => {
+            let (sqls, lead) = pages_by_actor(actor);
+            (sqls, lead, None, kind)
+        }
         (None, None, Some(kind)) => (
             // With `kind = $1` PostgreSQL would go through all events for a kind that is rare.
             pages!(
@@ -92,6 +100,26 @@ pub async fn list_page(
     let sql = if newest { newest_first } else { oldest_first };
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
     let until = until.map_or(i64::MAX, Timestamp::as_millis);
-    let values = bind![lead, above, below, user, kind, since, until, limit];
+    let (actor_kind, actor_id) = actor.map(AuditActor::texts).unzip();
+    let actor_id = actor_id.flatten();
+    let values = bind![lead, above, below, user, kind, since, until, limit, actor_kind, actor_id];
     tx.query_all(sql, values).await?.into_iter().map(read).collect()
+}
+
+/// Users, the server and commands have indexes; what an app does is among what concerns it; what a
+/// token does is looked for in the whole trail.
+fn pages_by_actor(actor: Option<AuditActor>) -> ([&'static str; 2], Option<String>) {
+    match actor {
+        Some(AuditActor::User(id)) => {
+            (pages!("actor_kind = 'user' AND actor_id = $1"), Some(id.to_string()))
+        }
+        Some(AuditActor::App(id)) => (pages!("app_id = $1"), Some(id.to_string())),
+        Some(AuditActor::System) => {
+            (pages!("CAST($1 AS TEXT) IS NULL AND actor_kind = 'system'"), None)
+        }
+        Some(AuditActor::CommandLine { .. }) => {
+            (pages!("CAST($1 AS TEXT) IS NULL AND actor_kind = 'cli'"), None)
+        }
+        _ => (pages!("CAST($1 AS TEXT) IS NULL"), None),
+    }
 }

@@ -207,6 +207,31 @@ pub async fn list_deliveries(
     rows.into_iter().map(read).collect()
 }
 
+/// A delivery to an endpoint of the operator.
+pub async fn find_delivery_of_operator(
+    tx: &mut Tx<'_>,
+    id: i64,
+) -> Result<Option<Delivery>, DbError> {
+    let row = tx.query_opt(select!("WHERE id = $1 AND app_id IS NULL"), bind![id]).await?;
+    row.map(read).transpose()
+}
+
+/// As [`list_deliveries`], for the endpoints of the operator.
+pub async fn list_deliveries_of_operator(
+    tx: &mut Tx<'_>,
+    is_dead: bool,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Delivery>, DbError> {
+    let sql = if is_dead {
+        select!("WHERE app_id IS NULL AND state = 'dead' AND id < $1 ORDER BY id DESC LIMIT $2")
+    } else {
+        select!("WHERE app_id IS NULL AND id < $1 ORDER BY id DESC LIMIT $2")
+    };
+    let rows = tx.query_all(sql, bind![before, limit]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Delete at most `limit` each of what arrived or was given up long ago, and give up what has
 /// waited too long. How many rows at most one of these steps touched.
 pub async fn sweep(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<u64, DbError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::app::AppKind;
-use domain::id::AppId;
+use domain::id::{AppId, TeamId};
 use ipnet::IpNet;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,15 @@ wire! {
         pub client_secret: Option<String>,
     }
 
+    /// A team of developers.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct TeamRecord {
+        /// As the audit trail names it.
+        pub id: TeamId,
+        /// What people call it.
+        pub name: String,
+    }
+
     /// An app. Never a secret, but in the answer that made it.
     #[derive(Clone, Debug, Serialize)]
     pub struct AppRecord {
@@ -83,8 +92,32 @@ wire! {
         pub reason: Option<String>,
         /// Something of it waits for staff.
         pub awaits_review: bool,
-        /// The e-mail address of its developer.
+        /// Its developer has stopped it; its tests go on.
+        pub paused: bool,
+        /// The e-mail address of its developer; of a team's app, of who answers for it there.
         pub owner: String,
+        /// The team that it belongs to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub team: Option<TeamRecord>,
+        /// The member of staff who takes care of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub assigned_to: Option<String>,
+        /// Staff have seen that name, logo and publisher belong together.
+        pub brand_verified: bool,
+        /// Since when the policy wants staff to look at it once more.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub due_again_at: Option<String>,
+        /// When its developers were told that nobody uses it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub reminded_at: Option<String>,
+        /// When it was retired; its developers can wake it up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub retired_at: Option<String>,
+        /// The plan that it was given; absent: the one that apps have.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub plan: Option<String>,
+        /// What it is called on the wire when its developers try it.
+        pub test_client_id: String,
         /// Who stands behind it, as the consent page says it.
         pub publisher: String,
         /// What it does.

@@ -343,6 +343,7 @@ fn live_app() -> AppDetail {
             field: "Redirect URIs".into(),
             before: "https://bot.example.com/callback".into(),
             after: "https://bot.example.com/callback\nhttps://bot.example.net/callback".into(),
+            is_picture: false,
         }],
         reviewed: vec!["Name", "Redirect URIs"],
         thread: ThreadMessage::samples(),

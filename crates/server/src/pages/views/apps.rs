@@ -343,6 +343,8 @@ pub struct DeleteApp {
     pub user_count: u64,
     /// What ends with it, in words: “12 live grants”.
     pub breaks: Vec<String>,
+    /// How much it is used; `None`: it was never called.
+    pub in_use: Option<String>,
     pub error: Option<String>,
 }
 
@@ -356,9 +358,12 @@ impl View for DeleteApp {
             name: "Trading Bot".into(),
             user_count: 1284,
             breaks: vec!["1,422 live grants".into(), "3 partner keys".into()],
+            in_use: Some("48,210 calls in the last 7 days, the last 2 minutes ago.".into()),
             error: None,
         };
         let error = Some("That is not the app’s name.".into());
-        vec![first.clone(), Self { user_count: 0, breaks: Vec::new(), error, ..first }]
+        let unused =
+            Self { user_count: 0, breaks: Vec::new(), in_use: None, error, ..first.clone() };
+        vec![first, unused]
     }
 }

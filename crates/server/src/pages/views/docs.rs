@@ -105,8 +105,8 @@ impl Snippet {
     }
 }
 
-/// `GET /docs/guides/{case}`, `/docs/oauth`, `/docs/errors`, `/docs/troubleshooting` and
-/// `/docs/partner-keys`: text in sections.
+/// `GET /docs/guides/{case}`, `/docs/oauth`, `/docs/errors`, `/docs/troubleshooting`,
+/// `/docs/webhooks` and `/docs/partner-keys`: text in sections.
 #[derive(Clone, Debug, Serialize)]
 pub struct DocsArticle {
     pub layout: Layout,

@@ -70,7 +70,7 @@ pub use security::{
     AddApp, AddPasskey, Factor, PasskeyQuestion, RecoveryCodes, SecondFactor, Security,
 };
 pub use staff::{
-    FieldChange, PastDecision, Question, QueueEntry, QueueForm, ReviewApp, ReviewQueue,
+    CareForm, FieldChange, PastDecision, Question, QueueEntry, QueueForm, ReviewApp, ReviewQueue,
     ReviewScope, RiskFlag, StaffApp, StaffApps, StaffThread, UserReport,
 };
 pub use system::{ErrorPage, FormField, FormPost};

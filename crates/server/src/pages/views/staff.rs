@@ -22,9 +22,9 @@ pub struct ReviewQueue {
 /// The filters as they are set; words of a closed list. GET `/staff/review`, form `filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct QueueForm {
-    /// `staff` or `developer`.
+    /// `staff` or `developer`; `nobody`: live apps that staff have not looked at.
     pub whom: &'static str,
-    /// Empty, `new`, `change`, `again` or `reported`.
+    /// Empty, `new`, `change`, `again`, `reported` or `transferred`.
     pub kind: &'static str,
     pub tier: &'static str,
     /// Empty, `me` or `nobody`.
@@ -71,6 +71,8 @@ pub struct QueueEntry {
     pub name: String,
     pub publisher: String,
     pub kind: AppKind,
+    /// Nothing of it waits: it is live, and staff have not looked at it.
+    pub is_settled: bool,
     /// A change to a live app, not a new app.
     pub is_change: bool,
     pub waiting_since: Moment,
@@ -102,6 +104,7 @@ impl View for ReviewQueue {
                 name: "Pocket Orders".into(),
                 publisher: "dev@example.com".into(),
                 kind: AppKind::Native,
+                is_settled: false,
                 is_change: false,
                 waiting_since: Moment::sample("2026-03-28T10:00:00Z", "5 days ago"),
                 scope_count: 3,
@@ -114,6 +117,7 @@ impl View for ReviewQueue {
                 name: "Ledger Sync".into(),
                 publisher: "Northwind Labs".into(),
                 kind: AppKind::Service,
+                is_settled: false,
                 is_change: true,
                 waiting_since: Moment::sample("2026-04-02T08:00:00Z", "1 hour ago"),
                 scope_count: 1,
@@ -206,11 +210,21 @@ pub struct ReviewApp {
     /// Who takes care of it.
     pub assignee: Option<String>,
     pub is_mine: bool,
+    pub care: CareForm,
     pub brand_verified_at: Option<Moment>,
     /// Titles of answers that can be inserted.
     pub answers: Vec<String>,
     /// Newest first.
     pub history: Vec<PastDecision>,
+}
+
+/// What was typed into the forms `assign-colleague` and `brand` before an error.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CareForm {
+    pub colleague: String,
+    pub colleague_error: Option<String>,
+    pub evidence: String,
+    pub evidence_error: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -237,6 +251,8 @@ pub struct FieldChange {
     pub field: String,
     pub before: String,
     pub after: String,
+    /// Both are addresses of pictures.
+    pub is_picture: bool,
 }
 
 impl View for ReviewApp {
@@ -246,11 +262,26 @@ impl View for ReviewApp {
         let new = new_app_review();
         let change = Self {
             thread: ThreadMessage::samples(),
-            changes: vec![FieldChange {
-                field: "Redirect URIs".into(),
-                before: "https://bot.example.com/cb".into(),
-                after: "https://b0t.example.net/cb".into(),
-            }],
+            changes: vec![
+                FieldChange {
+                    field: "Redirect URIs".into(),
+                    before: "https://bot.example.com/cb".into(),
+                    after: "https://b0t.example.net/cb".into(),
+                    is_picture: false,
+                },
+                FieldChange {
+                    field: "Logo".into(),
+                    before: String::new(),
+                    after: "/assets/consentry.svg".into(),
+                    is_picture: true,
+                },
+            ],
+            care: CareForm {
+                colleague: "nobody@example.com".into(),
+                colleague_error: Some("Nobody of staff has this address.".into()),
+                evidence: String::new(),
+                evidence_error: Some("Write in at most 1,000 characters what you saw.".into()),
+            },
             flags: Vec::new(),
             homepage: None,
             privacy_url: None,
@@ -316,6 +347,7 @@ fn new_app_review() -> ReviewApp {
         awaits_staff: true,
         assignee: None,
         is_mine: false,
+        care: CareForm::default(),
         brand_verified_at: None,
         answers: vec!["Which host is yours?".into()],
         history: vec![PastDecision {
