@@ -218,7 +218,7 @@ async fn an_unapproved_app_goes_the_whole_way_and_its_call_is_refused_after_it()
 }
 
 #[tokio::test]
-async fn t3_tokens_and_secrets_are_shown_shortened_and_travel_sealed() {
+async fn tokens_and_secrets_are_shown_shortened_and_travel_sealed() {
     let bench = Bench::start(AppKind::Web, |_| {}).await;
     let browser = bench.browser().await;
     let page = bench.tokens(&browser, &["balances.read"]).await;
@@ -363,7 +363,7 @@ async fn r1_only_the_test_client_comes_back_to_the_console() {
 }
 
 #[tokio::test]
-async fn r3_a_return_that_this_session_did_not_leave_for_is_refused() {
+async fn a_return_that_this_session_did_not_leave_for_is_refused() {
     let bench = Bench::start(AppKind::Web, |_| {}).await;
     let browser = bench.browser().await;
     let page = bench.act(&browser, "", &[("do", "start"), ("scope", "balances.read")]).await;
