@@ -61,11 +61,13 @@ async fn a_developer_tries_the_whole_flow_and_sees_the_call_refused_after_it() {
     says(&back, "The user comes back with a code");
     let tokens = dev.submit(&back.form("token")).await;
     says(&tokens, "200 OK");
-    let choose = tokens.form("choose").set("endpoint", &endpoint(&tokens, "POST /api/v4/trade-account/balance<"));
+    let choose = tokens
+        .form("choose")
+        .set("endpoint", &endpoint(&tokens, "POST /api/v4/trade-account/balance<"));
     let chosen = dev.submit(&choose).await;
     let answered = dev.submit(&chosen.form("call")).await;
     says(&answered, "200 OK");
-    says(&answered, "x-request-id");
+    says(&answered, "ratelimit-policy");
     let refreshed = dev.submit(&answered.form("refresh")).await;
     says(&refreshed, "grant_type=refresh_token");
     says(&refreshed, "200 OK");
