@@ -162,13 +162,13 @@ where
     let request = request(call)?;
     let answered = async {
         let response = sender.send_request(request).await.map_err(failed)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), answer_bytes_max).collect().await;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, answer_bytes_max).collect().await;
         let body = body.map_err(|error| {
             let is_too_long = error.is::<http_body_util::LengthLimitError>();
             if is_too_long { OutboundError::TooLong } else { failed(error) }
         })?;
-        Ok(Reply { status, body: body.to_bytes() })
+        Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
     };
     answered.await
 }

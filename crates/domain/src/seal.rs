@@ -38,10 +38,12 @@ pub enum Purpose {
     Answer,
     /// The secret of a webhook. It stays in the database.
     WebhookSecret,
+    /// What a developer's browser holds between two steps of the console.
+    Console,
 }
 
 impl Purpose {
-    pub const ALL: [Purpose; 13] = [
+    pub const ALL: [Purpose; 14] = [
         Self::Access,
         Self::Refresh,
         Self::Code,
@@ -55,6 +57,7 @@ impl Purpose {
         Self::PartnerSecret,
         Self::Answer,
         Self::WebhookSecret,
+        Self::Console,
     ];
 
     /// How a text of this purpose begins.
@@ -73,6 +76,7 @@ impl Purpose {
             Self::PartnerSecret => "cs_ps_",
             Self::Answer => "cs_an_",
             Self::WebhookSecret => "cs_ws_",
+            Self::Console => "cs_co_",
         }
     }
 
@@ -81,6 +85,8 @@ impl Purpose {
     pub const fn text_bytes_max(self) -> usize {
         match self {
             Self::Form => 12 * 1024,
+            // Both tokens and a code of the largest size.
+            Self::Console => 12 * 1024,
             // It is a cookie, and browsers keep 4096 bytes of one with its name (RFC 6265 §6.1).
             Self::HandOff => 3900,
             // Of an import: an outcome for each app.

@@ -64,6 +64,7 @@ impl Call {
 #[derive(Clone)]
 pub struct Reply {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 

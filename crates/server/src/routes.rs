@@ -17,7 +17,7 @@ use crate::oauth::{
 };
 use crate::portal::{
     apps, changes, danger, key_set, logos, messages, my_apps, preview, register, requests, secrets,
-    team_members, teams, transfers, usage, wake, webhooks,
+    team_members, teams, transfers, try_it, usage, wake, webhooks,
 };
 use crate::provider::Shared;
 use crate::review::{self, plan_requests, queue, staff_apps};
@@ -158,6 +158,8 @@ fn portal() -> Router<Shared> {
         .route("/apps/{id}/webhooks/remove", post(webhooks::remove))
         .route("/apps/{id}/webhooks/redeliver", post(webhooks::redeliver))
         .route("/apps/{id}/webhooks/deliveries/{delivery}", get(webhooks::show_delivery))
+        .route("/apps/{id}/try", get(try_it::show).post(try_it::act))
+        .route("/apps/{id}/try/return", get(try_it::come_back))
 }
 
 fn documentation() -> Router<Shared> {

@@ -27,6 +27,7 @@ pub struct AuditArgs {
 enum AuditCommand {
     /// Print every event, block by block, one JSON object a line, and behind them the checkpoints
     Export {
+        /// JSON lines can be checked again; a table opens in a spreadsheet
         #[arg(long, value_enum, default_value_t = Format::Jsonl)]
         format: Format,
     },

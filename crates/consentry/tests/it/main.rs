@@ -49,6 +49,7 @@ mod sign_in_hand_off;
 mod signed_requests;
 #[cfg(feature = "full-tests")]
 mod snippets;
+mod try_it;
 mod upstream;
 mod use_cases;
 mod webhooks;

@@ -82,7 +82,7 @@ fn read(policy: &Policy, resource: &Resource, slug: String) -> Api {
 
 /// Scheme and host under which callers reach an API: with the issuer's port where the config gives
 /// it a host of its own.
-pub(super) fn origin(policy: &Policy, resource: &Resource) -> String {
+pub(crate) fn origin(policy: &Policy, resource: &Resource) -> String {
     let Some(host) = &resource.host else { return policy.issuer.clone() };
     let issuer = url::Url::parse(&policy.issuer).ok();
     let scheme = issuer.as_ref().map_or("https", url::Url::scheme);

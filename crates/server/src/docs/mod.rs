@@ -18,7 +18,7 @@ mod wire;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use domain::policy::Policy;
+use domain::policy::{Policy, RouteAccess};
 use minijinja::{AutoEscape, Environment};
 
 use crate::error::PageError;
@@ -26,12 +26,25 @@ use crate::pages::tidy_whitespace;
 use api::Api;
 use snippet::Language;
 
+pub(crate) use api::origin;
 pub use reader::DocsReader;
 
 /// Texts and programs, and what was last read of a policy. One per provider.
 #[derive(Default)]
 pub struct Manual {
     shelf: ArcSwapOption<Shelf>,
+}
+
+/// An endpoint, for whoever calls it.
+pub(crate) struct Callable {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    /// From the root of the host, with `{name}` and `{*rest}`.
+    pub(crate) path: String,
+    /// The same with examples where the API's document has some, and with a query.
+    pub(crate) example_url: String,
+    pub(crate) example_body: Option<String>,
+    pub(crate) access: RouteAccess,
 }
 
 /// The APIs of one policy. Reading them takes milliseconds, so they are kept.
@@ -41,6 +54,25 @@ struct Shelf {
 }
 
 impl Manual {
+    /// The endpoints of an API, in the order of the reference.
+    pub(crate) fn callable(&self, policy: &Arc<Policy>, resource: &str) -> Vec<Callable> {
+        let shelf = self.shelf(policy);
+        // One API for each resource, in the same order.
+        let known = policy.resources.iter().zip(&shelf.apis);
+        let api = known.filter(|(known, _)| known.identifier == resource).map(|(_, api)| api);
+        let endpoints = api.flat_map(|api| &api.groups).flat_map(|group| &group.endpoints);
+        endpoints
+            .map(|endpoint| Callable {
+                id: endpoint.view.id.clone(),
+                method: endpoint.call.method.clone(),
+                path: endpoint.call.path.clone(),
+                example_url: endpoint.call.url.clone(),
+                example_body: endpoint.call.body.clone(),
+                access: endpoint.access.clone(),
+            })
+            .collect()
+    }
+
     fn shelf(&self, policy: &Arc<Policy>) -> Arc<Shelf> {
         if let Some(shelf) = self.shelf.load_full()
             && Arc::ptr_eq(&shelf.policy, policy)

@@ -161,8 +161,9 @@ pub(super) fn understand(
     let known_resources: Vec<String> =
         policy.resources.iter().map(|resource| resource.identifier.clone()).collect();
     let relaxed = policy.relaxed(dialect.as_deref());
+    let console = test_mode::console_uri(raw, app, &policy.issuer);
     raw.validate(&ClientPolicy {
-        redirect_uris: &app.redirect_uris,
+        redirect_uris: console.as_ref().map_or(&*app.redirect_uris, std::slice::from_ref),
         allowed_scopes: &allowed_scopes,
         default_scopes: &default_scopes,
         require_pkce: !(relaxed.pkce && app.kind.is_confidential()),

@@ -3,12 +3,34 @@
 
 use domain::app::App;
 use domain::grant::Mode;
+use domain::id::AppId;
+use protocol::authorize::RawAuthorizeRequest;
+use protocol::redirect_uri::{RedirectPolicy, RedirectUri};
 use store::Tx;
 
 use crate::actor::SignedInUser;
 use crate::error::PageError;
 use crate::portal::apps::may_test;
 use crate::provider::Provider;
+
+/// Where the console of an app gets its users back: a page of ours, for its developers alone.
+pub(crate) fn console_return(issuer: &str, app: AppId) -> String {
+    format!("{issuer}/apps/{app}/try/return")
+}
+
+/// The redirect URI of the console, if the request names it for the app's tests. Nobody registers
+/// it, and it is none that a request without a redirect URI could mean; for live apps there is
+/// none.
+pub(crate) fn console_uri(
+    raw: &RawAuthorizeRequest,
+    app: &App,
+    issuer: &str,
+) -> Option<RedirectUri> {
+    let named = raw.redirect_uri.as_deref().filter(|_| app.mode == Mode::Test)?;
+    (named == console_return(issuer, app.id))
+        .then(|| RedirectUri::register(RedirectPolicy::Web, named).ok())
+        .flatten()
+}
 
 /// Live apps are for everybody.
 pub(crate) async fn admit(

@@ -78,6 +78,7 @@ built_in!(
     "take_app.html",
     "team.html",
     "teams.html",
+    "try_it.html",
     "user_code.html",
     "verify_address.html",
     "webhook_delivery.html",

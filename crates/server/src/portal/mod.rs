@@ -20,6 +20,7 @@ pub mod secrets;
 pub mod team_members;
 pub mod teams;
 pub mod transfers;
+pub mod try_it;
 pub mod usage;
 pub mod wake;
 mod webhook_form;

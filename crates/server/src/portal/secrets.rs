@@ -294,7 +294,11 @@ fn end_of_day(text: &str) -> Option<Timestamp> {
 }
 
 /// Delete a secret and end what the app got for itself with it.
-async fn end(tx: &mut Tx<'_>, secret: CredentialId, now: Timestamp) -> Result<(), DbError> {
+pub(super) async fn end(
+    tx: &mut Tx<'_>,
+    secret: CredentialId,
+    now: Timestamp,
+) -> Result<(), DbError> {
     end_service_grants(tx, secret, now).await?;
     client_secrets::delete(tx, secret).await?;
     Ok(())

@@ -311,7 +311,8 @@ impl Outbound for Neighbours {
         let answer = self.identity_provider.answer(call.url.as_str(), authorization, &body, now);
         Box::pin(async move {
             let (status, body) = answer.ok_or(OutboundError::Timeout)?;
-            Ok(Reply { status: StatusCode::from_u16(status).unwrap(), body: body.into() })
+            let status = StatusCode::from_u16(status).unwrap();
+            Ok(Reply { status, headers: HeaderMap::new(), body: body.into() })
         })
     }
 }

@@ -55,4 +55,5 @@ mod teams;
 mod test_mode;
 mod token;
 mod transfer;
+mod try_it;
 mod webhooks;

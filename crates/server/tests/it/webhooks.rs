@@ -11,7 +11,7 @@ use domain::webhook::{
     DeliveryState, Endpoint, EndpointOwner, EndpointStatus, EventKind, FAILING_MAX, SealedSecret,
 };
 use futures_util::future::BoxFuture;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use protocol::secret::Secret;
 use protocol::standard_webhook::WebhookKey;
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl Outbound for Receivers {
         let answer = self.answer.lock().unwrap().clone();
         let (status, body) = answer.unwrap_or((204, String::new()));
         let status = StatusCode::from_u16(status).unwrap();
-        Box::pin(async move { Ok(Reply { status, body: body.into() }) })
+        Box::pin(async move { Ok(Reply { status, headers: HeaderMap::new(), body: body.into() }) })
     }
 }
 

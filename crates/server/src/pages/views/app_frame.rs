@@ -63,6 +63,7 @@ tabs! {
     Usage "Usage" "/apps/{id}/usage"
     Webhooks "Webhooks" "/apps/{id}/webhooks"
     Docs "Docs" "/docs?app={id}"
+    TryIt "Try it" "/apps/{id}/try"
     Messages "Messages" "/apps/{id}/messages"
 }
 

@@ -28,6 +28,7 @@ mod staff;
 mod system;
 mod teams;
 mod transfers;
+mod try_it;
 mod webhooks;
 
 pub use account::{
@@ -79,6 +80,10 @@ pub use teams::{
     TeamPage, TeamPerson, Teams,
 };
 pub use transfers::{AppPerson, AppTeam, OpenTransfer, TakeApp, TeamChoice, TransferForm};
+pub use try_it::{
+    TryAnswer, TryApi, TryCall, TryExchange, TryField, TryIt, TryNext, TryOption, TryScope,
+    TryStep, TryText,
+};
 pub use webhooks::{
     AttemptRow, DeliveryRow, DeliveryState, EventChoice, WebhookDelivery, WebhookEndpoint,
     WebhookForm, WebhookSecret, WebhookStatus, Webhooks,
@@ -150,6 +155,7 @@ macro_rules! for_every_view {
             TakeApp,
             TeamPage,
             Teams,
+            TryIt,
             UserCodeShown,
             VerifyAddress,
             WebhookDelivery,
