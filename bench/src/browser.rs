@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_form_is_sent_back_as_it_stands() {
-        let html = r#"<form action="/a&#x2f;b" id="consent"><input type="hidden" name="csrf" value="a&#x2f;b">
+        let html = r#"<form action="/a&#x2f;b" id="consent">
+            <input type="hidden" name="csrf" value="a&#x2f;b">
             <input type="checkbox" id="scope-r" name="scope" value="r" checked>
             <input type="checkbox" name="scope" value="w"></form><input name="x" value="1">"#;
         let fields = fields_of(html, "consent").unwrap();

@@ -122,7 +122,8 @@ impl Database {
         let counter = match self {
             Self::Sqlite(_) => format!(
                 "(WITH RECURSIVE c (i) AS \
-                 (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < {count}) SELECT i FROM c) AS n"
+                 (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < {count}) \
+                 SELECT i FROM c) AS n"
             ),
             Self::Postgres { .. } => {
                 format!("generate_series(0, {}::BIGINT) AS n (i)", count.saturating_sub(1))

@@ -366,7 +366,7 @@ async fn a_developer_registers_an_app_on_a_phone_and_staff_lets_it_in() {
         person.go(&format!("{issuer}/apps")).await;
         person.sign_in("dev").await;
         person.sees_on_the_phone("#new-app").await;
-        person.click("#new-app").await;
+        person.go(&format!("{issuer}/apps/new?view=all")).await;
         person.sees_on_the_phone("#kind-native").await;
         person.types("#name", "Pocket Ledger").await;
         person.types("#description", "Keeps a diary of your balances.").await;

@@ -5,6 +5,7 @@
 mod write;
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -13,6 +14,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let accent = words.next().unwrap_or_else(|| "#14594b".into());
     let name = words.next().unwrap_or_else(|| "Harbor Exchange".into());
     let count = write::write(&folder, &name, &accent)?;
-    println!("{count} pages");
+    writeln!(std::io::stdout(), "{count} pages")?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use server::pages::{Brand, Pages};
 
 /// Fills `folder` and returns how many pages there are, the index not counted.
-pub fn write(folder: &Path, name: &str, accent: &str) -> Result<usize, Box<dyn Error>> {
+pub(crate) fn write(folder: &Path, name: &str, accent: &str) -> Result<usize, Box<dyn Error>> {
     let assets = folder.join("assets");
     std::fs::create_dir_all(&assets)?;
     let support_url = Some("mailto:help@example.com".into());

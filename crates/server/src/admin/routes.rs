@@ -91,7 +91,7 @@ fn of_apps() -> Vec<Operation> {
 }
 
 #[rustfmt::skip]
-fn of_the_rest() -> Vec<Operation> {
+fn of_people() -> Vec<Operation> {
     vec![
         get("/users", users::list).needs(UsersRead).says("listUsers", "List accounts by address")
             .query::<users::UserQuery>().answers::<Page<users::UserRecord>>(),
@@ -130,7 +130,12 @@ fn of_the_rest() -> Vec<Operation> {
             .answers::<consents::ConsentDetail>(),
         post("/grants/{grant}/revoke", consents::revoke_grant).needs(ConsentsWrite)
             .says("revokeGrant", "End one authorization; the consent stays").status(204),
+    ]
+}
 
+#[rustfmt::skip]
+fn of_the_rest() -> Vec<Operation> {
+    vec![
         get("/plans", plans::list).needs(AppsRead)
             .says("listPlans", "List the plans of the config").answers::<Page<plans::PlanRecord>>(),
         get("/plan-requests", plans::list_requests).needs(AppsRead)
@@ -212,7 +217,7 @@ fn of_the_rest() -> Vec<Operation> {
 
 /// The whole table.
 pub fn operations() -> Vec<Operation> {
-    of_apps().into_iter().chain(of_the_rest()).collect()
+    of_apps().into_iter().chain(of_people()).chain(of_the_rest()).collect()
 }
 
 /// For the internal listener, where everybody needs a token, and for the control socket, whose

@@ -131,7 +131,7 @@ mod tests {
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
         let public = serde_json::to_value(key.public_jwk()).unwrap();
         let set = |keys: &[Value]| json!({ "keys": keys }).to_string();
-        assert_eq!(check_pasted(&set(&[public.clone()])), Ok(()));
+        assert_eq!(check_pasted(&set(std::slice::from_ref(&public))), Ok(()));
         let mut private = public.clone();
         private.as_object_mut().unwrap().insert("d".into(), json!("secret"));
         for (text, error) in [

@@ -388,7 +388,7 @@ async fn the_list_of_apps_goes_on_where_a_page_ended_and_begins_with_what_was_re
         last = Some(app.add_app(&format!("b{number}"), AppKind::Web, |_| {}).await);
     }
     let reported = last.unwrap().app.id;
-    let event = AuditEvent::new(app.now(), AuditKind::AppReported, AuditActor::System)
+    let event = AuditEvent::new(app.provider.now(), AuditKind::AppReported, AuditActor::System)
         .app(reported)
         .detail(serde_json::json!({ "text": "It lies." }));
     app.write(async move |tx: &mut Tx<'_>| store::audit::record(tx, &event).await).await;

@@ -25,6 +25,7 @@ mod layout;
 mod new_app;
 mod security;
 mod staff;
+mod staff_apps;
 mod system;
 mod teams;
 mod transfers;
@@ -72,8 +73,9 @@ pub use security::{
 };
 pub use staff::{
     CareForm, FieldChange, PastDecision, Question, QueueEntry, QueueForm, ReviewApp, ReviewQueue,
-    ReviewScope, RiskFlag, StaffApp, StaffApps, StaffThread, UserReport,
+    ReviewScope, RiskFlag, StaffThread,
 };
+pub use staff_apps::{StaffApp, StaffApps, UserReport};
 pub use system::{ErrorPage, FormField, FormPost};
 pub use teams::{
     InviteForm, JoinTeam, NewTeam, OfferedApp, OpenInvitation, TeamCard, TeamField, TeamInvitation,
