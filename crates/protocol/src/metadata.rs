@@ -26,6 +26,10 @@ pub struct AuthorizationServerMetadata {
     /// Of `private_key_jwt` (RFC 8414 §2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
     pub code_challenge_methods_supported: Vec<String>,
     /// RFC 9470 §7
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,6 +65,7 @@ impl AuthorizationServerMetadata {
             || words(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
         let with_none =
             || words(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
+        let algorithms = || words(&["ES256", "EdDSA", "RS256"]);
         Self {
             issuer: issuer.into(),
             authorization_endpoint: endpoints.authorization,
@@ -81,7 +86,9 @@ impl AuthorizationServerMetadata {
             token_endpoint_auth_methods_supported: with_none(),
             revocation_endpoint_auth_methods_supported: with_none(),
             introspection_endpoint_auth_methods_supported: with_secret(),
-            token_endpoint_auth_signing_alg_values_supported: words(&["ES256", "EdDSA", "RS256"]),
+            token_endpoint_auth_signing_alg_values_supported: algorithms(),
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms(),
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms(),
             code_challenge_methods_supported: words(&["S256"]),
             acr_values_supported: Vec::new(),
             authorization_response_iss_parameter_supported: true,
