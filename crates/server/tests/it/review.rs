@@ -400,12 +400,16 @@ async fn the_list_of_apps_goes_on_where_a_page_ended_and_begins_with_what_was_re
     let first = browser.get("/staff/apps").await.text();
     let shown = names(&first);
     assert_eq!(shown.first().map(String::as_str), Some("b61"), "reported by users");
-    assert_eq!(shown.len(), 51);
     assert!(first.contains("It lies."), "{first}");
     let next = first.split("id=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let second = browser.get(&next.replace("&amp;", "&")).await.text();
-    assert_eq!(names(&second), ["b60", "b61"]);
     assert!(!second.contains("id=\"next\""), "{second}");
+    // Above the list and not in it.
+    assert_eq!(shown.iter().filter(|name| *name == "b61").count(), 1, "{shown:?}");
+    let mut all = [shown, names(&second)].concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 52, "{all:?}");
     let found = browser.get("/staff/apps?q=b61").await.text();
     assert_eq!(names(&found), ["b61"]);
 }

@@ -31,7 +31,7 @@ pub struct Charts {
     pub unit: &'static str,
 }
 
-/// Bars in a box of [`Chart::WIDTH`] by [`Chart::HEIGHT`].
+/// Bars in a box of fixed width and height.
 #[derive(Clone, Debug, Serialize)]
 pub struct Chart {
     pub id: String,
