@@ -91,7 +91,9 @@ impl App {
         if self.publisher == publisher {
             return Ok(self);
         }
-        let app = Self { publisher: publisher.to_owned(), changed_at: now, ..self };
+        let mut app = Self { publisher: publisher.to_owned(), changed_at: now, ..self };
+        // What was verified is that the name is this publisher's.
+        app.review.brand = None;
         match app.is_live() && reviewed.contains(&RevisionField::Name) {
             true => app.change_unreviewed(now),
             false => Ok(app),

@@ -114,5 +114,5 @@ async fn live_grants(
     consent: &Consent,
     now: Timestamp,
 ) -> Result<Vec<Grant>, DbError> {
-    grants::list_live_of(tx, consent.user_id, consent.app_id, now).await
+    grants::list_live_of_consent(tx, consent.id, now).await
 }

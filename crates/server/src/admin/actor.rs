@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use domain::admin_token::{AdminScope, AdminToken};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
+use domain::id::UserId;
 use domain::time::Timestamp;
 use domain::user::{Role, User};
 use http::request::Parts;
@@ -73,6 +74,22 @@ impl Admin {
         match &self.who {
             Who::Token(token) if !token.may(scope) => Err(Problem::lacks(scope)),
             _ => Ok(()),
+        }
+    }
+
+    /// May a token be made that stands for `user`? A token lends no name but its own.
+    pub(super) fn may_stand_for(&self, user: UserId) -> bool {
+        match &self.who {
+            Who::Operator(_) => true,
+            Who::Token(token) => token.user_id == Some(user),
+        }
+    }
+
+    /// When what it makes has to end at the latest.
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        match &self.who {
+            Who::Operator(_) => None,
+            Who::Token(token) => Some(token.expires_at),
         }
     }
 

@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use domain::admin_token::{AdminScope, AdminToken, PREFIX, TEXT_BYTES_MAX};
 use domain::audit::AuditActor;
 use domain::time::Timestamp;
+use domain::user::{Role, User};
 use http::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use store::{DbError, Tx, admin_tokens};
+use store::{DbError, Tx, admin_tokens, users};
 
 use super::actor::Admin;
 use super::idempotency;
@@ -137,7 +138,18 @@ async fn authenticate(
         };
     };
     let mac = provider.keyring().secret_mac(text.as_bytes());
-    let find = async move |tx: &mut Tx<'_>| admin_tokens::find_by_mac(tx, &mac).await;
+    // The token of somebody who was blocked, or is no reviewer any more, is worth nothing (T8).
+    let find = async move |tx: &mut Tx<'_>| {
+        let Some(token) = admin_tokens::find_by_mac(tx, &mac).await? else { return Ok(None) };
+        if let Some(id) = token.user_id {
+            let user = users::find(tx, id).await?;
+            let is_staff = |user: &User| user.is_active() && user.has_role(Role::Reviewer);
+            if !user.as_ref().is_some_and(is_staff) {
+                return Ok(None);
+            }
+        }
+        Ok::<_, DbError>(Some(token))
+    };
     let found: Option<AdminToken> = provider.store.db.read(find).await?;
     match found.filter(|token| token.is_live(now)) {
         Some(token) => {

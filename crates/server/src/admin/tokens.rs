@@ -134,10 +134,17 @@ pub async fn create(
                     let text = format!("{} is not on the staff who review apps", user.email);
                     return Err(Problem::one_invalid("user", &text));
                 }
+                if !admin.may_stand_for(user.id) {
+                    let text = "a token makes tokens in its own name only";
+                    return Err(Problem::forbidden(text));
+                }
                 Some(user.id)
             }
             None => None,
         };
+        // None outlives the token that made it.
+        let expires_at = now.after(lifetime);
+        let expires_at = admin.ends_at().map_or(expires_at, |end| end.min(expires_at));
         let mut scopes = new.scopes.clone();
         scopes.sort_unstable();
         scopes.dedup();
@@ -148,7 +155,7 @@ pub async fn create(
             user_id,
             created_by: admin.name(),
             created_at: now,
-            expires_at: now.after(lifetime),
+            expires_at,
             last_used_at: None,
             revoked_at: None,
         };

@@ -188,9 +188,13 @@ async fn step(
     pending: Pending,
     app: &App,
 ) -> Result<Response, PageError> {
+    let may_answer = test_mode::may_answer(provider, visitor.signed_in.as_ref(), app).await?;
     let mut request = match understand(&pending, app, &provider.policy(), provider.now()) {
         Ok(request) => request,
         Err(AuthorizeError::Direct(error)) => return Err(direct(&error, &pending.raw)),
+        Err(AuthorizeError::Redirect(_)) if !may_answer => {
+            return Err(test_mode::only_developers(app));
+        }
         Err(AuthorizeError::Redirect(error)) => {
             let issuer = pending.issuer(provider);
             return deliver(provider, &app.name, &error.into_response(issuer.as_deref()));
@@ -202,6 +206,9 @@ async fn step(
     };
     request.scopes = request.scopes.difference(&full);
     let refuse = |code, description| {
+        if !may_answer {
+            return Err(test_mode::only_developers(app));
+        }
         let answer = request.refused(code, description, pending.issuer(provider).as_deref());
         deliver(provider, &app.name, &answer)
     };

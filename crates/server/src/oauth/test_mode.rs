@@ -32,21 +32,40 @@ pub(crate) fn console_uri(
         .flatten()
 }
 
+/// Whether an answer may go to the app's redirect URI: nobody has approved those of tests, so they
+/// are for people who may test alone (RFC 9700 §4.11).
+pub(crate) async fn may_answer(
+    provider: &Provider,
+    user: Option<&SignedInUser>,
+    app: &App,
+) -> Result<bool, PageError> {
+    match (app.mode, user) {
+        (Mode::Live, _) => Ok(true),
+        (Mode::Test, None) => Ok(false),
+        (Mode::Test, Some(user)) => is_tester(provider, user, app).await,
+    }
+}
+
+async fn is_tester(provider: &Provider, user: &SignedInUser, app: &App) -> Result<bool, PageError> {
+    let (id, user) = (app.id, user.user.id);
+    let read = async move |tx: &mut Tx<'_>| may_test(tx, id, user).await;
+    provider.store.db.read(read).await
+}
+
 /// Live apps are for everybody.
 pub(crate) async fn admit(
     provider: &Provider,
     user: &SignedInUser,
     app: &App,
 ) -> Result<(), PageError> {
-    if app.mode == Mode::Live {
-        return Ok(());
+    match app.mode == Mode::Live || is_tester(provider, user, app).await? {
+        true => Ok(()),
+        false => Err(only_developers(app)),
     }
-    let (id, user) = (app.id, user.user.id);
-    let read = async move |tx: &mut Tx<'_>| may_test(tx, id, user).await;
-    if provider.store.db.read(read).await? {
-        return Ok(());
-    }
-    Err(PageError::Authorize {
+}
+
+pub(crate) fn only_developers(app: &App) -> PageError {
+    PageError::Authorize {
         what_happened: format!(
             "{} is being tested, and only its developers can do that.",
             app.name
@@ -56,5 +75,5 @@ pub(crate) async fn admit(
              use its live client id.",
             app.client_id
         ),
-    })
+    }
 }

@@ -240,6 +240,10 @@ impl Answering {
             audit::record(tx, &about(AuditKind::TeamInvitationEnded).detail(detail)).await?;
             return Ok(Ok(team.id));
         }
+        // Whoever lost the team invites nobody to it any more.
+        if teams::role_of(tx, found.team_id, found.invited_by).await? != Some(TeamRole::Owner) {
+            return Ok(Err(over()));
+        }
         if teams::list_of_user(tx, self.user.id).await?.len() >= TEAMS_MAX {
             return Ok(Err(too_many_teams()));
         }

@@ -82,9 +82,13 @@ impl Sender {
         }
         let db = &self.provider.store.db;
         let look = async move |tx: &mut Tx<'_>| look(tx, &after, &busy, now).await;
-        let (mut due, after) = db.read(look).await?;
+        let (mut due, mut after) = db.read(look).await?;
+        // What finds no room is looked at next, so that nobody's endpoints come first for ever.
+        if due.len() > room {
+            due.truncate(room);
+            after = due.last().map(|one| one.endpoint.id.to_string()).unwrap_or_default();
+        }
         lock(&self.state).after = after;
-        due.truncate(room);
         if due.is_empty() {
             return Ok(0);
         }

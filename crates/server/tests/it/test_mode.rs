@@ -166,3 +166,17 @@ async fn what_its_developer_pauses_is_refused_at_once_but_can_still_be_tried() {
     app.save_app(paused.unpause().unwrap()).await;
     assert!(is_accepted(&app, &live).await, "nothing was lost");
 }
+
+#[tokio::test]
+async fn nobody_but_its_developers_is_sent_to_an_address_that_nobody_approved() {
+    let app = TestApp::start().await;
+    let client = app.add_app("bot", AppKind::Web, in_review).await;
+    let (tests, dev) = (in_tests(&app, &client).await, owner(&app).await);
+    let alice = app.add_user("alice", &[]).await;
+    let wrong = tests.authorize_path(&[("response_type", "bad")]);
+    for stranger in [app.browser(), app.signed_in(&alice).await] {
+        assert_eq!(stranger.get(&wrong).await.status, StatusCode::BAD_REQUEST);
+    }
+    let answer = app.signed_in(&dev).await.get(&wrong).await;
+    assert_eq!(answer.redirected("error").as_deref(), Some("unsupported_response_type"));
+}

@@ -256,7 +256,7 @@ impl View for WebhookDelivery {
 }
 
 /// The only answers that ever contain the secret of a webhook: to adding one, and to a roll.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct WebhookSecret {
     pub layout: Layout,
     pub app_id: String,
