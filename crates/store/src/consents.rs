@@ -156,7 +156,8 @@ pub async fn count_with_scope(
 ) -> Result<u64, DbError> {
     // Names are separated by spaces. LIKE would ignore case on SQLite, and they may hold its signs.
     let sql = "SELECT COUNT(*) FROM consents WHERE app_id = $1 AND mode = 'live' \
-               AND withdrawn_at IS NULL AND user_id <> $2 AND REPLACE(' ' || scopes || ' ', $3, '') <> ' ' || scopes || ' '";
+               AND withdrawn_at IS NULL AND user_id <> $2 \
+               AND REPLACE(' ' || scopes || ' ', $3, '') <> ' ' || scopes || ' '";
     tx.query_one(sql, bind![app, except, format!(" {scope} ")]).await?.take()
 }
 
