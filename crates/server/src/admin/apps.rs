@@ -166,11 +166,12 @@ fn check_settings(settings: AppSettings, app: &App) -> Result<App, Problem> {
     mistakes.extend(lines.map(|bad| format!("redirect_uris: {}: {}", bad.uri, bad.reason)));
     match mistakes.is_empty() {
         false => Err(Problem::invalid(&mistakes)),
-        true => Ok(App {
-            publisher,
-            addresses: settings.addresses,
-            ..app.clone().with_revision(about.revision(redirect_uris, app.logo))
-        }),
+        true => {
+            let mut changed = app.clone().with_revision(about.revision(redirect_uris, app.logo));
+            // What was verified is that the name is this publisher's.
+            changed.review.brand = changed.review.brand.filter(|_| publisher == app.publisher);
+            Ok(App { publisher, addresses: settings.addresses, ..changed })
+        }
     }
 }
 

@@ -15,7 +15,9 @@ use domain::transfer::{Receiver, Transfer};
 use domain::user::{User, is_email_address};
 use protocol::params::Params;
 use serde_json::json;
-use store::{Tx, apps, audit, changes, client_secrets, consents, mails, teams, transfers, users};
+use store::{
+    Tx, apps, audit, changes, client_secrets, consents, mails, teams, transfers, users, webhooks,
+};
 
 use super::apps::{APPS_PER_DEVELOPER_MAX, held, path_of};
 use super::teams::{destination, new_owner};
@@ -404,6 +406,10 @@ impl Taking {
         }
         apps::save(tx, &app).await?;
         apps::save_owner(tx, &app).await?;
+        // They lead to servers of whoever gave it.
+        for endpoint in webhooks::list_of_app(tx, self.id).await? {
+            webhooks::save(tx, &endpoint.pause()).await?;
+        }
         transfers::delete(tx, self.id).await?;
         changes::record(tx, Change::App(self.id)).await?;
         let actor = AuditActor::User(self.user.id);
