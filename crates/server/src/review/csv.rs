@@ -2,6 +2,8 @@
 
 use domain::audit_chain::AuditRow;
 
+use crate::csv::line;
+
 /// The first line.
 pub const HEAD: &str = "position,at,kind,actor,app_id,user_id,consent_id,grant_id,address,detail,\
                         block\r\n";
@@ -22,30 +24,5 @@ pub fn push_row(text: &mut String, row: &AuditRow, at: &str) {
         event.detail.to_string(),
         row.seal.map(|block| block.to_string()).unwrap_or_default(),
     ];
-    text.push_str(&cells.map(|cell| escaped(&cell)).join(","));
-    text.push_str("\r\n");
-}
-
-/// RFC 4180. What a spreadsheet would take for a formula begins with an apostrophe: names and
-/// reasons in the trail are written by strangers.
-fn escaped(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    match cell.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_no_formula_and_stays_one_cell() {
-        assert_eq!(escaped("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        assert_eq!(escaped("@SUM"), "'@SUM");
-        assert_eq!(escaped("a,b"), "\"a,b\"");
-        assert_eq!(escaped("plain"), "plain");
-    }
+    text.push_str(&line(&cells.each_ref().map(String::as_str)));
 }
