@@ -20,10 +20,6 @@ use crate::sets::{loads, of_many};
 use crate::value::{Row, unreadable};
 use crate::{DbError, Tx, bind};
 
-mod page;
-
-pub use page::{AuditFilter, list_page};
-
 macro_rules! select {
     ($rest:expr) => {
         concat!(

@@ -8,7 +8,8 @@ use domain::audit_chain::{Checkpoint, hexadecimal};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::audit::{AuditFilter, AuditRow, checkpoints};
+use store::audit::search::{self, AuditFilter};
+use store::audit::{AuditRow, checkpoints};
 use store::{Tx, apps, audit};
 
 use super::actor::Admin;
@@ -173,7 +174,7 @@ pub async fn list(
     let filter = AuditFilter {
         kind: kind.transpose()?,
         actor: query.actor.as_deref().map(actor).transpose()?,
-        since: moment("since", query.since.as_deref())?,
+        from: moment("since", query.since.as_deref())?,
         until: moment("until", query.until.as_deref())?,
         ..AuditFilter::default()
     };
@@ -191,7 +192,7 @@ pub async fn list(
         if let Some(user) = &query.user {
             filter.user = Some(find_user(tx, user).await?.id);
         }
-        Ok::<_, Problem>(audit::list_page(tx, &filter, between, newest, fetch).await?)
+        Ok::<_, Problem>(search::page(tx, &filter, between, newest, fetch).await?)
     };
     let rows = provider.store.db.read_long(read).await?;
     asked.page(&provider, rows, |row| row.position, event)
@@ -290,7 +291,7 @@ pub async fn reports(
         let filter =
             AuditFilter { app, kind: Some(AuditKind::AppReported), ..AuditFilter::default() };
         let mut found = Vec::new();
-        for row in audit::list_page(tx, &filter, between, true, fetch).await? {
+        for row in search::page(tx, &filter, between, true, fetch).await? {
             let app = match row.event.app_id {
                 Some(id) => apps::find(tx, id).await?,
                 None => None,

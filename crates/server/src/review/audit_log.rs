@@ -13,7 +13,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use protocol::params::Params;
 use serde_json::json;
-use store::audit::search::{self, ActorFilter, AuditFilter};
+use store::audit::search::{self, AuditFilter};
 use store::{DbError, Tx, apps, audit, users};
 
 use super::csv;
@@ -30,7 +30,7 @@ const SHOWN_MAX: usize = 50;
 /// Rows of one export; a larger one is for the command line.
 const EXPORT_ROWS_MAX: usize = 100_000;
 /// Rows that are read at once.
-const EXPORT_PAGE: u32 = 1_000;
+const EXPORT_PAGE: i64 = 1_000;
 /// Of a filter's text.
 const TYPED_MAX: usize = 200;
 
@@ -97,11 +97,11 @@ async fn meaning(
     }
     filter.actor = match form.actor.as_str() {
         "" => None,
-        "system" => Some(ActorFilter::System),
-        "cli" => Some(ActorFilter::CommandLine),
+        "system" => Some(AuditActor::System),
+        "cli" => Some(AuditActor::CommandLine { uid: None }),
         text => match (find_user(tx, text).await?, find_app(tx, text).await?) {
-            (Some(id), _) => Some(ActorFilter::User(id)),
-            (None, Some(id)) => Some(ActorFilter::App(id)),
+            (Some(id), _) => Some(AuditActor::User(id)),
+            (None, Some(id)) => Some(AuditActor::App(id)),
             (None, None) => return Ok(Err("Nobody has this address, client id or id.")),
         },
     };
@@ -146,10 +146,11 @@ pub async fn list(
     let before = params.one("before")?.and_then(|text| text.parse::<i64>().ok());
     let (now, filter, is_wrong) = (provider.now(), asked.filter, asked.error.is_some());
     let read = async move |tx: &mut Tx<'_>| {
-        let limit = u32::try_from(SHOWN_MAX + 1).unwrap_or(u32::MAX);
+        let limit = i64::try_from(SHOWN_MAX + 1).unwrap_or(i64::MAX);
+        let between = (0, before.unwrap_or(i64::MAX));
         let mut rows = match is_wrong {
             true => Vec::new(),
-            false => search::page(tx, &filter, before, limit).await?,
+            false => search::page(tx, &filter, between, true, limit).await?,
         };
         let has_more = rows.len() > SHOWN_MAX;
         rows.truncate(SHOWN_MAX);
@@ -325,12 +326,13 @@ impl Rows {
     }
 
     async fn next(&mut self) -> Result<String, DbError> {
-        let (filter, before) = (self.filter.clone(), self.before);
-        let limit = EXPORT_PAGE.min(u32::try_from(self.left).unwrap_or(EXPORT_PAGE));
+        let (filter, between) = (self.filter, (0, self.before.unwrap_or(i64::MAX)));
+        let limit = EXPORT_PAGE.min(i64::try_from(self.left).unwrap_or(EXPORT_PAGE));
         if limit == 0 {
             return Ok(String::new());
         }
-        let read = async move |tx: &mut Tx<'_>| search::page(tx, &filter, before, limit).await;
+        let read =
+            async move |tx: &mut Tx<'_>| search::page(tx, &filter, between, true, limit).await;
         let page = self.provider.store.db.read_long(read).await?;
         self.left = self.left.saturating_sub(page.len());
         self.before = page.last().map(|row| row.position);

@@ -1,6 +1,6 @@
-//! The trail for people: newest first, by what somebody looks for. Every filter is served by an
-//! index in the order of the page, so a page costs the same in a trail of a million rows. The order
-//! is that of writing; moments of different nodes may differ by their clocks.
+//! The trail for people and programs that look for something in it. Nearly every filter is served
+//! by an index in the order of the page, so a page costs the same in a trail of a million rows. The
+//! order is that of writing; moments of different nodes may differ by their clocks.
 
 use std::time::Duration;
 
@@ -16,10 +16,12 @@ use crate::{DbError, Tx, bind};
 /// whose clock is off.
 const SKEW_MAX: Duration = Duration::from_secs(10 * 60);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which events; `None`: whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     pub kind: Option<AuditKind>,
-    pub actor: Option<ActorFilter>,
+    /// A command line without a user of the machine: any.
+    pub actor: Option<AuditActor>,
     pub app: Option<AppId>,
     pub user: Option<UserId>,
     pub consent: Option<ConsentId>,
@@ -30,21 +32,19 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActorFilter {
-    User(UserId),
-    App(AppId),
-    /// Whoever uses the command line.
-    CommandLine,
-    System,
-}
-
-/// What every statement says besides the filter that drives it.
+/// The oldest first, and the newest first. `$drive`: what leads to an index; `$by`: what is in
+/// front of the position there.
 macro_rules! search {
     ($drive:literal) => {
-        search!($drive, "position DESC")
+        [search!(= $drive, "position"), search!(= $drive, "position DESC")]
     };
-    ($drive:literal, $order:literal) => {
+    ($drive:literal, $by:literal) => {
+        [
+            search!(= $drive, concat!($by, ", position")),
+            search!(= $drive, concat!($by, " DESC, position DESC")),
+        ]
+    };
+    (= $drive:literal, $order:expr) => {
         concat!(
             "SELECT position, at, kind, actor_kind, actor_id, app_id, user_id, consent_id, \
              grant_id, address, detail, seal FROM audit WHERE ",
@@ -61,18 +61,21 @@ macro_rules! search {
 }
 
 impl AuditFilter {
-    /// The narrowest filter that there is drives the search.
-    fn sql(&self) -> &'static str {
+    /// The narrowest filter that there is drives the search. What a token of the admin API did is
+    /// looked for in the whole trail.
+    fn sql(&self) -> [&'static str; 2] {
         match self {
             Self { grant: Some(_), .. } => search!("grant_id = $11"),
             Self { consent: Some(_), .. } => search!("consent_id = $10"),
             Self { user: Some(_), .. } => search!("user_id = $9"),
-            Self { actor: Some(ActorFilter::User(_)), .. } => {
+            Self { actor: Some(AuditActor::User(_)), .. } => {
                 search!("actor_kind = 'user' AND actor_id = $7")
             }
             // What an app does concerns it.
-            Self { actor: Some(ActorFilter::App(_)), .. } => search!("app_id = $7"),
-            Self { actor: Some(ActorFilter::CommandLine), .. } => search!("actor_kind = 'cli'"),
+            Self { actor: Some(AuditActor::App(_)), .. } => search!("app_id = $7"),
+            Self { actor: Some(AuditActor::CommandLine { .. }), .. } => {
+                search!("actor_kind = 'cli'")
+            }
             // The most frequent kind is left out of the index of both.
             Self { app: Some(_), kind: None | Some(AuditKind::GrantCreated), .. } => {
                 search!("app_id = $8")
@@ -81,43 +84,33 @@ impl AuditFilter {
                 search!("app_id = $8 AND kind = $5 AND kind <> 'grant.created'")
             }
             // With `kind = $5` PostgreSQL would go through all events for a kind that is rare.
-            Self { kind: Some(_), .. } => search!(
-                "(kind, position) > ($5, $1) AND (kind, position) < ($5, $2)",
-                "kind DESC, position DESC"
-            ),
-            Self { actor: Some(ActorFilter::System), .. } => search!("actor_kind = 'system'"),
+            Self { kind: Some(_), .. } => {
+                search!("(kind, position) > ($5, $1) AND (kind, position) < ($5, $2)", "kind")
+            }
+            Self { actor: Some(AuditActor::System), .. } => search!("actor_kind = 'system'"),
             _ => search!("position > 0"),
-        }
-    }
-
-    fn actor_texts(&self) -> (&'static str, Option<String>) {
-        match self.actor {
-            None => ("", None),
-            Some(ActorFilter::User(id)) => AuditActor::User(id).texts(),
-            Some(ActorFilter::App(id)) => AuditActor::App(id).texts(),
-            Some(ActorFilter::CommandLine) => ("cli", None),
-            Some(ActorFilter::System) => ("system", None),
         }
     }
 }
 
-/// What `filter` lets through before `before` (`None`: from the newest on), newest first, at most
-/// `limit`.
+/// What `filter` lets through between two positions, neither of them itself; the `newest` first, or
+/// the oldest; at most `limit`.
 pub async fn page(
     tx: &mut Tx<'_>,
     filter: &AuditFilter,
-    before: Option<i64>,
-    limit: u32,
+    between: (i64, i64),
+    newest: bool,
+    limit: i64,
 ) -> Result<Vec<AuditRow>, DbError> {
-    let after = match filter.from {
-        Some(from) => first_written_at(tx, from.before(SKEW_MAX)).await?.saturating_sub(1),
-        None => 0,
-    };
-    let mut before = before.unwrap_or(i64::MAX);
+    let (mut after, mut before) = between;
+    if let Some(from) = filter.from {
+        let first = first_written_at(tx, from.before(SKEW_MAX)).await?;
+        after = after.max(first.saturating_sub(1));
+    }
     if let Some(until) = filter.until {
         before = before.min(first_written_at(tx, until.after(SKEW_MAX)).await?);
     }
-    let (actor_kind, actor_id) = filter.actor_texts();
+    let (actor_kind, actor_id) = filter.actor.map_or(("", None), AuditActor::texts);
     let text = |id: Option<String>| Value::from(id.unwrap_or_default());
     let values = [
         Value::from(after),
@@ -131,15 +124,16 @@ pub async fn page(
         text(filter.user.map(|id| id.to_string())),
         text(filter.consent.map(|id| id.to_string())),
         text(filter.grant.map(|id| id.to_string())),
-        i64::from(limit).into(),
+        limit.into(),
     ];
-    let rows = tx.query_all(filter.sql(), &values).await?;
+    let [oldest_first, newest_first] = filter.sql();
+    let rows = tx.query_all(if newest { newest_first } else { oldest_first }, &values).await?;
     rows.into_iter().map(read).collect()
 }
 
 /// The first position that was written at `at` or later, about: found by halving, since positions
 /// grow with time. An index over moments would be one more to write with every event.
-pub(super) async fn first_written_at(tx: &mut Tx<'_>, at: Timestamp) -> Result<i64, DbError> {
+async fn first_written_at(tx: &mut Tx<'_>, at: Timestamp) -> Result<i64, DbError> {
     let sql = "SELECT position FROM audit ORDER BY position DESC LIMIT 1";
     let newest: i64 = tx.query_opt(sql, bind![]).await?.map_or(Ok(0), |mut row| row.take())?;
     let (mut low, mut high) = (1, newest.saturating_add(1));

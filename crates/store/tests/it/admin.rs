@@ -10,7 +10,7 @@ use domain::id::{AdminTokenId, AppMessageId};
 use domain::mail::{Mail, MailKind};
 use domain::user::{Role, User, UserStatus};
 use store::apps::AppFilter;
-use store::audit::AuditFilter;
+use store::audit::search::{self, AuditFilter};
 use store::testing::TestDb;
 use store::users::UserFilter;
 use store::{
@@ -182,13 +182,13 @@ on_both! {
             (AuditFilter { user: Some(user), ..any() }, all, false, 9, &[2, 3]),
             (AuditFilter { user: Some(user), kind: Some(suspended), ..any() }, all, true, 9, &[3]),
             (AuditFilter { kind: Some(suspended), ..any() }, all, true, 9, &[4, 3]),
-            (AuditFilter { since: Some(LATER), ..any() }, all, false, 9, &[3, 4]),
+            (AuditFilter { from: Some(LATER), ..any() }, all, false, 9, &[3, 4]),
             (AuditFilter { until: Some(LATER), ..any() }, all, true, 9, &[2, 1]),
-            (AuditFilter { since: Some(LATER), until: Some(LATER), ..any() }, all, true, 9, &[]),
-            (AuditFilter { since: Some(LATER.after(Duration::from_secs(9000))), ..any() }, all, true, 9, &[]),
+            (AuditFilter { from: Some(LATER), until: Some(LATER), ..any() }, all, true, 9, &[]),
+            (AuditFilter { from: Some(LATER.after(Duration::from_secs(9000))), ..any() }, all, true, 9, &[]),
         ] {
             let found = tx!(db, async move |tx| {
-                audit::list_page(tx, &filter, between, newest, limit).await?
+                search::page(tx, &filter, between, newest, limit).await?
             });
             let positions: Vec<_> = found.iter().map(|row| row.position).collect();
             assert_eq!(positions, wanted, "{filter:?} {between:?} {newest}");

@@ -14,7 +14,7 @@ use protocol::jose::SigningKey;
 use protocol::jwk::Algorithm;
 use serde_json::json;
 use store::audit::TrailError;
-use store::audit::search::{self, ActorFilter, AuditFilter};
+use store::audit::search::{self, AuditFilter};
 use store::testing::TestDb;
 use store::{Db, DbError, Tx, audit, bind, on_both, policy_seen};
 
@@ -175,44 +175,44 @@ on_both! {
         let app = AppId::from_bytes([1; 16]);
         let none = AuditFilter::default();
         let filters = [
-            (none.clone(), vec![5, 4, 3, 2, 1]),
-            (AuditFilter { kind: Some(AuditKind::KeysRotated), ..none.clone() }, vec![5]),
-            (AuditFilter { user: Some(user), ..none.clone() }, vec![3]),
-            (AuditFilter { actor: Some(ActorFilter::User(user)), ..none.clone() }, vec![3]),
-            (AuditFilter { actor: Some(ActorFilter::System), ..none.clone() }, vec![5]),
-            (AuditFilter { actor: Some(ActorFilter::CommandLine), ..none.clone() }, vec![]),
-            (AuditFilter { app: Some(app), ..none.clone() }, vec![4, 3, 2, 1]),
+            (none, vec![5, 4, 3, 2, 1]),
+            (AuditFilter { kind: Some(AuditKind::KeysRotated), ..none }, vec![5]),
+            (AuditFilter { user: Some(user), ..none }, vec![3]),
+            (AuditFilter { actor: Some(AuditActor::User(user)), ..none }, vec![3]),
+            (AuditFilter { actor: Some(AuditActor::System), ..none }, vec![5]),
+            (AuditFilter { actor: Some(AuditActor::CommandLine { uid: None }), ..none }, vec![]),
+            (AuditFilter { app: Some(app), ..none }, vec![4, 3, 2, 1]),
             (
                 AuditFilter {
                     app: Some(app),
                     kind: Some(AuditKind::ConsentGiven),
-                    ..none.clone()
+                    ..none
                 },
                 vec![4, 3, 2, 1],
             ),
             (
-                AuditFilter { consent: Some(ConsentId::from_bytes([2; 16])), ..none.clone() },
+                AuditFilter { consent: Some(ConsentId::from_bytes([2; 16])), ..none },
                 vec![4, 3, 2, 1],
             ),
             (
                 AuditFilter {
                     grant: Some(GrantId::from_bytes([3; 16])),
                     user: Some(user),
-                    ..none.clone()
+                    ..none
                 },
                 vec![3],
             ),
-            (AuditFilter { from: Some(NOW), until: Some(NOW), ..none.clone() }, vec![]),
+            (AuditFilter { from: Some(NOW), until: Some(NOW), ..none }, vec![]),
         ];
         for (filter, wanted) in filters {
             let wanted_by = format!("{filter:?}");
-            let read = async move |tx: &mut Tx<'_>| search::page(tx, &filter, None, 10).await;
+            let read = async move |tx: &mut Tx<'_>| search::page(tx, &filter, (0, i64::MAX), true, 10).await;
             let rows = db.read(read).await.unwrap();
             let found: Vec<_> = rows.iter().map(|row| row.position).collect();
             assert_eq!(found, wanted, "{wanted_by}");
         }
         let page = async |tx: &mut Tx<'_>| {
-            search::page(tx, &AuditFilter::default(), Some(4), 2).await
+            search::page(tx, &AuditFilter::default(), (0, 4), true, 2).await
         };
         let rows = db.read(page).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [3, 2]);
@@ -230,7 +230,7 @@ on_both! {
         };
         db.write(write).await.unwrap();
         let filter = AuditFilter { from: Some(at(17)), until: Some(at(22)), ..AuditFilter::default() };
-        let read = async move |tx: &mut Tx<'_>| search::page(tx, &filter, None, 10).await;
+        let read = async move |tx: &mut Tx<'_>| search::page(tx, &filter, (0, i64::MAX), true, 10).await;
         let rows = db.read(read).await.unwrap();
         // Positions count from 1, and the one of hour 19 is gone.
         assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [22, 21, 19, 18]);
