@@ -17,7 +17,6 @@ use crate::process::{Outcome, run_quietly};
 /// Source files that may be longer than the limit, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[
     ("crates/server/tests/it/harness.rs", "the actors of the tests, one after another"),
-    ("crates/server/tests/it/webhooks.rs", "what an endpoint hears, one test after another"),
     ("crates/store/tests/it/rows.rs", "a true list: a case for every statement"),
 ];
 
