@@ -3,6 +3,7 @@
 
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
+use domain::consent::Consent;
 use domain::grant::Mode;
 use domain::id::{AppId, PartnerKeyId, UserId};
 use domain::mail::{Mail, MailKind};
@@ -76,6 +77,17 @@ pub async fn find_of(
 ) -> Result<Option<PartnerKey>, DbError> {
     let row = tx.query_opt(select!("WHERE user_id = $1 AND app_id = $2"), bind![user, app]).await?;
     row.map(read).transpose()
+}
+
+/// The key that came with `consent`: a test has none, whatever its user let the real app have.
+pub async fn find_of_consent(
+    tx: &mut Tx<'_>,
+    consent: &Consent,
+) -> Result<Option<PartnerKey>, DbError> {
+    match consent.mode {
+        Mode::Test => Ok(None),
+        Mode::Live => find_of(tx, consent.user_id, consent.app_id).await,
+    }
 }
 
 /// All keys of `user`, newest first: few, see `PARTNER_KEYS_MAX`.

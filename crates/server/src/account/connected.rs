@@ -82,16 +82,10 @@ pub async fn show(
         .db
         .read(async move |tx| {
             let consent = given(tx, id, user_id).await?;
-            let app_id = consent.app_id;
-            let mode = consent.mode;
-            let known = look_up(tx, consent).await?.ok_or(PageError::NotFound)?;
-            let mut grants = grants::list_live_of(tx, user_id, app_id, now).await?;
-            grants.retain(|grant| grant.mode == mode);
-            let key = partner_keys::find_of(tx, user_id, app_id).await?;
             Ok::<_, PageError>(Connected {
-                known,
-                grants,
-                key: key.filter(|_| mode == Mode::Live),
+                grants: grants::list_live_of_consent(tx, id, now).await?,
+                key: partner_keys::find_of_consent(tx, &consent).await?,
+                known: look_up(tx, consent).await?.ok_or(PageError::NotFound)?,
                 history: audit::list_of_consent(tx, id, HISTORY_MAX).await?,
             })
         })
@@ -148,11 +142,14 @@ pub async fn remove_scope(
                 back.withdraw(tx, consent, &*entropy).await?;
                 return Ok(Done::AccessRevoked);
             }
-            let app_id = app.id;
+            let key = match takes_key {
+                true => partner_keys::find_of_consent(tx, &consent).await?,
+                false => None,
+            };
             if !back.narrow(tx, consent, &scope, &*entropy).await? {
                 return Err(PageError::Conflict("The app no longer has this permission.".into()));
             }
-            if takes_key && let Some(key) = partner_keys::find_of(tx, user_id, app_id).await? {
+            if let Some(key) = key {
                 partner_keys::end(tx, &key, EndedWhy::User, back.actor, back.now).await?;
             }
             Ok(Done::ScopeTakenBack)
@@ -206,7 +203,7 @@ pub async fn remove_key(
     let (id, user_id, now) = (parse_id(&id)?, form.user.user.id, provider.now());
     let remove = async move |tx: &mut Tx<'_>| {
         let consent = given(tx, id, user_id).await?;
-        let key = partner_keys::find_of(tx, user_id, consent.app_id).await?;
+        let key = partner_keys::find_of_consent(tx, &consent).await?;
         let key = key.ok_or(PageError::NotFound)?;
         partner_keys::end(tx, &key, EndedWhy::User, AuditActor::User(user_id), now).await?;
         Ok::<_, PageError>(())

@@ -8,7 +8,7 @@ use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
 use domain::consent::Consent;
 use domain::entropy::Entropy;
-use domain::grant::{Grant, Mode, RevokeReason};
+use domain::grant::{Grant, RevokeReason};
 use domain::partner_key::EndedWhy;
 use domain::time::Timestamp;
 use protocol::scope::ScopeName;
@@ -53,9 +53,7 @@ impl TakingBack {
             self.end_grant(tx, &consent, grant).await?;
         }
         // Out is out: with the key too.
-        if consent.mode == Mode::Live
-            && let Some(key) = partner_keys::find_of(tx, consent.user_id, consent.app_id).await?
-        {
+        if let Some(key) = partner_keys::find_of_consent(tx, &consent).await? {
             let why = match self.reason {
                 RevokeReason::User => EndedWhy::AccessWithdrawn,
                 _ => EndedWhy::AppDeleted,

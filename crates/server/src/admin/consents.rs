@@ -213,7 +213,7 @@ pub async fn withdraw(
             return Err(Problem::conflict("this access was already withdrawn"));
         }
         // Before the rest, so that the user reads by whom.
-        if let Some(key) = partner_keys::find_of(tx, consent.user_id, consent.app_id).await? {
+        if let Some(key) = partner_keys::find_of_consent(tx, &consent).await? {
             let why = EndedWhy::AccountBlocked;
             partner_keys::end(tx, &key, why, back.actor, now).await?;
         }

@@ -336,7 +336,7 @@ impl Answer {
             self.narrow_grants(tx, &consent).await?;
         }
         if self.key_scope.as_ref().is_some_and(|scope| lost.contains(scope.as_str()))
-            && let Some(key) = partner_keys::find_of(tx, self.user_id, self.app_id).await?
+            && let Some(key) = partner_keys::find_of_consent(tx, &consent).await?
         {
             let actor = AuditActor::User(self.user_id);
             partner_keys::end(tx, &key, EndedWhy::User, actor, self.now).await?;

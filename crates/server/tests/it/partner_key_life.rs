@@ -5,10 +5,13 @@ use std::time::Duration;
 use axum::body::Body;
 use domain::app::AppKind;
 use domain::audit::AuditKind;
+use domain::consent::Consent;
+use domain::grant::Mode;
 use domain::partner_key::UNUSED_MAX;
 use http::{Method, Request, StatusCode};
+use protocol::scope::ScopeSet;
 use serde_json::json;
-use store::{Tx, partner_keys};
+use store::{Tx, consents, partner_keys};
 use tower::ServiceExt as _;
 
 use crate::harness::{Browser, PASSWORD};
@@ -170,4 +173,26 @@ async fn the_developer_sees_the_keys_of_the_app() {
     let plain = world.app.add_app("plain", AppKind::Web, |_| {}).await;
     let page = browser.get(&format!("/apps/{}/credentials", plain.app.id)).await.text();
     assert!(!page.contains("Partner keys"), "it may not ask for any");
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_tests_the_key_of_the_real_app_stays() {
+    let world = world().await;
+    world.key().await;
+    let (app, now) = (&world.app, world.app.provider.now());
+    let scopes: ScopeSet = "apikeys.create balances.read".parse().unwrap();
+    let ids = (world.client.app.id, world.alice.id);
+    let given = Consent::give(&*app.entropy, ids.0, ids.1, scopes.clone(), scopes, now);
+    let tests = Consent { mode: Mode::Test, ..given };
+    let path = format!("/connected/{}", tests.id);
+    app.write(async move |tx: &mut Tx<'_>| consents::save(tx, &tests).await).await;
+    let browser = app.signed_in(&world.alice).await;
+    assert!(browser.get(&path).await.text().contains("Test mode"));
+    let csrf = browser.csrf();
+    let removed = browser.post(&format!("{path}/key/remove"), &[("csrf", &csrf)]).await;
+    assert_eq!(removed.status, StatusCode::NOT_FOUND);
+    let fields = [("csrf", &*csrf), ("scope", "apikeys.create")];
+    browser.post(&format!("{path}/scopes/remove"), &fields).await;
+    browser.post(&format!("{path}/revoke"), &[("csrf", &csrf)]).await;
+    assert!(world.stored().await.is_some_and(|key| key.is_active()));
 }
