@@ -48,8 +48,18 @@ pub async fn in_a_browser(test: impl AsyncFnOnce(&Person)) {
     }
 }
 
-/// A WebDriver server on a port that it chose, and its address.
+/// A WebDriver server on a port that it chose, and its address. The driver takes a free port of
+/// IPv4, wants the same one of IPv6, and gives up when someone has it: then another one is asked.
 async fn start_driver() -> (Child, String) {
+    for _ in 0..10 {
+        if let Some(started) = try_to_start_driver().await {
+            return started;
+        }
+    }
+    panic!("the driver found no port ten times");
+}
+
+async fn try_to_start_driver() -> Option<(Child, String)> {
     let mut driver = Command::new(variable("CONSENTRY_TEST_CHROMEDRIVER"))
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -58,13 +68,13 @@ async fn start_driver() -> (Child, String) {
         .unwrap();
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = loop {
-        let line = lines.next_line().await.unwrap().expect("the driver says on which port it is");
+        let line = lines.next_line().await.unwrap()?;
         if let Some((_, port)) = line.split_once("started successfully on port ") {
             break port.trim_end_matches('.').to_owned();
         }
     };
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (driver, format!("http://127.0.0.1:{port}"))
+    Some((driver, format!("http://127.0.0.1:{port}")))
 }
 
 impl Person {
