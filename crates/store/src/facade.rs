@@ -333,13 +333,15 @@ impl Store {
 
     async fn flush_calls(&self) -> Result<(), DbError> {
         let batch = std::mem::take(&mut *lock(&self.shared.usage));
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let stored = batch.clone();
-        let result = self.db.write(async move |tx| stored.store(tx).await).await;
-        if result.is_err() {
-            lock(&self.shared.usage).merge(batch);
+        let mut result = Ok(());
+        for part in batch.into_parts() {
+            if result.is_ok() {
+                let stored = part.clone();
+                result = self.db.write(async move |tx| stored.store(tx).await).await;
+            }
+            if result.is_err() {
+                lock(&self.shared.usage).merge(part);
+            }
         }
         result
     }

@@ -39,6 +39,8 @@ struct Sum {
 
 /// More kinds of calls are not told apart until the next flush.
 const BATCH_MAX: usize = 100_000;
+/// Of one transaction: all that others write waits for it.
+const ROWS_MAX: usize = 250;
 
 impl Batch {
     pub(crate) fn add(&mut self, usage: Use) {
@@ -65,8 +67,17 @@ impl Batch {
         self.0.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// In parts that one transaction each writes, so that others get their turn between them. In
+    /// one order, so that two nodes do not wait for one another.
+    pub(crate) fn into_parts(self) -> Vec<Self> {
+        let mut sums: Vec<_> = self.0.into_iter().collect();
+        sums.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut parts = Vec::with_capacity(sums.len().div_ceil(ROWS_MAX));
+        let mut sums = sums.into_iter().peekable();
+        while sums.peek().is_some() {
+            parts.push(Self(sums.by_ref().take(ROWS_MAX).collect()));
+        }
+        parts
     }
 
     /// Put `other`, which could not be stored, back in.
@@ -81,7 +92,6 @@ impl Batch {
 
     /// Add to what is stored. The times of last use of grants and keys move along.
     pub(crate) async fn store(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        // In one order, so that two nodes do not wait for one another.
         let mut sums: Vec<_> = self.0.iter().collect();
         sums.sort_by(|a, b| a.0.cmp(b.0));
         for ((by, family), sum) in sums {

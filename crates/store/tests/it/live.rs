@@ -209,6 +209,28 @@ on_both! {
         assert_eq!(families.iter().map(|f| (f.calls, f.refused)).collect::<Vec<_>>(), [(3, 1)]);
     }
 
+    async fn many_counted_calls_let_other_writes_through_between_them(database: TestDb) {
+        let store = store_of(&database).await;
+        let case = Case::insert(&store.db, 9).await;
+        for n in 0..600 {
+            store.account(Use {
+                by: UsedBy::Grant(case.grant.id),
+                app_id: case.app.id,
+                user_id: Some(case.user.id),
+                family: format!("family {n}"),
+                status: 200,
+                address: localhost(),
+                at: NOW,
+            });
+        }
+        let commits = store.db.commits();
+        store.flush_usage().await.unwrap();
+        assert!(store.db.commits() >= commits + 3, "one transaction would hold all others up");
+        let (user, app) = (case.user.id, case.app.id);
+        let list = async move |tx: &mut Tx<'_>| usage::list_of(tx, user, app).await;
+        assert_eq!(store.db.read(list).await.unwrap().len(), 600);
+    }
+
     async fn the_sweep_runs_through_all_tables(database: TestDb) {
         let clock = TestClock::at(NOW);
         let store = open_store(&database.url, clock.clone(), 1).await;
