@@ -25,16 +25,16 @@ pub async fn list_by_name(
     after: Option<AppId>,
     limit: i64,
 ) -> Result<Vec<App>, DbError> {
-    let sql = "SELECT name_normalized, id FROM apps WHERE id = $1";
+    let sql = "SELECT LOWER(name), id FROM apps WHERE id = $1";
     let (name, id): (String, String) = match tx.query_opt(sql, bind![after]).await? {
         Some(mut row) => (row.take()?, row.take()?),
         None => <_>::default(),
     };
     // LIKE would ignore case on SQLite, and names may hold its signs.
     let sql = select!(
-        "WHERE a.name_normalized >= $1 AND (a.name_normalized > $1 OR a.id > $2) \
+        "WHERE LOWER(a.name) >= $1 AND (LOWER(a.name) > $1 OR a.id > $2) \
          AND ($3 = '' OR REPLACE(a.search_text, $3, '') <> a.search_text) \
-         ORDER BY a.name_normalized, a.id LIMIT $4"
+         ORDER BY LOWER(a.name), a.id LIMIT $4"
     );
     let rows = tx.query_all(sql, bind![name, id, text.to_lowercase(), limit]).await?;
     rows.into_iter().map(read).collect()
