@@ -163,7 +163,8 @@ pub async fn count_with_scope(
 
 /// Whether a user let `app` in, or changed what it may do, since `since`.
 pub async fn any_since(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<bool, DbError> {
-    let sql = "SELECT id FROM consents WHERE app_id = $1 AND changed_at >= $2 LIMIT 1";
+    let sql =
+        "SELECT id FROM consents WHERE app_id = $1 AND mode = 'live' AND changed_at >= $2 LIMIT 1";
     Ok(tx.query_opt(sql, bind![app, since]).await?.is_some())
 }
 

@@ -7,13 +7,15 @@ use domain::app::{App, AppKind, AppStatus, Approval};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::condition::{Conditions, ScopeCondition};
 use domain::policy::{CannedAnswer, ScopeTier};
+use domain::usage::{Use, UsedBy};
 use domain::user::{Role, User};
 use http::StatusCode;
 use protocol::scope::ScopeSet;
 use server::review::jobs;
 
 use crate::forms::{assert_done, find_app, is_accepted, live_scope, submit};
-use crate::harness::{Answer, Browser, Client, TestApp};
+use crate::harness::{Answer, Browser, Client, TestApp, only_grant};
+use crate::test_mode::{in_tests, owner};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -225,6 +227,28 @@ async fn an_app_that_nobody_uses_is_reminded_then_retired_and_its_developer_wake
     assert_eq!(app.audited().await.last(), Some(&AuditKind::AppWoken));
     let twice = submit(&browser, &format!("{path}/wake"), &[]).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn an_app_that_its_developer_alone_tries_is_reminded_as_if_nobody_used_it() {
+    let app = TestApp::start_with(|policy| policy.review.unused_after = Some(30 * DAY)).await;
+    let client = app.add_app("bot", AppKind::Web, |_| {}).await;
+    let (tests, dev) = (in_tests(&app, &client).await, owner(&app).await);
+    app.clock.advance(31 * DAY);
+    tests.tokens(&app, &dev).await;
+    let grant = only_grant(&app, &dev, &tests).await;
+    let call = Use {
+        by: UsedBy::Grant(grant.id),
+        app_id: client.app.id,
+        user_id: Some(dev.id),
+        family: "items".to_owned(),
+        status: 200,
+        address: [127, 0, 0, 1].into(),
+        at: app.provider.now(),
+    };
+    app.write(async move |tx| store::usage::add(tx, &[call.clone()]).await).await;
+    due(&app, &jobs::Unused::default()).await;
+    assert!(find_app(&app, client.app.id).await.unwrap().review.reminded_at.is_some());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::harness::{Client, TestApp, Tokens, only_grant};
 const TEST_SECRET: &str = "a-secret-for-tests-of-forty-characters--";
 
 /// The same app as its developer tries it.
-async fn in_tests(app: &TestApp, client: &Client) -> Client {
+pub async fn in_tests(app: &TestApp, client: &Client) -> Client {
     let secret = client.secret.as_ref().map(|_| TEST_SECRET.to_owned());
     if let Some(text) = &secret {
         let row = ClientSecret {
@@ -33,7 +33,7 @@ async fn in_tests(app: &TestApp, client: &Client) -> Client {
     Client { app: client.app.clone().in_test_mode(), secret }
 }
 
-async fn owner(app: &TestApp) -> User {
+pub async fn owner(app: &TestApp) -> User {
     let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
     app.write(find).await.unwrap()
 }
