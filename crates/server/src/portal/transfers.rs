@@ -311,11 +311,13 @@ pub async fn offer(
         let counts = (
             consents::count_given_to(tx, id).await?,
             client_secrets::list_of_app(tx, id).await?.len() as u64,
+            webhooks::list_of_app(tx, id).await?.len() as u64,
         );
         Ok::<_, PageError>(Some((transfer, app, giver, to_team, teams, counts)))
     };
     let found = provider.store.db.read(read).await?.ok_or(PageError::NotFound)?;
-    let (transfer, app, giver, to_team, teams, (user_count, secret_count)) = found;
+    let (transfer, app, giver, to_team, teams, counts) = found;
+    let (user_count, secret_count, webhook_count) = counts;
     let page = TakeApp {
         layout: user.layout().in_section(Section::Apps),
         id: id.to_string(),
@@ -329,6 +331,8 @@ pub async fn offer(
         teams: teams.into_iter().map(|(team, _)| choice(team)).collect(),
         user_count,
         secret_count,
+        has_keys: app.keys.is_some(),
+        webhook_count,
         until: display::moment(now, transfer.expires_at),
         loses_review: app.is_live() && provider.policy().reviewed.contains(&RevisionField::Name),
     };

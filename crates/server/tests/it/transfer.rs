@@ -46,6 +46,7 @@ async fn an_app_is_another_persons_once_they_accept_and_users_read_who_has_it() 
     assert!(taker.get("/teams").await.text().contains(&offer), "it waits on her page");
     let page = taker.get(&offer).await.text();
     assert!(page.contains("Users will read “eve” as its publisher instead of"), "{page}");
+    assert!(!page.contains("webhook"), "it has none: {page}");
     let taken = take(&taker, &client.app, &[("decision", "accept")]).await;
     assert_done(&taken, &format!("/apps/{}?done=app-taken", client.app.id));
     let given = find_app(&app, client.app.id).await.unwrap();
@@ -224,4 +225,23 @@ async fn a_suspended_app_stays_where_it_is() {
     assert_eq!(accepted.status, StatusCode::CONFLICT);
     assert_eq!(ask(&giver, &client.app, &TO_EVE).await.status, StatusCode::CONFLICT);
     assert_eq!(find_app(&app, client.app.id).await.unwrap().owner, dev.id);
+}
+
+#[tokio::test]
+async fn webhooks_of_the_giver_are_paused_and_whoever_takes_the_app_reads_so_before() {
+    let app = TestApp::start().await;
+    let (dev, eve, client) = start(&app).await;
+    let (giver, taker) = (app.signed_in(&dev).await, app.signed_in(&eve).await);
+    let path = format!("/apps/{}/webhooks", client.app.id);
+    let hook = [("url", "https://giver.example.com/hooks"), ("event", "grant.revoked")];
+    assert_eq!(submit(&giver, &path, &hook).await.status, StatusCode::OK);
+    ask(&giver, &client.app, &TO_EVE).await;
+    let page = taker.get(&format!("/transfers/{}", client.app.id)).await.text();
+    assert!(page.contains("1 webhook leads to servers of"), "{page}");
+    take(&taker, &client.app, &[("decision", "accept")]).await;
+    let id = client.app.id;
+    let found = async move |tx: &mut store::Tx<'_>| store::webhooks::list_of_app(tx, id).await;
+    let endpoints = app.write(found).await;
+    assert_eq!(endpoints.len(), 1);
+    assert_eq!(endpoints[0].status, domain::webhook::EndpointStatus::Paused);
 }

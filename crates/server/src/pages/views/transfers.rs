@@ -135,6 +135,10 @@ pub struct TakeApp {
     pub teams: Vec<TeamChoice>,
     pub user_count: u64,
     pub secret_count: u64,
+    /// It proves who it is with keys, whose other halves the giver has.
+    pub has_keys: bool,
+    /// They are paused on the way.
+    pub webhook_count: u64,
     pub until: Moment,
     /// The consent page will say that nobody has looked at it.
     pub loses_review: bool,
@@ -157,6 +161,8 @@ impl View for TakeApp {
             teams: vec![TeamChoice { id: "t1".into(), name: "Night Desk".into() }],
             user_count: 1284,
             secret_count: 2,
+            has_keys: true,
+            webhook_count: 1,
             until: Moment::sample("2026-04-08T09:00:00Z", "in 6 days"),
             loses_review: true,
         };
@@ -167,6 +173,8 @@ impl View for TakeApp {
             status: AppStatus::InReview,
             user_count: 0,
             secret_count: 0,
+            has_keys: false,
+            webhook_count: 0,
             loses_review: false,
             ..person.clone()
         };
