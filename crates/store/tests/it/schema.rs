@@ -28,6 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0015_review_policy",
     "0016_admin_api",
     "0017_page_indexes",
+    "0018_apps_by_name",
 ];
 
 /// The PostgreSQL schema in SQLite's words.
@@ -45,6 +46,8 @@ fn translated(postgres: &str) -> String {
 
 #[test]
 fn both_databases_have_the_same_tables() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), MIGRATIONS.len(), "one is not listed");
     for (sqlite, postgres) in MIGRATIONS {
         assert_eq!(translated(postgres), *sqlite);
     }
