@@ -92,7 +92,8 @@ impl Network {
             Some(Host::Ipv4(address)) => vec![SocketAddr::from((address, port))],
             Some(Host::Ipv6(address)) => vec![SocketAddr::from((address, port))],
             Some(Host::Domain(name)) => {
-                (self.look_up)(name.to_owned(), port).await.map_err(failed)?
+                let found = (self.look_up)(name.to_owned(), port).await;
+                found.map_err(|error| OutboundError::Unresolved(error.to_string()))?
             }
             None => Vec::new(),
         };
@@ -103,7 +104,9 @@ impl Network {
         };
         match addresses.iter().find(inside) {
             Some(address) => Err(OutboundError::NotAllowed(address.ip().to_string())),
-            None if addresses.is_empty() => Err(failed("the name has no address")),
+            None if addresses.is_empty() => {
+                Err(OutboundError::Unresolved("the name has no address".to_owned()))
+            }
             None => Ok(addresses),
         }
     }

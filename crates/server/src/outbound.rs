@@ -80,6 +80,8 @@ impl std::fmt::Debug for Reply {
 pub enum OutboundError {
     #[error("an address that may not be called: {0}")]
     NotAllowed(String),
+    #[error("the name leads nowhere: {0}")]
+    Unresolved(String),
     #[error("no answer in time")]
     Timeout,
     #[error("the answer is too long")]

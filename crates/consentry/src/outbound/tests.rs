@@ -68,6 +68,13 @@ async fn an_operators_own_machine_is_asked_without_tls_and_answers() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_nowhere_is_told_apart_from_a_server_that_does_not_answer() {
+    let (nowhere, _) = network(&[&[]]);
+    let failed = nowhere.send(get("https://no.example.com/", Reach::Public)).await.err();
+    assert!(matches!(failed, Some(OutboundError::Unresolved(_))), "{failed:?}");
+}
+
+#[tokio::test]
 async fn f1_addresses_inside_are_not_called_for_anyone_but_the_operator() {
     let (address, heard) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let (plain, _) = network(&[]);

@@ -219,11 +219,11 @@ fn call(provider: &Provider, sendable: &Sendable, now: Timestamp) -> Result<Call
     Ok(call)
 }
 
-/// For the developer: not where names of our network lead.
+/// For the developer: not where names of our network lead, nor which there are (attack F1).
 fn in_words(error: &OutboundError) -> String {
     match error {
-        OutboundError::NotAllowed(_) => {
-            "the address leads into a private network, or is not https".to_owned()
+        OutboundError::NotAllowed(_) | OutboundError::Unresolved(_) => {
+            "no https address on the public internet has this name".to_owned()
         }
         OutboundError::Timeout => "no answer within 15 seconds".to_owned(),
         OutboundError::TooLong => "the answer is longer than 64 KiB".to_owned(),

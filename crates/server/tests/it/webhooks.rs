@@ -1,6 +1,7 @@
 //! Webhooks: what happens waits in the same transaction, is signed, tried again and given up; and
 //! the pages on which a developer sees to it. Who hears of an app by mail too is in `news`.
 
+mod by_hand;
 mod news;
 
 use std::sync::{Arc, Mutex};
@@ -31,6 +32,7 @@ pub struct Receivers {
     received: Mutex<Vec<Received>>,
     /// 204 if it is not set.
     answer: Mutex<Option<(u16, String)>>,
+    failure: Mutex<Option<OutboundError>>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,10 @@ impl Receivers {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
     }
 
+    fn fail_with(&self, error: OutboundError) {
+        *self.failure.lock().unwrap() = Some(error);
+    }
+
     fn take(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap())
     }
@@ -79,6 +85,9 @@ impl Outbound for Receivers {
             signatures: header("webhook-signature"),
             body: call.body.to_vec(),
         });
+        if let Some(error) = self.failure.lock().unwrap().clone() {
+            return Box::pin(async { Err(error) });
+        }
         let answer = self.answer.lock().unwrap().clone();
         let (status, body) = answer.unwrap_or((204, String::new()));
         let status = StatusCode::from_u16(status).unwrap();

@@ -256,7 +256,7 @@ fn why_not(error: &OutboundError) -> String {
             "The answer is longer than {} KB, more than the console shows.",
             ANSWER_BYTES_MAX / 1024
         ),
-        OutboundError::NotAllowed(_) | OutboundError::Failed(_) => {
+        OutboundError::NotAllowed(_) | OutboundError::Unresolved(_) | OutboundError::Failed(_) => {
             "This server could not reach its own address. Tell the operator: the console needs it \
              to be reachable from the server itself."
                 .to_owned()
