@@ -182,6 +182,8 @@ kinds! {
     WebhookChanged = "webhook.changed",
     WebhookSecretRolled = "webhook.secret_rolled",
     WebhookRemoved = "webhook.removed",
+    /// Somebody had a message sent once more.
+    WebhookRedelivered = "webhook.redelivered",
     /// By us: nothing got through, or the endpoint said that it is gone.
     WebhookDisabled = "webhook.disabled",
     /// A user let an app have a key for signed calls.

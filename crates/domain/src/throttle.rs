@@ -69,6 +69,11 @@ pub const USER_CODES_PER_APP: SteadyRule =
 pub const MAILS_PER_ADDRESS: SteadyRule =
     SteadyRule { attempts_max: 4, one_more_every: Duration::from_secs(15 * 60) };
 
+/// Messages to webhooks of one app that somebody asks for by hand: enough for trying one out, too
+/// few to trouble whoever is called.
+pub const WEBHOOKS_BY_HAND: SteadyRule =
+    SteadyRule { attempts_max: 10, one_more_every: Duration::from_secs(6) };
+
 /// Attempts under one key so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThrottleState {

@@ -9,6 +9,7 @@ use domain::id::{AppId, LinkId, UserId};
 use domain::throttle::{
     MAILS_PER_ADDRESS, PER_ACCOUNT, PER_ACCOUNT_EVERYWHERE, PER_ADDRESS, SECOND_FACTOR_EVERYWHERE,
     SteadyRule, ThrottleOutcome, ThrottleRule, USER_CODES_PER_APP, USER_CODES_PER_USER,
+    WEBHOOKS_BY_HAND,
 };
 use domain::time::Timestamp;
 use store::{DbError, Tx, throttles};
@@ -118,6 +119,11 @@ impl Limits {
             (format!("user-code app {app} address {network}"), Rule::Steady(PER_ADDRESS)),
             (format!("user-code app {app}"), Rule::Steady(USER_CODES_PER_APP)),
         ])
+    }
+
+    /// Messages to webhooks that people of the app ask for.
+    pub(crate) fn of_webhooks_by_hand(app: AppId) -> Self {
+        Self(vec![(format!("webhook app {app}"), Rule::Steady(WEBHOOKS_BY_HAND))])
     }
 
     /// Count an attempt, or say how long to wait. What has to wait counts nowhere: an address that

@@ -20,10 +20,11 @@ use store::{Tx, audit, webhooks};
 use super::apps::owned;
 use super::frame::frame;
 use super::webhook_form::{Checked, blank, check, form_of, read};
+use crate::account::limits::Limits;
 use crate::actor::{AppOwner, SignedForm};
 use crate::address::ClientAddress;
 use crate::display;
-use crate::error::PageError;
+use crate::error::{PageError, duration_words};
 use crate::flash::{Done, Told};
 use crate::pages::views::{
     self, AppTab, AttemptRow, DeliveryRow, Section, WebhookDelivery, WebhookEndpoint, WebhookForm,
@@ -331,11 +332,15 @@ pub async fn test(
 ) -> Result<Redirect, PageError> {
     let (id, step) = (named(&form.params)?, Step::new(&owner, address, provider.now()));
     let app = owner.app.clone();
-    let write = async move |tx: &mut Tx<'_>| match step.find(tx, id).await? {
-        Ok(endpoint) => {
-            Ok::<_, PageError>(Ok(webhooks::queue_test(tx, &app, &endpoint, step.now).await?))
+    let write = async move |tx: &mut Tx<'_>| {
+        let endpoint = match step.find(tx, id).await? {
+            Ok(endpoint) => endpoint,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if let Some(refused) = step.too_often(tx).await? {
+            return Ok(Err(refused));
         }
-        Err(refused) => Ok(Err(refused)),
+        Ok::<_, PageError>(Ok(webhooks::queue_test(tx, &app, &endpoint, step.now).await?))
     };
     provider.store.db.write(write).await??;
     Ok(Done::WebhookTested.redirect(&path_of(owner.app.id)))
@@ -344,25 +349,33 @@ pub async fn test(
 /// Send a message that arrived or was given up once more.
 pub async fn redeliver(
     State(provider): State<Shared>,
-    AppOwner { user, app }: AppOwner,
+    ClientAddress(address): ClientAddress,
+    owner: AppOwner,
     form: SignedForm,
 ) -> Result<Redirect, PageError> {
     let number = form.params.one("delivery")?.and_then(|text| text.parse::<i64>().ok());
     let number = number.ok_or(PageError::NotFound)?;
-    let (id, user, now) = (app.id, user.user.id, provider.now());
+    let step = Step::new(&owner, address, provider.now());
     let write = async move |tx: &mut Tx<'_>| {
-        owned(tx, id, user).await?;
-        let Some(delivery) = webhooks::find_delivery(tx, id, number).await? else {
+        owned(tx, step.app, step.user).await?;
+        let Some(delivery) = webhooks::find_delivery(tx, step.app, number).await? else {
             return Ok(Err(PageError::NotFound));
         };
-        match delivery.redeliver(now) {
-            Ok(again) => webhooks::save_delivery(tx, &again).await?,
+        let again = match delivery.redeliver(step.now) {
+            Ok(again) => again,
             Err(error) => return Ok(Err(PageError::Conflict(error.to_string().into()))),
+        };
+        if let Some(refused) = step.too_often(tx).await? {
+            return Ok(Err(refused));
         }
-        Ok::<_, PageError>(Ok(()))
+        webhooks::save_delivery(tx, &again).await?;
+        let event = step.event(AuditKind::WebhookRedelivered).detail(json!({
+            "webhook": again.endpoint_id, "delivery": again.id, "event": again.event.name(),
+        }));
+        Ok::<_, PageError>(Ok(audit::record(tx, &event).await?))
     };
     provider.store.db.write(write).await??;
-    Ok(Done::SentToWebhook.redirect(&format!("{}/deliveries/{number}", path_of(id))))
+    Ok(Done::SentToWebhook.redirect(&format!("{}/deliveries/{number}", path_of(step.app))))
 }
 
 fn named(params: &Params) -> Result<EndpointId, PageError> {
@@ -421,6 +434,20 @@ impl Step {
         provider.store.db.write(write).await?
     }
 
+    /// Tests and messages once more are counted together.
+    async fn too_often(&self, tx: &mut Tx<'_>) -> Result<Option<PageError>, PageError> {
+        let wait = Limits::of_webhooks_by_hand(self.app).count(tx, self.now).await?;
+        Ok(wait.map(|wait| {
+            let wait = duration_words(wait);
+            PageError::Conflict(format!("That is enough for now. Wait {wait}.").into())
+        }))
+    }
+
+    fn event(&self, kind: AuditKind) -> AuditEvent {
+        let actor = AuditActor::User(self.user);
+        AuditEvent::new(self.now, kind, actor).app(self.app).address(self.address)
+    }
+
     async fn record(
         &self,
         tx: &mut Tx<'_>,
@@ -433,12 +460,9 @@ impl Step {
             EndpointStatus::Paused => "paused",
             EndpointStatus::Disabled { .. } => "off",
         };
-        let event = AuditEvent::new(self.now, kind, AuditActor::User(self.user))
-            .app(self.app)
-            .address(self.address)
-            .detail(json!({
-                "webhook": endpoint.id, "url": endpoint.url, "events": events, "status": status,
-            }));
+        let event = self.event(kind).detail(json!({
+            "webhook": endpoint.id, "url": endpoint.url, "events": events, "status": status,
+        }));
         Ok(audit::record(tx, &event).await?)
     }
 }
