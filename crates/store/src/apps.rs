@@ -298,8 +298,8 @@ pub async fn save_question(
     Ok(())
 }
 
-/// Apps whose developers wait for an answer, and since when; the longest first, at most `limit`. Not
-/// those that wait for a decision: whoever decides reads the question.
+/// Apps whose developers wait for an answer, and since when; the longest first, at most `limit`.
+/// Not those that wait for a decision: whoever decides reads the question.
 pub async fn list_with_question(
     tx: &mut Tx<'_>,
     limit: i64,

@@ -199,7 +199,8 @@ pub async fn was_called(tx: &mut Tx<'_>, app: AppId) -> Result<(bool, bool), DbE
     Ok((tests, tx.query_opt(others, bind![app]).await?.is_some()))
 }
 
-/// Whether `app` was called outside of tests since `since`. Counts come in batches of a few seconds.
+/// Whether `app` was called outside of tests since `since`. Counts come in batches of a few
+/// seconds.
 pub async fn any_since(tx: &mut Tx<'_>, app: AppId, since: Timestamp) -> Result<bool, DbError> {
     let sql = "SELECT u.grant_id FROM usage_of_grants u LEFT JOIN grants g ON g.id = u.grant_id \
                WHERE u.app_id = $1 AND u.last_at >= $2 AND COALESCE(g.mode, 'live') = 'live' \

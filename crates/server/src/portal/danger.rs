@@ -15,6 +15,7 @@ use store::{Tx, app_counts, apps, audit, changes, consents, grants, partner_keys
 
 use super::apps::held;
 use super::changes::{Changed, write};
+use crate::account::step_up::need_fresh_proof;
 use crate::account::taking_back::TakingBack;
 use crate::actor::{AppHolder, AppOwner, SignedForm, SignedInUser};
 use crate::address::ClientAddress;
@@ -96,8 +97,13 @@ pub async fn confirm_delete(
     State(provider): State<Shared>,
     AppHolder { user, app }: AppHolder,
 ) -> Result<Response, PageError> {
+    need_fresh_proof(&provider, &user, &delete_path(&app)).await?;
     let page = delete_page(&provider, &user, &app, None).await?;
     view::page(&provider, &page)
+}
+
+fn delete_path(app: &App) -> String {
+    format!("/apps/{}/delete", app.id)
 }
 
 async fn delete_page(
@@ -135,6 +141,7 @@ pub async fn delete(
     AppHolder { user, app }: AppHolder,
     form: SignedForm,
 ) -> Result<Response, PageError> {
+    need_fresh_proof(&provider, &user, &delete_path(&app)).await?;
     if form.params.one("confirm")?.map(str::trim) != Some(app.name.as_str()) {
         let error = Some("That is not the app’s name.".to_owned());
         let page = delete_page(&provider, &user, &app, error).await?;

@@ -21,16 +21,17 @@ use store::{Tx, audit, changes, mails, teams, users};
 use super::teams::{event, page_of_owner, path_of, too_many_teams};
 use crate::account::limits::Limits;
 use crate::account::links::{self, Asking};
+use crate::account::step_up::need_fresh_proof;
 use crate::actor::{Developer, SignedForm, SignedInUser, TeamMember, TeamOwner};
 use crate::address::ClientAddress;
 use crate::display;
-use crate::error::{PageError, duration_words};
+use crate::error::{PageError, duration_words, form_query};
 use crate::flash::Done;
 use crate::pages::views::{InviteForm, JoinTeam, Section, TeamPage};
 use crate::provider::{Provider, Shared};
 use crate::view;
 
-fn read_invite(params: &Params) -> Result<(InviteForm, TeamRole), PageError> {
+pub(super) fn read_invite(params: &Params) -> Result<(InviteForm, TeamRole), PageError> {
     let email = params.one("email")?.unwrap_or_default().trim().to_owned();
     let role = params.one("role")?.and_then(TeamRole::from_name).unwrap_or(TeamRole::Member);
     let error = (!is_email_address(&email)).then(|| "That is not an e-mail address.".to_owned());
@@ -48,6 +49,8 @@ pub async fn invite(
     if invite.error.is_some() {
         return invite_again(&provider, &owner, invite).await;
     }
+    let typed = form_query(&[("email", &invite.email), ("role", invite.role)]);
+    prove(&provider, &owner, &format!("?{typed}")).await?;
     let (team, by, now) = (owner.team.clone(), owner.user.user.clone(), provider.now());
     let id = InvitationId::random(&*provider.entropy);
     let invitation = Invitation::new(id, team.id, (&invite.email, role), by.id, now);
@@ -83,6 +86,13 @@ pub async fn invite(
         error @ Some(_) => invite_again(&provider, &owner, InviteForm { error, ..invite }).await,
         None => Ok(Done::InvitationSent.redirect(&path).into_response()),
     }
+}
+
+/// Who is in a team is decided by owners who have just proven who they are; what was typed comes
+/// back with them.
+async fn prove(provider: &Provider, owner: &TeamOwner, query: &str) -> Result<(), PageError> {
+    let path = format!("{}{query}", path_of(owner.team.id));
+    need_fresh_proof(provider, &owner.user, &path).await
 }
 
 /// Why nobody can be invited to this address now.
@@ -262,6 +272,7 @@ pub async fn remove(
     form: SignedForm,
 ) -> Result<Response, PageError> {
     let leaving = named::<UserId>(&form.params, "user")?;
+    prove(&provider, &owner, "").await?;
     let path = path_of(owner.team.id);
     go(&provider, owner.team, (leaving, &owner.user), address).await?;
     Ok(Done::MemberRemoved.redirect(&path).into_response())
@@ -322,6 +333,7 @@ pub async fn change_role(
     let of = named::<UserId>(&form.params, "user")?;
     let role = form.params.one("role")?.and_then(TeamRole::from_name);
     let role = role.ok_or(PageError::BadRequest("No role was named.".into()))?;
+    prove(&provider, &owner, "").await?;
     let (team, by, now) = (owner.team, owner.user.user.id, provider.now());
     let path = path_of(team.id);
     let write = async move |tx: &mut Tx<'_>| {

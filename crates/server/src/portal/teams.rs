@@ -1,7 +1,7 @@
 //! Teams: the ones that a developer is in, and one with its people. Who joins and who goes is in
 //! `team_members`.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::change::Change;
@@ -15,6 +15,7 @@ use serde_json::json;
 use store::{Tx, apps, audit, changes, teams, transfers, users};
 
 use super::form;
+use super::team_members::read_invite;
 use crate::actor::{Developer, SignedForm, SignedInUser, TeamMember, TeamOwner};
 use crate::address::ClientAddress;
 use crate::display;
@@ -152,8 +153,14 @@ pub async fn show(
     State(provider): State<Shared>,
     member: TeamMember,
     Told(flash): Told,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let mut page = page(&provider, &member).await?;
+    if params.contains("email") {
+        let (typed, _) = read_invite(&params)?;
+        page.invite = InviteForm { error: None, ..typed };
+    }
     page.layout = page.layout.with_flash(flash);
     view::page(&provider, &page)
 }

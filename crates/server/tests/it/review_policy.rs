@@ -246,7 +246,7 @@ async fn an_app_that_its_developer_alone_tries_is_reminded_as_if_nobody_used_it(
         address: [127, 0, 0, 1].into(),
         at: app.provider.now(),
     };
-    app.write(async move |tx| store::usage::add(tx, &[call.clone()]).await).await;
+    app.write(async move |tx| store::usage::add(tx, std::slice::from_ref(&call)).await).await;
     due(&app, &jobs::Unused::default()).await;
     assert!(find_app(&app, client.app.id).await.unwrap().review.reminded_at.is_some());
 }

@@ -1,10 +1,14 @@
 //! A second factor for what is about to be done: high-tier scopes, `acr_values`, `max_age`.
 
+use std::time::Duration;
+
 use domain::app::AppKind;
 use domain::policy::HighTierRule;
 use http::StatusCode;
 
+use crate::forms::{find_app, submit};
 use crate::harness::{ISSUER, PASSWORD, TestApp, start};
+use crate::my_apps::live_app;
 use crate::proofs::{QUARTER, code, enrol_app, enrol_passkey};
 
 async fn always(app: &TestApp) {
@@ -158,4 +162,19 @@ async fn s5_a_device_and_a_shown_code_take_the_second_factor_too() {
     let done = browser.decide(&consent, "allow", &["orders.create"]).await;
     assert!(done.text().contains("Go back to your device"), "{}", done.text());
     assert!(client.secret.is_none());
+}
+
+#[tokio::test]
+async fn nobody_deletes_an_app_with_a_session_that_was_left_open() {
+    let app = TestApp::start().await;
+    let (browser, client, _) = live_app(&app).await;
+    let path = format!("/apps/{}/delete", client.app.id);
+    app.clock.advance(Duration::from_secs(3600));
+    for answer in
+        [browser.get(&path).await, submit(&browser, &path, &[("confirm", "The bot")]).await]
+    {
+        assert!(answer.location().starts_with("/sign-in?again=yes&continue="), "{answer:?}");
+        assert_eq!(answer.redirected("continue").as_deref(), Some(&*path));
+    }
+    assert!(find_app(&app, client.app.id).await.is_some());
 }

@@ -330,3 +330,28 @@ async fn nobody_reviews_an_app_of_their_own_team() {
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.text().contains("Somebody else has to decide"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn who_is_in_a_team_is_changed_by_owners_who_have_just_proven_who_they_are() {
+    let app = TestApp::start().await;
+    let [ann, ben, _] = three(&app).await;
+    let team = make_team(&app, &ann, "Night Desk").await;
+    add_member(&app, &team, &ben, TeamRole::Member).await;
+    let browser = app.signed_in(&ann).await;
+    app.clock.advance(Duration::from_secs(3600));
+    let (path, ben) = (format!("/teams/{}", team.id), ben.id.to_string());
+    let invited = [("email", "cat+1@example.com"), ("role", "owner")];
+    let role = [("user", &*ben), ("role", "owner")];
+    for (below, fields) in
+        [("invite", &invited[..]), ("members/role", &role), ("members/remove", &role[..1])]
+    {
+        let answer = submit(&browser, &format!("{path}/{below}"), fields).await;
+        assert!(answer.location().starts_with("/sign-in?again=yes&continue="), "{answer:?}");
+        let back = answer.redirected("continue").unwrap();
+        let page = browser.get(&back).await.text();
+        let is_kept = page.contains("value=\"cat+1@example.com\"");
+        assert_eq!(is_kept, below == "invite", "{page}");
+    }
+    assert!(invitations(&app, &team).await.is_empty());
+    assert_eq!(roles(&app, &team).await, [TeamRole::Member, TeamRole::Owner]);
+}
