@@ -57,6 +57,12 @@ pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<AdminT
     rows.into_iter().map(read).collect()
 }
 
+/// Those that `maker` made, as the audit trail names actors.
+pub async fn list_made_by(tx: &mut Tx<'_>, maker: &str) -> Result<Vec<AdminToken>, DbError> {
+    let rows = tx.query_all(select!("WHERE created_by = $1 ORDER BY id"), bind![maker]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// `false`: there is no such token, or it was revoked before.
 pub async fn revoke(tx: &mut Tx<'_>, id: AdminTokenId, now: Timestamp) -> Result<bool, DbError> {
     let sql = "UPDATE admin_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";

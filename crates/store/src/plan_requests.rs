@@ -91,6 +91,33 @@ pub async fn list_waiting(
     rows.into_iter().map(read).collect()
 }
 
+/// Which requests a list has. What is empty does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    pub is_decided: Option<bool>,
+    pub app: Option<AppId>,
+}
+
+/// At most `limit` behind `after` (when it was asked, and its id), the oldest first.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    filter: RequestFilter,
+    after: (Timestamp, PlanRequestId),
+    limit: i64,
+) -> Result<Vec<PlanRequest>, DbError> {
+    if filter == (RequestFilter { is_decided: Some(false), app: None }) {
+        return list_waiting(tx, after, limit).await;
+    }
+    let sql = select!(
+        "(asked_at > $1 OR (asked_at = $1 AND id > $2)) \
+         AND (CAST($3 AS BIGINT) IS NULL OR (decided_at IS NOT NULL) = ($3 = 1)) \
+         AND (CAST($4 AS TEXT) IS NULL OR app_id = $4) ORDER BY asked_at, id LIMIT $5"
+    );
+    let is_decided = filter.is_decided.map(i64::from);
+    let rows = tx.query_all(sql, bind![after.0, after.1, is_decided, filter.app, limit]).await?;
+    rows.into_iter().map(read).collect()
+}
+
 fn read(mut row: Row) -> Result<PlanRequest, DbError> {
     let (id, app_id, asked_by) = (row.take()?, row.take()?, row.take()?);
     let (kind, name): (String, String) = (row.take()?, row.take()?);

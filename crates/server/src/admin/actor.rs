@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
 use domain::admin_token::{AdminScope, AdminToken};
+use domain::app::App;
 use domain::audit::{AuditActor, AuditEvent, AuditKind};
 use domain::id::UserId;
 use domain::time::Timestamp;
 use domain::user::{Role, User};
 use http::request::Parts;
 use serde_json::Value;
-use store::{Tx, users};
+use store::{Tx, admin_tokens, teams, users};
 
 use super::operator::Operator;
 use super::problem::{Problem, ProblemKind};
@@ -77,11 +78,42 @@ impl Admin {
         }
     }
 
+    /// The member of staff for whom a token stands.
+    pub(super) fn person(&self) -> Option<UserId> {
+        match &self.who {
+            Who::Operator(_) => None,
+            Who::Token(token) => token.user_id,
+        }
+    }
+
     /// May a token be made that stands for `user`? A token lends no name but its own.
     pub(super) fn may_stand_for(&self, user: UserId) -> bool {
-        match &self.who {
-            Who::Operator(_) => true,
-            Who::Token(token) => token.user_id == Some(user),
+        matches!(self.who, Who::Operator(_)) || self.person() == Some(user)
+    }
+
+    /// The token that makes another one is good; what is made by one that is not is none.
+    pub(super) async fn still_stands(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let Who::Token(token) = &self.who else { return Ok(()) };
+        let found = admin_tokens::find(tx, token.id).await?;
+        match found.is_some_and(|token| token.is_live(now)) {
+            true => Ok(()),
+            false => Err(Problem::new(ProblemKind::Unauthorized, "the token was revoked")),
+        }
+    }
+
+    /// Nothing that lets an app do more is done in the name of somebody who looks after it.
+    pub(super) async fn may_favour(&self, tx: &mut Tx<'_>, app: &App) -> Result<(), Problem> {
+        let person = match self.person() {
+            Some(id) => users::find(tx, id).await?,
+            None => None,
+        };
+        match person {
+            Some(person) => is_not_own(tx, app, &person).await,
+            None => Ok(()),
         }
     }
 
@@ -129,6 +161,18 @@ impl Admin {
         }
         Ok(user)
     }
+}
+
+pub(super) async fn is_not_own(tx: &mut Tx<'_>, app: &App, by: &User) -> Result<(), Problem> {
+    match teams::role_for(tx, app, by.id).await? {
+        None => Ok(()),
+        Some(_) => Err(own_app(by)),
+    }
+}
+
+pub(super) fn own_app(by: &User) -> Problem {
+    let text = format!("{} looks after this app; somebody else has to decide", by.email);
+    Problem::forbidden(text)
 }
 
 impl<S: Sync> FromRequestParts<S> for Admin {

@@ -105,6 +105,7 @@ pub async fn change(
     let now = provider.now();
     let work = async move |tx: &mut Tx<'_>| {
         let app = named(tx, &client_id).await?;
+        admin.may_favour(tx, &app).await?;
         if_match.check(&record(tx, app.clone()).await?.etag())?;
         let settings = patch.apply(&settings(&app))?;
         let changed = check_settings(settings, &app)?;
@@ -241,6 +242,9 @@ async fn switch(
     let now = provider.now();
     let work = async move |tx: &mut Tx<'_>| {
         let app = named(tx, &client_id).await?;
+        if kind == AuditKind::AppResumed {
+            admin.may_favour(tx, &app).await?;
+        }
         if_match.check(&record(tx, app.clone()).await?.etag())?;
         let app = change(app, now).map_err(|error| Problem::conflict(error.to_string()))?;
         apps::save(tx, &app).await?;

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use store::Tx;
 
-use super::actor::Admin;
+use super::actor::{Admin, own_app};
 use super::apps::{AppRecord, named, record};
 use super::body::Body;
 use super::problem::Problem;
@@ -85,8 +85,7 @@ pub async fn brand(
         if_match.check(&record(tx, app.clone()).await?.etag())?;
         let sign = |event| admin.sign(event);
         let Some(app) = verdict.apply(tx, app, by.id, &sign).await? else {
-            let text = format!("{} looks after this app; somebody else has to decide", by.email);
-            return Err(Problem::forbidden(text));
+            return Err(own_app(&by));
         };
         record(tx, app).await
     };

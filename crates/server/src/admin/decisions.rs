@@ -9,9 +9,9 @@ use domain::id::AppMessageId;
 use protocol::params::Params;
 use protocol::scope::{ScopeName, ScopeSet};
 use serde::Deserialize;
-use store::{Tx, teams};
+use store::Tx;
 
-use super::actor::Admin;
+use super::actor::{Admin, is_not_own};
 use super::apps::{AppRecord, named, record};
 use super::body::Body;
 use super::problem::Problem;
@@ -97,10 +97,7 @@ pub async fn decide(
         let app = named(tx, &client_id).await?;
         let by = admin.staff(tx, new.by.as_deref()).await?;
         if_match.check(&record(tx, app.clone()).await?.etag())?;
-        if teams::role_for(tx, &app, by.id).await?.is_some() {
-            let text = format!("{} looks after this app; somebody else has to decide", by.email);
-            return Err(Problem::forbidden(text));
-        }
+        is_not_own(tx, &app, &by).await?;
         if !app.awaits_review() {
             return Err(Problem::conflict("nothing of this app waits for staff"));
         }

@@ -205,6 +205,10 @@ impl Newcomer {
                 email = entry.owner
             )]));
         };
+        if self.admin.person() == Some(owner.id) {
+            let text = "owner: this token stands for the owner; somebody else has to decide";
+            return Ok(Err(vec![text.to_owned()]));
+        }
         let app = entry.to_app(&owner, &*self.entropy, self.now);
         let Some(known) = apps::find_by_client_id(tx, &entry.client_id).await? else {
             let secret = self.secret_row(app.id);

@@ -4,9 +4,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::id::PlanRequestId;
-use domain::plan::{Decided, Plan, PlanRequest};
+use domain::plan::{Decided, Perk, Plan, PlanRequest};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::plan_requests::RequestFilter;
 use store::{Tx, apps, plan_requests, users};
 
 use super::actor::Admin;
@@ -26,6 +27,11 @@ const NOTE_MAX: usize = 1000;
 choices! {
     /// What is decided.
     pub enum WishDecision { Grant = "grant", Refuse = "refuse", }
+}
+
+choices! {
+    /// How far a request has come.
+    pub enum RequestStatus { Waiting = "waiting", Decided = "decided", All = "all", }
 }
 
 wire! {
@@ -49,6 +55,17 @@ wire! {
         pub users_max: Option<u64>,
         /// Apps have it that were given none.
         pub is_default: bool,
+    }
+
+    /// A perk of the config.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct PerkRecord {
+        /// What the config and this API call it.
+        pub name: String,
+        /// What people call it.
+        pub title: String,
+        /// What developers read about it.
+        pub text: String,
     }
 
     /// Which plan an app is to have.
@@ -102,10 +119,14 @@ wire! {
         pub by: Option<String>,
     }
 
-    /// Which requests: those that wait.
+    /// Which requests.
     #[derive(Clone, Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     pub struct PlanRequestQuery {
+        /// Only with this status; those that wait unless you say.
+        pub status: Option<RequestStatus>,
+        /// Only of this app: a client id.
+        pub app: Option<String>,
         /// Requests on a page, 1 to 1000; 100 unless you say.
         #[serde(skip_serializing)]
         pub limit: Option<u32>,
@@ -136,6 +157,16 @@ pub async fn list(State(provider): State<Shared>, _: Admin) -> Json<Page<PlanRec
     Json(Page { items, next_cursor: None })
 }
 
+pub async fn list_perks(State(provider): State<Shared>, _: Admin) -> Json<Page<PerkRecord>> {
+    let policy = provider.policy();
+    let record = |perk: &Perk| PerkRecord {
+        name: perk.name.clone(),
+        title: perk.title.clone(),
+        text: perk.text.clone(),
+    };
+    Json(Page { items: policy.perks.iter().map(record).collect(), next_cursor: None })
+}
+
 pub async fn set(
     State(provider): State<Shared>,
     admin: Admin,
@@ -147,6 +178,7 @@ pub async fn set(
     let (policy, now) = (provider.policy(), provider.now());
     let work = async move |tx: &mut Tx<'_>| {
         let app = named(tx, &client_id).await?;
+        admin.may_favour(tx, &app).await?;
         if_match.check(&app_record(tx, app.clone()).await?.etag())?;
         let sign = |event| admin.sign(event);
         let plan = (new.plan.as_deref(), &*note);
@@ -183,8 +215,18 @@ pub async fn list_requests(
     let fetch = asked.fetch;
     let read = async move |tx: &mut Tx<'_>| {
         let after = (Timestamp::from_millis(at), id);
+        let app = match &query.app {
+            Some(client_id) => Some(named(tx, client_id).await?.id),
+            None => None,
+        };
+        let is_decided = match query.status {
+            None | Some(RequestStatus::Waiting) => Some(false),
+            Some(RequestStatus::Decided) => Some(true),
+            Some(RequestStatus::All) => None,
+        };
+        let filter = RequestFilter { is_decided, app };
         let mut records = Vec::new();
-        for request in plan_requests::list_waiting(tx, after, fetch).await? {
+        for request in plan_requests::list(tx, filter, after, fetch).await? {
             let place = (request.asked_at.as_millis(), request.id);
             records.push((place, record(tx, request).await?));
         }

@@ -138,9 +138,12 @@ fn of_the_rest() -> Vec<Operation> {
     vec![
         get("/plans", plans::list).needs(AppsRead)
             .says("listPlans", "List the plans of the config").answers::<Page<plans::PlanRecord>>(),
+        get("/perks", plans::list_perks).needs(AppsRead)
+            .says("listPerks", "List the perks of the config").answers::<Page<plans::PerkRecord>>(),
         get("/plan-requests", plans::list_requests).needs(AppsRead)
             .says("listPlanRequests",
-                "List plans and perks that developers ask for, who waits longest first")
+                "List plans and perks that developers ask for, the oldest first: those that \
+                 wait, unless you say")
             .query::<plans::PlanRequestQuery>().answers::<Page<plans::PlanRequestRecord>>(),
         get("/plan-requests/{request}", plans::show_request).needs(AppsRead)
             .says("getPlanRequest", "Show what a developer asked for and what became of it")

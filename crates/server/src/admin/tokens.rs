@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::admin_token::{AdminScope, AdminToken, LIFETIME_MAX, NAME_MAX, new_text};
-use domain::audit::AuditKind;
+use domain::audit::{AuditActor, AuditKind};
 use domain::id::AdminTokenId;
 use domain::user::Role;
 use http::StatusCode;
@@ -16,6 +16,7 @@ use store::{Tx, admin_tokens, audit};
 
 use super::actor::Admin;
 use super::apps::location;
+use super::audit::actor_text;
 use super::body::{Asks, Body};
 use super::page::{Asked, Page, query};
 use super::problem::Problem;
@@ -41,7 +42,7 @@ wire! {
         /// After how many days it expires, 1 to 366; 90 unless you say.
         pub days: Option<u32>,
         /// The member of staff (an e-mail address) in whose name it decides and writes to
-        /// developers; without one it does neither.
+        /// developers. Without one it has the name of the token that makes it, or does neither.
         pub user: Option<String>,
     }
 
@@ -140,8 +141,10 @@ pub async fn create(
                 }
                 Some(user.id)
             }
-            None => None,
+            // Without a name it could do what this one must not do for itself.
+            None => admin.person(),
         };
+        admin.still_stands(tx, now).await?;
         // None outlives the token that made it.
         let expires_at = now.after(lifetime);
         let expires_at = admin.ends_at().map_or(expires_at, |end| end.min(expires_at));
@@ -196,7 +199,7 @@ fn check(new: &NewToken, admin: &Admin) -> Result<Duration, Problem> {
     Ok(lifetime)
 }
 
-/// Felt by its next request.
+/// Felt by its next request, and by those of the tokens that were made with it.
 pub async fn revoke(
     State(provider): State<Shared>,
     admin: Admin,
@@ -207,11 +210,18 @@ pub async fn revoke(
     let work = async move |tx: &mut Tx<'_>| {
         let token = find(tx, &id).await?;
         if_match.check(&record(token.clone()).etag())?;
-        if !admin_tokens::revoke(tx, token.id, now).await? {
+        if token.revoked_at.is_some() {
             return Err(Problem::conflict("the token was revoked before"));
         }
-        let detail = json!({ "token": token.id, "name": token.name });
-        audit::record(tx, &admin.event(now, AuditKind::AdminTokenRevoked, detail)).await?;
+        let mut revoked = vec![token];
+        while let Some(token) = revoked.pop() {
+            let maker = actor_text(AuditActor::AdminToken(token.id));
+            revoked.extend(admin_tokens::list_made_by(tx, &maker).await?);
+            if admin_tokens::revoke(tx, token.id, now).await? {
+                let detail = json!({ "token": token.id, "name": token.name });
+                audit::record(tx, &admin.event(now, AuditKind::AdminTokenRevoked, detail)).await?;
+            }
+        }
         Ok(StatusCode::NO_CONTENT)
     };
     write(&provider, work).await

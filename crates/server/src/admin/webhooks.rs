@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use domain::audit::AuditKind;
 use domain::id::EndpointId;
 use domain::webhook::{Delivery, DeliveryState, EndpointOwner};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::webhooks;
-use store::{DbError, Tx};
+use serde_json::json;
+use store::{DbError, Tx, audit, webhooks};
 
 use super::actor::Admin;
 use super::body::Asks;
@@ -109,7 +110,7 @@ pub async fn list(
 
 pub async fn redeliver(
     State(provider): State<Shared>,
-    _: Admin,
+    admin: Admin,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<DeliveryRecord>), Problem> {
     let now = provider.now();
@@ -122,6 +123,10 @@ pub async fn redeliver(
         let again = found.ok_or_else(unknown)?.redeliver(now);
         let again = again.map_err(|error| Problem::conflict(error.to_string()))?;
         webhooks::save_delivery(tx, &again).await?;
+        let detail = json!({
+            "webhook": again.endpoint_id, "delivery": again.id, "event": again.event.name(),
+        });
+        audit::record(tx, &admin.event(now, AuditKind::WebhookRedelivered, detail)).await?;
         Ok(record(&again, &names(tx).await?))
     };
     let again = write(&provider, work).await?;

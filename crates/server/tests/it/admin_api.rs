@@ -144,6 +144,36 @@ async fn a_program_decides_as_a_reviewer_does_about_what_it_has_read() {
 }
 
 #[tokio::test]
+async fn a_token_of_somebody_who_looks_after_an_app_lets_it_do_no_more() {
+    let app = TestApp::start().await;
+    app.add_app("bot", AppKind::Web, |_| {}).await;
+    let find = async |tx: &mut Tx<'_>| store::users::find_by_email(tx, "dev@example.com").await;
+    let mut dev = app.write(find).await.unwrap();
+    dev.roles = vec![Role::Reviewer];
+    app.save_user(dev.clone()).await;
+    let scopes = [AdminScope::AppsWrite, AdminScope::AppsImport];
+    let own = Program::new(&app, Some(token(&app, &scopes, Some(&dev)).await));
+    let reason = json!({ "reason": "for a test" });
+    assert_eq!(own.send(Method::POST, "/apps/bot/suspend", ANY, &reason).await.status, 200);
+    let new = json!({ "name": "Mine", "kind": "web", "owner": dev.email,
+        "redirect_uris": ["https://bot.example.com/callback"] });
+    let entry = json!({ "client_id": "old", "name": "Old", "kind": "service", "owner": dev.email,
+        "client_secret": "a-secret-of-some-length", "scopes": "balances.read" });
+    for (method, path, body) in [
+        (Method::POST, "/import/apps", &json!({ "apps": [entry] })),
+        (Method::POST, "/apps/bot/resume", &reason),
+        (Method::PUT, "/apps/bot/plan", &json!({ "plan": null })),
+        (Method::PATCH, "/apps/bot", &json!({ "redirect_uris": ["https://evil.example/"] })),
+        (Method::POST, "/apps", &new),
+    ] {
+        let refused = own.send(method, path, ANY, body).await;
+        assert!(refused.text().contains("somebody else has to decide"), "{path}: {refused:?}");
+    }
+    let others = Program::new(&app, Some(token(&app, &scopes, None).await));
+    assert_eq!(others.send(Method::POST, "/apps/bot/resume", ANY, &reason).await.status, 200);
+}
+
+#[tokio::test]
 async fn nobody_decides_without_a_member_of_staff_behind_the_token_or_about_their_own_app() {
     let app = TestApp::start().await;
     app.add_app("bot", AppKind::Web, |found| found.status = AppStatus::InReview).await;

@@ -207,6 +207,33 @@ async fn a_token_makes_none_that_may_do_more_and_no_staff_without_the_right_to()
     }
 }
 
+#[tokio::test]
+async fn tokens_end_with_the_one_that_they_were_made_with_and_decide_in_its_name() {
+    let app = TestApp::start().await;
+    let rita = app.add_user("rita", &[Role::Reviewer]).await;
+    let scopes = [AdminScope::TokensWrite, AdminScope::TokensRead, AdminScope::AppsWrite];
+    let first = Program::new(&app, Some(token(&app, &scopes, Some(&rita)).await));
+    let make = async |program: &Program| {
+        let new = json!({ "name": "next", "scopes": ["tokens:write", "tokens:read"] });
+        let made = program.post("/tokens", &new).await.json();
+        assert_eq!(made["user_id"], rita.id.to_string(), "{made}");
+        let path = format!("/tokens/{}", made["id"].as_str().unwrap());
+        (Program::new(&app, Some(made["token"].as_str().unwrap().to_owned())), path)
+    };
+    let (second, path) = make(&first).await;
+    let (third, _) = make(&second).await;
+    let (fourth, _) = make(&third).await;
+    let (aside, _) = make(&first).await;
+    assert_eq!(first.send(Method::DELETE, &path, ANY, &Value::Null).await.status, 204);
+    for ended in [&second, &third, &fourth] {
+        assert_eq!(problem(&ended.get("/tokens").await), "unauthorized");
+    }
+    assert_eq!(aside.get("/tokens").await.status, 200);
+    let trail = app.write(async |tx: &mut Tx<'_>| store::audit::list(tx, 0, 99).await).await;
+    let revoked = trail.iter().filter(|row| row.event.kind == AuditKind::AdminTokenRevoked);
+    assert_eq!(revoked.count(), 3);
+}
+
 /// The client ids of all pages of `path`, and how many pages there were.
 async fn walk(program: &Program, path: &str) -> (Vec<String>, usize) {
     let (mut found, mut pages, mut cursor) = (Vec::new(), 0, String::new());

@@ -307,6 +307,19 @@ async fn a_program_of_the_operator_lists_plans_sets_one_and_decides_requests() {
     assert_eq!(problem(&twice), "conflict");
     assert_eq!(program.get(&path).await.json()["note"], "Enjoy");
     assert_eq!(program.get("/plan-requests").await.json()["items"], json!([]));
+    for (query, found) in [
+        ("status=decided", 1),
+        ("status=all&app=bot", 1),
+        ("status=waiting&app=bot", 0),
+        ("status=decided&limit=1", 1),
+    ] {
+        let listed = program.get(&format!("/plan-requests?{query}")).await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), found, "{query}: {listed}");
+    }
+    assert_eq!(problem(&program.get("/plan-requests?app=nobody").await), "not-found");
+    assert_eq!(problem(&program.get("/plan-requests?status=maybe").await), "invalid-request");
+    let perks = program.get("/perks").await.json();
+    assert_eq!(perks["items"][0]["title"], "A premium month");
     assert_eq!(program.get("/plan-requests/nothing").await.status, StatusCode::NOT_FOUND);
     assert_eq!(heard(&app, &billing).await[1].0, "perk.decided");
 }
@@ -337,6 +350,7 @@ async fn what_billing_did_not_take_is_seen_and_sent_again_and_no_message_of_an_a
     let path = format!("/webhook-deliveries/{}/redeliver", items[0]["id"]);
     let again = program.post(&path, &Value::Null).await;
     assert_eq!((again.status, &again.json()["state"]), (StatusCode::ACCEPTED, &json!("waiting")));
+    assert_eq!(app.audited().await.last(), Some(&AuditKind::WebhookRedelivered));
     assert_eq!(heard(&app, &billing).await.len(), 1);
     assert_eq!(problem(&program.post(&path, &Value::Null).await), "conflict");
     let of_app = format!("/webhook-deliveries/{of_app}/redeliver");

@@ -12,6 +12,7 @@ use domain::time::Timestamp;
 use store::app_counts::Span;
 use store::request_log::Filter;
 use store::testing::TestDb;
+use store::plan_requests::RequestFilter;
 use store::{DbError, Tx, app_counts, apps, changes, on_both, plan_requests, request_log};
 
 use crate::support::{Case, LATER, NOW, TestClock, open_store, scopes, tx};
@@ -186,6 +187,14 @@ on_both! {
             assert!(!plan_requests::save_decision(tx, perk.id, &decided).await?, "once");
             assert_eq!(plan_requests::find(tx, perk.id).await?, Some(granted.clone()));
             assert_eq!(plan_requests::list_perks(tx, app).await?, std::slice::from_ref(&granted));
+            for (is_decided, app, found) in [
+                (None, Some(app), 2), (Some(true), None, 1), (Some(false), Some(app), 1),
+                (Some(false), None, 1), (None, Some(AppId::from_bytes([7; 16])), 0),
+            ] {
+                let filter = RequestFilter { is_decided, app };
+                let listed = plan_requests::list(tx, filter, start, 10).await?;
+                assert_eq!(listed.len(), found, "{filter:?}");
+            }
             let all = plan_requests::list_of_app(tx, app, 10).await?;
             assert_eq!(all, [granted.clone(), kept_plan.clone()]);
             apps::save_plan(tx, app, Some("pro")).await?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use store::{Tx, apps, audit, client_secrets, users};
 
 use super::{AppRecord, NewApp, record};
-use crate::admin::actor::Admin;
+use crate::admin::actor::{Admin, own_app};
 use crate::admin::operator::Operator;
 use crate::admin::problem::Problem;
 use crate::admin::users::unknown_user;
@@ -59,6 +59,9 @@ pub(super) async fn register_by(
     let work = async move |tx: &mut Tx<'_>| {
         let owner = users::find_by_email(tx, &new.owner).await?;
         let owner = owner.ok_or_else(|| unknown_user(&new.owner))?;
+        if admin.person() == Some(owner.id) {
+            return Err(own_app(&owner));
+        }
         let app = operators_app(&new, draft.clone(), &owner, &*entropy, now);
         if !apps::insert(tx, &app).await? {
             let text = format!("there is an app with the client id {} already", app.client_id);
