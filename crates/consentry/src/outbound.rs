@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 type LookUp = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
@@ -78,9 +79,8 @@ impl Network {
         if is_plain {
             return exchange(stream, call).await;
         }
-        let host = call.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(failed)?;
-        let stream = self.tls().await?.connect(name, stream).await.map_err(failed)?;
+        let host = call.url.host_str().unwrap_or_default();
+        let stream = secured(self.tls().await?, host, stream).await.map_err(failed)?;
         exchange(stream, call).await
     }
 
@@ -112,16 +112,28 @@ impl Network {
     }
 
     async fn tls(&self) -> Result<&TlsConnector, OutboundError> {
-        self.tls
-            .get_or_try_init(|| async {
-                tokio::task::spawn_blocking(connector).await.map_err(failed)?.map_err(failed)
-            })
-            .await
+        self.tls.get_or_try_init(async || connector().await.map_err(failed)).await
     }
 }
 
+/// `stream` to `host`, which has shown a certificate that this machine trusts.
+pub(crate) async fn secured(
+    tls: &TlsConnector,
+    host: &str,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    tls.connect(name.map_err(io::Error::other)?, stream).await
+}
+
+/// With the trusted roots of this machine (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others).
+pub(crate) async fn connector() -> io::Result<TlsConnector> {
+    let made = tokio::task::spawn_blocking(with_roots_of_this_machine).await;
+    made.map_err(io::Error::other)?.map_err(io::Error::other)
+}
+
 /// The provider of cryptography is named here: a default of the whole process would be a global.
-fn connector() -> Result<TlsConnector, rustls::Error> {
+fn with_roots_of_this_machine() -> Result<TlsConnector, rustls::Error> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "a trusted root of this machine cannot be read");

@@ -18,6 +18,7 @@ use url::Url;
 
 use super::{ControlArgs, Failure};
 use crate::config::{Config, Environment};
+use crate::outbound;
 use crate::serve::{Instance, control_socket};
 use crate::system::own_uid;
 
@@ -83,12 +84,13 @@ impl Control {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let wrong = || {
-            let text = format!("--server {server}: write http://HOST:PORT of an internal listener");
-            Failure::Usage(text)
+            let text = "write http://HOST:PORT of an internal listener, or https:// of what is \
+                        in front of it";
+            Failure::Usage(format!("--server {server}: {text}"))
         };
         let url = Url::parse(server).map_err(|_| wrong())?;
-        let host = url.host_str().filter(|_| url.scheme() == "http" && url.path() == "/");
-        let host = host.ok_or_else(wrong)?;
+        let is_right = matches!(url.scheme(), "http" | "https") && url.path() == "/";
+        let host = url.host_str().filter(|_| is_right).ok_or_else(wrong)?;
         let port = url.port_or_known_default().ok_or_else(wrong)?;
         let token = match (&arguments.token_file, environment.find(TOKEN)) {
             (Some(file), _) => std::fs::read_to_string(file).map_err(|error| {
@@ -110,7 +112,19 @@ impl Control {
         let stream = TcpStream::connect(&place).await;
         let stream = stream
             .map_err(|error| Failure::Failed(format!("{server} cannot be reached: {error}")))?;
-        let reached = connect(TokioIo::new(stream)).await?;
+        let reached = match url.scheme() {
+            "https" => {
+                let no_tls = |error| {
+                    let hint = "If its certificate is signed by a root of your own, name a file \
+                                with that root in SSL_CERT_FILE.";
+                    Failure::Failed(format!("{server} cannot be trusted: {error}. {hint}"))
+                };
+                let tls = outbound::connector().await.map_err(no_tls)?;
+                let stream = outbound::secured(&tls, host, stream).await.map_err(no_tls)?;
+                connect(TokioIo::new(stream)).await?
+            }
+            _ => connect(TokioIo::new(stream)).await?,
+        };
         Ok(Self { reached, host: place, authorization: Some(value) })
     }
 

@@ -1,8 +1,16 @@
 //! The admin API as an operator has it: over the socket, and from elsewhere with a token.
 
-use reqwest::{Client, StatusCode};
-use serde_json::Value;
+use std::sync::Arc;
 
+use reqwest::{Client, StatusCode};
+use rustls::ServerConfig;
+use serde_json::Value;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio_rustls::TlsAcceptor;
+
+use crate::BINARY;
 use crate::served::{Site, stderr};
 
 /// A site with staff and an app `bot` of dev@example.com, and its server.
@@ -68,6 +76,112 @@ async fn the_command_line_does_the_same_over_the_socket_and_from_elsewhere_with_
     assert!(!list.to_string().contains(&text), "{list}");
     let output = site.run(&["app", "list", "--server", "http://127.0.0.1:1"]).await;
     assert!(stderr(&output).contains("set CONSENTRY_ADMIN_TOKEN"), "{}", stderr(&output));
+}
+
+/// A proxy with TLS in front of a listener, for `localhost`: its port, and the root that vouches for
+/// it.
+async fn with_tls(to: u16) -> (u16, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut root = rcgen::CertificateParams::default();
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_pem = root.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(root, key);
+    let own_key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&own_key, &issuer).unwrap();
+    let cryptography = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(cryptography)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], own_key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // Whoever does not trust it hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut inside = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                _ = copy_bidirectional(&mut stream, &mut inside).await;
+            });
+        }
+    });
+    (port, root_pem)
+}
+
+#[tokio::test]
+async fn the_command_line_speaks_tls_and_trusts_only_roots_that_it_was_told() {
+    let site = site().await;
+    bot(&site).await;
+    let _server = site.serve().await;
+    let made = token(&site, &["apps:read"], &[]).await;
+    let (port, root) = with_tls(site.internal).await;
+    std::fs::write(site.path("root.pem"), root).unwrap();
+    let list = async |host: &str, root: Option<&str>| {
+        let mut command = Command::new(BINARY);
+        command.args(["app", "list", "--server", &format!("https://{host}:{port}")]);
+        command.env("CONSENTRY_ADMIN_TOKEN", made["token"].as_str().unwrap());
+        match root {
+            Some(name) => command.env("SSL_CERT_FILE", site.path(name)),
+            None => command.env_remove("SSL_CERT_FILE"),
+        };
+        command.output().await.unwrap()
+    };
+    let listed = list("localhost", Some("root.pem")).await;
+    assert!(listed.status.success(), "{}", stderr(&listed));
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("bot"), "{listed:?}");
+    for (host, root) in [("localhost", None), ("127.0.0.1", Some("root.pem"))] {
+        let refused = list(host, root).await;
+        assert!(!refused.status.success());
+        let told = stderr(&refused);
+        assert!(told.contains("cannot be trusted: invalid peer certificate"), "{told}");
+        assert!(told.contains("SSL_CERT_FILE"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn plans_are_given_and_wishes_decided_with_commands() {
+    let site = site().await;
+    let config = std::fs::read_to_string(site.path("consentry.toml")).unwrap();
+    let plans = "[[plans]]\nname = \"free\"\ntitle = \"Free\"\ntext = \"To try.\"\ndefault = true\n\
+         [[plans]]\nname = \"grow\"\ntitle = \"Grow\"\ntext = \"More.\"\n\
+         [[perks]]\nname = \"month\"\ntitle = \"A month\"\ntext = \"Of premium.\"\n";
+    std::fs::write(site.path("consentry.toml"), config + plans).unwrap();
+    bot(&site).await;
+    let _server = site.serve().await;
+    assert_eq!(site.command(&["app", "plan", "bot", "grow"]).await["plan"], "grow");
+    assert_eq!(site.command(&["app", "plan", "bot"]).await["plan"], Value::Null);
+    let unknown = site.run(&["app", "plan", "bot", "huge"]).await;
+    assert!(stderr(&unknown).contains("the config has no such plan"), "{}", stderr(&unknown));
+
+    let dev = site.signed_in("dev@example.com").await;
+    let id = site.command(&["app", "show", "bot"]).await["id"].as_str().unwrap().to_owned();
+    for wish in ["plan grow", "perk month"] {
+        let page = dev.open(&format!("/apps/{id}/usage")).await;
+        let form = page.form("ask").set("wish", wish).set("reason", "We grow");
+        dev.submit(&form).await;
+    }
+    let waiting = site.command(&["requests", "list"]).await;
+    let ids: Vec<_> =
+        waiting["requests"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    let [plan, perk] = [0, 1].map(|at| ids[at].as_str().unwrap());
+    let by = ["--by", "rita@example.com"];
+    let own = site.run(&["requests", "approve", plan, "--by", "dev@example.com"]).await;
+    assert!(!own.status.success(), "{own:?}");
+    let approved = site.run(&[&["requests", "approve", plan][..], &by].concat()).await;
+    assert_eq!(String::from_utf8_lossy(&approved.stdout), "bot has the plan grow.\n");
+    let words = ["requests", "refuse", perk, "--note", "Not yet"];
+    let refused = site.run(&[&words[..], &by].concat()).await;
+    assert_eq!(String::from_utf8_lossy(&refused.stdout), "bot does not get the perk month.\n");
+    let again = site.run(&[&words[..], &by].concat()).await;
+    assert!(!again.status.success(), "{again:?}");
+    assert_eq!(site.command(&["requests", "list"]).await["requests"], Value::Array(Vec::new()));
+    assert_eq!(site.command(&["app", "show", "bot"]).await["plan"], "grow");
 }
 
 #[tokio::test]

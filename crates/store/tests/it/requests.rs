@@ -10,9 +10,9 @@ use domain::plan::{CallsSoFar, Decided, PlanRequest, Wish};
 use domain::request_log::{Counts, Door, Request};
 use domain::time::Timestamp;
 use store::app_counts::Span;
+use store::plan_requests::RequestFilter;
 use store::request_log::Filter;
 use store::testing::TestDb;
-use store::plan_requests::RequestFilter;
 use store::{DbError, Tx, app_counts, apps, changes, on_both, plan_requests, request_log};
 
 use crate::support::{Case, LATER, NOW, TestClock, open_store, scopes, tx};
