@@ -74,7 +74,8 @@ pub struct ControlArgs {
     #[arg(long, global = true)]
     pub json: bool,
     /// Speak to the admin API at this address, http://HOST:PORT of a server's internal listener
-    /// or https:// of a proxy in front of it, with the token in CONSENTRY_ADMIN_TOKEN or --token-file
+    /// or https:// of a proxy in front of it, with the token in CONSENTRY_ADMIN_TOKEN or
+    /// --token-file
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
     /// File that holds the admin token for --server
