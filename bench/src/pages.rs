@@ -36,6 +36,7 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 const PAGES: &[Page] = &[
     page("review queue", Who::Staff, "/staff/review"),
     page("review queue", Who::Staff, "/staff/review").behind(3),
+    page("live, never looked at", Who::Staff, "/staff/review?whom=nobody"),
     page("review, new app", Who::Staff, "/staff/review/{waiting}"),
     page("review, changed app", Who::Staff, "/staff/review/{popular}"),
     page("apps, staff", Who::Staff, "/staff/apps"),

@@ -48,7 +48,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     0015 "review_policy"
     0016 "admin_api"
     0017 "page_indexes"
-    0018 "apps_by_name"
+    0018 "lists_of_apps"
 };
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \

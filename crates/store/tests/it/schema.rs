@@ -28,7 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &migrations![
     "0015_review_policy",
     "0016_admin_api",
     "0017_page_indexes",
-    "0018_apps_by_name",
+    "0018_lists_of_apps",
 ];
 
 /// The PostgreSQL schema in SQLite's words.
