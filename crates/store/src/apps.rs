@@ -299,7 +299,6 @@ pub async fn save_question(
 }
 
 /// Apps whose developers wait for an answer, and since when; the longest first, at most `limit`.
-/// Not those that wait for a decision: whoever decides reads the question.
 pub async fn list_with_question(
     tx: &mut Tx<'_>,
     limit: i64,
@@ -307,7 +306,7 @@ pub async fn list_with_question(
     let rows = tx
         .query_all(
             "SELECT id, name, question_at FROM apps WHERE question_at IS NOT NULL \
-             AND COALESCE(awaits, '') <> 'staff' ORDER BY question_at, id LIMIT $1",
+             ORDER BY question_at, id LIMIT $1",
             bind![limit],
         )
         .await?;

@@ -71,6 +71,8 @@ pub async fn send_again(
         };
         apps::save(tx, &app).await?;
         thread::write(tx, &message).await?;
+        // An answer is read with the app that waits; it is no question beside it.
+        apps::save_question(tx, id, None).await?;
         changes::record(tx, Change::App(id)).await?;
         audit::record(tx, &event).await?;
         app_news::submitted(tx, &app, &policy.review_mail, message.written_at).await?;
